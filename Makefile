@@ -1,0 +1,35 @@
+# Each target prepares what it needs and can be called first on a bare machine.
+
+STUDY ?= config.yaml
+CORES ?= all
+SNAKEMAKE_ARGS ?=
+PYTHON ?= python3
+
+BIN := .venv/bin
+READY := .venv/ready
+SNAKEMAKE := $(BIN)/snakemake $(SNAKEMAKE_ARGS) --cores $(CORES) --configfile $(STUDY)
+
+.PHONY: run plan test lint bench docs clean-environment
+
+run: $(READY)
+	$(SNAKEMAKE)
+
+plan: $(READY)
+	$(SNAKEMAKE) --dry-run --quiet rules
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+docs: $(READY)
+	$(BIN)/python -c "from shapebias.tables import documentation; print(documentation(), end='')" \
+	    > docs/tables.md
+
+$(READY): envs/requirements.lock envs/set_up pyproject.toml
+	PYTHON=$(PYTHON) envs/set_up .venv
+	touch $@

@@ -1,0 +1,36 @@
+# shapebias: what robust networks look at, from image sets and networks to tables and a report.
+# This page is the contents; each room reads only what rooms above it have made.
+
+
+include: "rules/common.smk"
+
+
+# Everything that a study makes is under its own folder; rules write `<results>` for it.
+pathvars:
+    results=f"results/{config['name']}",
+
+
+wildcard_constraints:
+    image_set=r"[A-Za-z0-9][\w.-]*",
+    model=r"[A-Za-z0-9][\w.-]*",
+    part=r"\d+",
+
+
+include: "rules/images.smk"
+include: "rules/models.smk"
+include: "rules/predictions.smk"
+include: "rules/behaviour.smk"
+include: "rules/smoothness.smk"
+include: "rules/dissection.smk"
+include: "rules/ablation.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    """The report, and with it every figure and table of the study."""
+    default_target: True
+    localrule: True
+    input:
+        report="<results>/report/report.html",
+        tables=expand("<results>/tables/{table}.parquet", table=GATHERED + DERIVED),
+        large=expand("<results>/tables/{table}/{model}.parquet", table=LARGE, model=MODELS),

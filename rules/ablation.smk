@@ -1,0 +1,48 @@
+# 7. What changes when a channel is silenced.
+
+ABLATION = MEASURED.get("ablation", {})
+
+
+rule ablate_channels:
+    """Conflict images that lose their shape or texture label when one channel is silenced."""
+    input:
+        images=lambda wildcards: image_files(ABLATION["images"]),
+        weights="<results>/models/{model}/weights.safetensors",
+        description="<results>/models/{model}/model.json",
+    output:
+        scores="<results>/ablation/{model}/scores-{part}.parquet",
+        flips="<results>/ablation/{model}/flips-{part}.parquet",
+    log:
+        "<results>/logs/ablate_channels/{model}-{part}.log",
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4_000,
+        runtime=480,
+    params:
+        code=code_of("ablate_channels", plugins_of_model),
+        model="{model}",
+        entry_level=config["entry_level"],
+        settings=ABLATION,
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/ablate_channels.py"
+
+
+rule tabulate_ablation_by_category:
+    """Mean Shape and Texture scores of the channels that dissection gives each category."""
+    input:
+        ablation="<results>/tables/ablation.parquet",
+        dissection="<results>/tables/dissection.parquet",
+    output:
+        table="<results>/tables/ablation_by_category.parquet",
+        csv="<results>/tables/ablation_by_category.csv",
+    log:
+        "<results>/logs/tabulate_ablation_by_category.log",
+    params:
+        code=code_of("tabulate_ablation_by_category"),
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/tabulate_ablation_by_category.py"

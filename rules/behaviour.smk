@@ -1,0 +1,70 @@
+# 4. Accuracy, the images that both networks of a pair label correctly, shape bias.
+
+CLEAN = MEASURED.get("accuracy", {}).get("clean")
+SCORED = [CLEAN, *MEASURED["accuracy"]["image_sets"]] if CLEAN else []
+CONFLICTS = MEASURED.get("shape_bias", {}).get("image_sets", [])
+
+
+rule select_correctly_labelled:
+    """Images of the clean set that both networks of a pair label correctly."""
+    input:
+        standard=lambda wildcards: predictions_of(PAIRS[wildcards.pair]["standard"], CLEAN),
+        robust=lambda wildcards: predictions_of(PAIRS[wildcards.pair]["robust"], CLEAN),
+    output:
+        selection="<results>/behaviour/correctly_labelled/{pair}.parquet",
+    log:
+        "<results>/logs/select_correctly_labelled/{pair}.log",
+    params:
+        code=code_of("select_correctly_labelled"),
+        pair="{pair}",
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/select_correctly_labelled.py"
+
+
+rule tabulate_accuracy:
+    """Accuracy of every network on every set, over all images and over each pair's selection."""
+    input:
+        predictions=expand(
+            "<results>/predictions/{model}/{image_set}.parquet", model=MODELS, image_set=SCORED
+        ),
+        selections=expand("<results>/behaviour/correctly_labelled/{pair}.parquet", pair=PAIRS),
+    output:
+        table="<results>/tables/accuracy.parquet",
+        csv="<results>/tables/accuracy.csv",
+    log:
+        "<results>/logs/tabulate_accuracy.log",
+    params:
+        code=code_of("tabulate_accuracy"),
+        scored=[(model, image_set) for model in MODELS for image_set in SCORED],
+        pairs=PAIRS,
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/tabulate_accuracy.py"
+
+
+rule tabulate_shape_bias:
+    """Shape bias of every network on every cue-conflict set, by class and over all."""
+    input:
+        predictions=expand(
+            "<results>/predictions/{model}/{image_set}.parquet", model=MODELS, image_set=CONFLICTS
+        ),
+        images=[path for image_set in CONFLICTS for path in image_files(image_set)],
+    output:
+        table="<results>/tables/shape_bias.parquet",
+        csv="<results>/tables/shape_bias.csv",
+    log:
+        "<results>/logs/tabulate_shape_bias.log",
+    params:
+        code=code_of("tabulate_shape_bias"),
+        scored=[(model, image_set) for model in MODELS for image_set in CONFLICTS],
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/tabulate_shape_bias.py"
+
+
+def predictions_of(model, image_set):
+    return f"<results>/predictions/{model}/{image_set}.parquet"

@@ -1,0 +1,103 @@
+# 1. Source images, concept sets, the segmenter that makes silhouettes, and derived images.
+
+
+rule ingest_images:
+    """Images of a source, as they were published or as they are rendered."""
+    output:
+        images="<results>/images/{image_set}/part-{part}.parquet",
+    log:
+        "<results>/logs/ingest_images/{image_set}-{part}.log",
+    wildcard_constraints:
+        image_set=one_of(SOURCES),
+    resources:
+        mem_mb=1_000,
+        runtime=240,
+    params:
+        code=code_of("ingest_images", plugins_of_source),
+        source=lambda wildcards: source_settings(IMAGES[wildcards.image_set]),
+        content=lambda wildcards: content_of_folder(IMAGES[wildcards.image_set]),
+        resize=lookup("images/{image_set}/resize", within=config),
+        crop=lookup("images/{image_set}/crop", within=config),
+        parts=lookup("images/{image_set}/parts", within=config),
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/ingest_images.py"
+
+
+rule ingest_concepts:
+    """Images of a concept set with their label maps and whole-image labels."""
+    output:
+        concepts="<results>/concepts/{concept_set}/part-{part}.parquet",
+    log:
+        "<results>/logs/ingest_concepts/{concept_set}-{part}.log",
+    resources:
+        mem_mb=1_000,
+        runtime=240,
+    params:
+        code=code_of(
+            "ingest_concepts",
+            lambda wildcards: [("images", config["concepts"][wildcards.concept_set]["kind"])],
+        ),
+        source=lambda wildcards: source_settings(config["concepts"][wildcards.concept_set]),
+        content=lambda wildcards: content_of_folder(config["concepts"][wildcards.concept_set]),
+        resize=lookup("concepts/{concept_set}/resize", within=config),
+        crop=lookup("concepts/{concept_set}/crop", within=config),
+        parts=lookup("concepts/{concept_set}/parts", within=config),
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/ingest_concepts.py"
+
+
+rule train_segmenter:
+    """Segmentation network trained on a concept set's label maps."""
+    input:
+        concepts=lambda wildcards: concept_files(
+            config["segmenters"][wildcards.segmenter]["concepts"]
+        ),
+    output:
+        weights="<results>/segmenters/{segmenter}/segmenter.safetensors",
+    log:
+        "<results>/logs/train_segmenter/{segmenter}.log",
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4_000,
+        runtime=240,
+    params:
+        code=code_of(
+            "train_segmenter",
+            lambda wildcards: [("segmenters", config["segmenters"][wildcards.segmenter]["kind"])],
+        ),
+        settings=lookup("segmenters/{segmenter}", within=config),
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/train_segmenter.py"
+
+
+rule derive_images:
+    """Images of a set after a transform, with what was drawn for each."""
+    input:
+        images=lambda wildcards: image_files(IMAGES[wildcards.image_set]["from"])[
+            int(wildcards.part)
+        ],
+        styles=style_files,
+        segmenter=segmenter_files,
+    output:
+        images="<results>/images/{image_set}/part-{part}.parquet",
+    log:
+        "<results>/logs/derive_images/{image_set}-{part}.log",
+    wildcard_constraints:
+        image_set=one_of(STORED),
+    resources:
+        mem_mb=2_000,
+        runtime=240,
+    params:
+        code=code_of("derive_images", plugins_of_transform),
+        transform=lookup("images/{image_set}/transform", within=config),
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/derive_images.py"

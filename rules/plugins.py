@@ -1,0 +1,48 @@
+"""What the plug-ins are and which settings they take, read without importing them."""
+
+import ast
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+LIBRARY = Path(__file__).parent.parent / "shapebias"
+TYPES = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One keyword of a plug-in's `build` that comes from the study."""
+
+    type: str
+    required: bool
+    optional: bool
+
+
+def kinds(family: str) -> list[str]:
+    """Kinds of a family, in alphabetical order."""
+    folder = LIBRARY / family
+    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+
+
+@cache
+def settings_of(family: str, kind: str) -> dict[str, Setting]:
+    """Settings of a plug-in; what the workflow itself hands in (`Callable` and the like) is left out."""
+    tree = ast.parse((LIBRARY / family / f"{kind}.py").read_text(encoding="utf-8"))
+    build = next(
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "build"
+    )
+    found = {}
+    for argument, default in zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True):
+        annotation = ast.unparse(argument.annotation) if argument.annotation else ""
+        names = [part.strip().split("[")[0] for part in annotation.split("|")]
+        known = [name for name in names if name in TYPES]
+        if known:
+            found[argument.arg] = Setting(known[0], default is None, "None" in names)
+    return found

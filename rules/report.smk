@@ -1,0 +1,180 @@
+# 8. Tables gathered from the stages, figures, and the report.
+
+# Public table to the stage's files that it is made of.
+STAGES = {
+    "training_log": expand("<results>/models/{model}/training_log.parquet", model=TRAINED),
+    "correctly_labelled": expand(
+        "<results>/behaviour/correctly_labelled/{pair}.parquet", pair=PAIRS if CLEAN else []
+    ),
+    "kernel_tv": measured(
+        "kernel_tv", expand("<results>/smoothness/kernel_tv/{model}.parquet", model=MODELS)
+    ),
+    "filter_matches": measured(
+        "filter_matches", expand("<results>/smoothness/filter_matches/{pair}.parquet", pair=PAIRS)
+    ),
+    "activation_tv": measured(
+        "activation_tv",
+        expand(
+            "<results>/smoothness/activation_tv/{model}/{image_set}.parquet",
+            model=MODELS,
+            image_set=NOISE_SETS,
+        ),
+    ),
+    "dissection": stage_files("dissection", "<results>/dissection/{model}/labels-{part}.parquet"),
+    "ablation": stage_files("ablation", "<results>/ablation/{model}/scores-{part}.parquet"),
+}
+# Too large for one file: a file a network, in a folder of the table's name.
+LARGE_STAGES = {
+    "dissection_iou": stage_files(
+        "dissection", "<results>/dissection/{model}/overlaps-{part}.parquet"
+    ),
+    "ablation_flips": stage_files("ablation", "<results>/ablation/{model}/flips-{part}.parquet"),
+}
+GATHERED = [table for table, files in STAGES.items() if files]
+LARGE = [table for table, files in LARGE_STAGES.items() if files]
+DERIVED = [
+    *(["accuracy"] if CLEAN else []),
+    *(["shape_bias"] if CONFLICTS else []),
+    *(["detectors"] if DISSECTION else []),
+    *(["ablation_by_category"] if ABLATION and DISSECTION else []),
+]
+
+# Figure to the public tables that it draws; it is made where all of them are.
+FIGURES = {
+    "example_stimuli": [],
+    "shape_bias": ["shape_bias"],
+    "accuracy": ["accuracy"],
+    "kernel_tv": ["kernel_tv"],
+    "matched_filters": ["filter_matches"],
+    "activation_tv": ["activation_tv"],
+    "detectors": ["detectors"],
+    "diversity": ["dissection"],
+    "ablation_by_category": ["ablation_by_category"],
+    "training": ["training_log"],
+}
+DRAWN = [
+    figure
+    for figure, needs in FIGURES.items()
+    if all(table in GATHERED + DERIVED for table in needs)
+]
+# Settings that a figure takes besides its tables and the pairs.
+FIGURE_SETTINGS = {
+    "accuracy": {"clean": CLEAN},
+    "activation_tv": dict(MEASURED.get("activation_tv", {})),
+}
+SHOWN = displayed_sets()
+
+
+def plugins_of_figure(wildcards):
+    shows_images = wildcards.figure == "example_stimuli"
+    return [("figures", wildcards.figure)] + ([("", "examples")] if shows_images else [])
+
+
+rule gather_table:
+    """One public table from the files of a stage."""
+    input:
+        parts=lambda wildcards: STAGES[wildcards.table],
+    output:
+        table="<results>/tables/{table}.parquet",
+        csv="<results>/tables/{table}.csv",
+    log:
+        "<results>/logs/gather_table/{table}.log",
+    wildcard_constraints:
+        table=one_of(GATHERED),
+    resources:
+        mem_mb=4_000,
+    params:
+        code=code_of("gather_table"),
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/gather_table.py"
+
+
+rule gather_tables_by_model:
+    """One large public table, a file a network, a row group a layer."""
+    input:
+        parts=lambda wildcards: LARGE_STAGES[wildcards.table],
+    output:
+        tables=expand("<results>/tables/{{table}}/{model}.parquet", model=MODELS),
+    log:
+        "<results>/logs/gather_tables_by_model/{table}.log",
+    wildcard_constraints:
+        table=one_of(LARGE),
+    resources:
+        mem_mb=16_000,
+    params:
+        code=code_of("gather_tables_by_model"),
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/gather_tables_by_model.py"
+
+
+rule draw_figure:
+    """One figure, as a picture and for print."""
+    input:
+        unpack(figure_inputs),
+    output:
+        png=report(
+            "<results>/figures/{figure}.png",
+            caption="../report/{figure}.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        pdf="<results>/figures/{figure}.pdf",
+    log:
+        "<results>/logs/draw_figure/{figure}.log",
+    wildcard_constraints:
+        figure=one_of(DRAWN),
+    params:
+        code=code_of("draw_figure", plugins_of_figure),
+        tables=lambda wildcards: FIGURES[wildcards.figure],
+        pairs=PAIRS,
+        settings=lambda wildcards: FIGURE_SETTINGS.get(wildcards.figure, {}),
+        stimuli=lambda wildcards: (
+            stimuli() if wildcards.figure == "example_stimuli" else {}
+        ),
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/draw_figure.py"
+
+
+rule write_report:
+    """The study on one page: set-up, findings, every figure and table."""
+    input:
+        tables=expand("<results>/tables/{table}.parquet", table=GATHERED + DERIVED),
+        figures=expand("<results>/figures/{figure}.png", figure=DRAWN),
+        captions=[f"{workflow.basedir}/report/{figure}.rst" for figure in DRAWN],
+    output:
+        report=report(
+            "<results>/report/report.html",
+            caption="../report/workflow.rst",
+            category="Report",
+        ),
+    log:
+        "<results>/logs/write_report.log",
+    params:
+        code=code_of("write_report"),
+        study=config,
+        tables=GATHERED + DERIVED,
+        figures=DRAWN,
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/write_report.py"
+
+
+def stimuli():
+    """What the figure of example stimuli shows."""
+    return {
+        "n": config["report"]["examples"],
+        "seed": config["seed"],
+        "sets": [
+            (name, IMAGES[name]["transform"] if name in UNSTORED else None)
+            for name in SHOWN
+            if name not in ADVERSARIAL
+        ],
+        "adversarial": list(adversarial_examples()),
+    }

@@ -1,0 +1,88 @@
+# 5. Total variation of kernels and of activations; filters matched within pairs.
+
+NOISE_SETS = [MEASURED[name][key] for name in MEASURED if name == "activation_tv" for key in ("clean", "noisy")]
+
+
+rule measure_kernel_tv:
+    """Total variation of the kernels of every convolution of a network."""
+    input:
+        weights="<results>/models/{model}/weights.safetensors",
+        description="<results>/models/{model}/model.json",
+    output:
+        table="<results>/smoothness/kernel_tv/{model}.parquet",
+    log:
+        "<results>/logs/measure_kernel_tv/{model}.log",
+    params:
+        code=code_of("measure_kernel_tv", plugins_of_model),
+        model="{model}",
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/measure_kernel_tv.py"
+
+
+rule match_filters:
+    """Filters of a pair's first convolutions that correlate best, with both kernels."""
+    input:
+        standard=lambda wildcards: weights_of(PAIRS[wildcards.pair]["standard"]),
+        standard_description=lambda wildcards: description_of(PAIRS[wildcards.pair]["standard"]),
+        robust=lambda wildcards: weights_of(PAIRS[wildcards.pair]["robust"]),
+        robust_description=lambda wildcards: description_of(PAIRS[wildcards.pair]["robust"]),
+    output:
+        table="<results>/smoothness/filter_matches/{pair}.parquet",
+        kernels="<results>/smoothness/first_kernels/{pair}.safetensors",
+    log:
+        "<results>/logs/match_filters/{pair}.log",
+    params:
+        code=code_of(
+            "match_filters",
+            lambda wildcards: [
+                ("models", config["models"][model]["architecture"]["kind"])
+                for model in sorted(PAIRS[wildcards.pair].values())
+            ],
+        ),
+        pair="{pair}",
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/match_filters.py"
+
+
+rule measure_activation_tv:
+    """Total variation of every channel's activation maps on an image set."""
+    input:
+        images=lambda wildcards: image_files(wildcards.image_set),
+        styles=lambda wildcards: unstored(style_files, wildcards),
+        segmenter=lambda wildcards: unstored(segmenter_files, wildcards),
+        weights="<results>/models/{model}/weights.safetensors",
+        description="<results>/models/{model}/model.json",
+    output:
+        table="<results>/smoothness/activation_tv/{model}/{image_set}.parquet",
+    log:
+        "<results>/logs/measure_activation_tv/{model}-{image_set}.log",
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4_000,
+        runtime=240,
+    params:
+        code=code_of(
+            "measure_activation_tv",
+            plugins_of_model,
+            lambda wildcards: unstored(plugins_of_transform, wildcards),
+        ),
+        transform=lambda wildcards: unstored(transform_of, wildcards) or None,
+        model="{model}",
+        image_set="{image_set}",
+    conda:
+        "../envs/shapebias.yaml"
+    script:
+        "../scripts/measure_activation_tv.py"
+
+
+def weights_of(model):
+    return f"<results>/models/{model}/weights.safetensors"
+
+
+def description_of(model):
+    return f"<results>/models/{model}/model.json"

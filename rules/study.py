@@ -1,0 +1,301 @@
+"""A study as its file gives it: completed with defaults, checked, and mistakes told in one line."""
+
+import copy
+import difflib
+import os
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from rules.plugins import TYPES, kinds, settings_of
+
+ROOT = Path(__file__).parent.parent
+SCHEMA = ROOT / "config.schema.yaml"
+DEFAULT = ROOT / "config.yaml"
+
+# Keys of an entry that belong to the workflow, not to the plug-in that it names.
+RESERVED = {
+    "images": {"kind", "parts", "resize", "crop", "materialize"},
+    "concepts": {"kind", "parts", "resize", "crop"},
+    "segmenters": {"kind", "concepts", "category", "training"},
+    "attacks": {"kind"},
+}
+
+
+class StudyError(Exception):
+    """A mistake in a study; its message is one line that names the key and what is allowed."""
+
+
+def read_study(given: dict[str, Any]) -> dict[str, Any]:
+    """A whole study, checked and completed.
+
+    Parameters
+    ----------
+    given
+        What the command line gave, by ``--configfile`` or ``--config``. Where it holds no
+        `models`, it changes single keys of the default study.
+
+    Raises
+    ------
+    StudyError
+        For the first mistake found.
+    """
+    study = copy.deepcopy(given)
+    if "models" not in study:
+        study = merged(yaml.safe_load(DEFAULT.read_text(encoding="utf-8")), study)
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    check_schema(study, schema)
+    check_plugins(study)
+    fill_defaults(study, schema, schema)
+    check_references(study)
+    return study
+
+
+def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """A mapping with the keys of another put over its own, level by level."""
+    result = dict(base)
+    for key, value in change.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def check_schema(study: Any, schema: dict[str, Any]) -> None:
+    """Raise `StudyError` for the first departure from the schema."""
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(study)
+    for error in sorted(errors, key=lambda e: [str(step) for step in e.absolute_path]):
+        where = dotted(error.absolute_path)
+        if error.validator == "additionalProperties" and isinstance(error.schema, dict):
+            known = error.schema.get("properties", {})
+            unknown = next(key for key in error.instance if key not in known)
+            raise StudyError(unknown_name(f"key in {where}", unknown, known))
+        if error.validator == "required":
+            missing = next(key for key in error.validator_value if key not in error.instance)
+            raise StudyError(f"{where} lacks the key {missing!r}")
+        raise StudyError(f"{where}: {explained(error)}")
+
+
+def explained(error: jsonschema.ValidationError) -> str:
+    """What is wrong with a value, and what would be right."""
+    value, rule = error.instance, error.validator_value
+    if error.validator == "type":
+        return f"{value!r} is not of type {' or '.join([rule] if isinstance(rule, str) else rule)}"
+    if error.validator == "enum":
+        return unknown_name("value", value, rule)
+    if error.validator == "pattern":
+        return f"{value!r} is no name: use letters, digits, `_`, `-`, `.`, a letter or digit first"
+    if error.validator == "oneOf":
+        return f"{value!r} is neither `imagenet` nor a list of at least two different names"
+    return error.message
+
+
+def fill_defaults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> None:
+    """Put the schema's defaults where a study says nothing, in place."""
+    schema = resolved(schema, root)
+    if not isinstance(value, dict):
+        return
+    for key, part in schema.get("properties", {}).items():
+        if "default" in (found := resolved(part, root)):
+            value.setdefault(key, copy.deepcopy(found["default"]))
+        if key in value:
+            fill_defaults(value[key], part, root)
+    if isinstance(rest := schema.get("additionalProperties"), dict):
+        for key in value.keys() - schema.get("properties", {}).keys():
+            fill_defaults(value[key], rest, root)
+
+
+def resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """A schema with its reference to a definition replaced by what it refers to."""
+    if "$ref" not in schema:
+        return schema
+    definition = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    return {**definition, **{key: value for key, value in schema.items() if key != "$ref"}}
+
+
+def check_plugins(study: dict[str, Any]) -> None:
+    """Raise `StudyError` unless every `kind` exists and takes the settings that it is given."""
+    for name, entry in study["images"].items():
+        where = f"images.{name}"
+        makers = [key for key in ("kind", "from") if key in entry]
+        if len(makers) != 1:
+            raise StudyError(f"{where} needs either `kind` (a source) or `from` (derived)")
+        if makers == ["kind"]:
+            check_plugin(where, "images", entry, RESERVED["images"])
+            continue
+        check_keys(where, entry, {"from", "transform", "attack", "materialize"})
+        if ("transform" in entry) == ("attack" in entry):
+            raise StudyError(f"{where} is derived and needs either `transform` or `attack`")
+        if "transform" in entry:
+            transform = entry["transform"]
+            check_plugin(
+                f"{where}.transform",
+                "transforms",
+                transform,
+                {"kind", "styles", "stylizer", "segmenter"},
+            )
+            if "stylizer" in transform:
+                check_plugin(
+                    f"{where}.transform.stylizer", "stylizers", transform["stylizer"], {"kind"}
+                )
+    for name, entry in study.get("concepts", {}).items():
+        check_plugin(f"concepts.{name}", "images", entry, RESERVED["concepts"])
+    for family in ("segmenters", "attacks"):
+        for name, entry in study.get(family, {}).items():
+            check_plugin(f"{family}.{name}", family, entry, RESERVED[family], given={"classes"})
+    for name, entry in study["models"].items():
+        where = f"models.{name}"
+        given = {"classes", "input_size"}
+        check_plugin(f"{where}.architecture", "models", entry["architecture"], {"kind"}, given)
+        if ("training" in entry) == ("weights" in entry):
+            raise StudyError(f"{where} needs either `training` or `weights`")
+        if "weights" in entry and "classes" not in entry:
+            raise StudyError(f"{where} is imported and lacks the key 'classes'")
+        if "weights" in entry and ("path" in entry["weights"]) == ("package" in entry["weights"]):
+            raise StudyError(f"{where}.weights needs either `path` or `package`")
+        if "training" in entry:
+            recipe = entry["training"]["recipe"]
+            check_plugin(f"{where}.training.recipe", "training", recipe, {"kind", "attack"})
+
+
+def check_plugin(
+    where: str,
+    family: str,
+    entry: dict[str, Any],
+    reserved: set[str],
+    given: set[str] = frozenset(),
+) -> None:
+    """Raise `StudyError` unless an entry names a plug-in and fits its settings.
+
+    Parameters
+    ----------
+    where
+        The entry's place in the study, for the message.
+    reserved
+        Keys that belong to the workflow.
+    given
+        Settings that the workflow hands in.
+    """
+    if entry["kind"] not in kinds(family):
+        raise StudyError(f"{where}: " + unknown_name("kind", entry["kind"], kinds(family)))
+    known = settings_of(family, entry["kind"])
+    check_keys(where, entry, (known.keys() - given) | reserved)
+    for name, setting in known.items():
+        if name not in entry:
+            # The workflow hands the study's seed to a plug-in that takes one.
+            if setting.required and name not in given and name != "seed":
+                raise StudyError(f"{where} lacks the key {name!r} of kind {entry['kind']!r}")
+            continue
+        value = entry[name]
+        if value is None and setting.optional:
+            continue
+        fits = isinstance(value, TYPES[setting.type])
+        if not fits or (isinstance(value, bool) and setting.type != "bool"):
+            raise StudyError(f"{where}.{name}: {value!r} is not of type {setting.type}")
+
+
+def check_references(study: dict[str, Any]) -> None:
+    """Raise `StudyError` unless every name that an entry refers to is an entry."""
+    for where, family, name in references(study):
+        if name not in study[family]:
+            raise StudyError(f"{where}: " + unknown_name(f"entry of {family}", name, study[family]))
+    for name in study["images"]:
+        check_chain(study["images"], name)
+    check_uses(study)
+    for name, text in study["folders"].items():
+        if "$" in os.path.expandvars(text):
+            raise StudyError(
+                f"folders.{name}: {text} is not set: export it, "
+                f"or give --config folders='{{{name}: /path/to/folder}}'"
+            )
+
+
+def references(study: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Place, family and name of every reference from one entry to another."""
+    found = []
+    for name, entry in study["images"].items():
+        transform = entry.get("transform", {})
+        for key, family, holder in (
+            ("from", "images", entry),
+            ("attack", "attacks", entry),
+            ("styles", "images", transform),
+            ("segmenter", "segmenters", transform),
+        ):
+            if key in holder:
+                place = "transform." if holder is transform else ""
+                found.append((f"images.{name}.{place}{key}", family, holder[key]))
+    for name, entry in study["segmenters"].items():
+        found.append((f"segmenters.{name}.concepts", "concepts", entry["concepts"]))
+    for name, entry in study["models"].items():
+        training = entry.get("training", {})
+        for key in ("images", "validation"):
+            if key in training:
+                found.append((f"models.{name}.training.{key}", "images", training[key]))
+        if "attack" in training.get("recipe", {}):
+            place = f"models.{name}.training.recipe.attack"
+            found.append((place, "attacks", training["recipe"]["attack"]))
+    for name, pair in study["pairs"].items():
+        found += [(f"pairs.{name}.{side}", "models", pair[side]) for side in ("standard", "robust")]
+    for name, settings in study["measurements"].items():
+        for key, value in (settings or {}).items():
+            where = f"measurements.{name}.{key}"
+            if key in ("clean", "noisy", "images"):
+                found.append((where, "images", value))
+            elif key == "image_sets":
+                found += [(where, "images", one) for one in value]
+            elif key == "concepts":
+                found.append((where, "concepts", value))
+    return found
+
+
+def check_uses(study: dict[str, Any]) -> None:
+    """Raise `StudyError` where an adversarial set is used for more than predictions."""
+    adversarial = {name for name, entry in study["images"].items() if "attack" in entry}
+    for where, family, name in references(study):
+        if family == "images" and name in adversarial and not where.endswith("image_sets"):
+            raise StudyError(
+                f"{where}: {name!r} belongs to the network that it attacks and can only be "
+                "scored (measurements.accuracy.image_sets)"
+            )
+
+
+def expand_folders(path: str, folders: dict[str, str]) -> str:
+    """A path with `{name}` replaced by the study's folder of that name, and $VARIABLES by theirs."""
+    for name, folder in folders.items():
+        path = path.replace(f"{{{name}}}", folder)
+    return os.path.expanduser(os.path.expandvars(path))
+
+
+def check_chain(images: dict[str, Any], name: str) -> None:
+    """Raise `StudyError` if an image set is derived from itself or from one that is not stored."""
+    seen = [name]
+    while "from" in images[seen[-1]]:
+        parent = images[seen[-1]]["from"]
+        if parent in seen:
+            raise StudyError(f"images.{name}: derived from itself ({' <- '.join([*seen, parent])})")
+        if images[parent].get("materialize") is False and "from" in images[parent]:
+            raise StudyError(
+                f"images.{seen[-1]}.from: {parent!r} is not stored; give it `materialize: true`"
+            )
+        seen.append(parent)
+
+
+def check_keys(where: str, entry: dict[str, Any], known: set[str]) -> None:
+    """Raise `StudyError` for the first key of an entry that is not known."""
+    for key in entry:
+        if key not in known:
+            raise StudyError(unknown_name(f"key in {where}", key, known))
+
+
+def unknown_name(what: str, name: object, known: Any) -> str:
+    """Message about an unknown name: the nearest known one, and all of them."""
+    known = sorted(map(str, known))
+    nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return f"unknown {what}: {name!r}{guess} (known: {', '.join(known) or 'none'})"
+
+
+def dotted(path: Any) -> str:
+    """Place in a study, as `models.alexnet.training`; `the study` for its top."""
+    return ".".join(str(step) for step in path) or "the study"

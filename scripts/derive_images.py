@@ -1,0 +1,31 @@
+"""Write one part of a derived image set."""
+
+from shapebias.deriving import build_transform, derived, encoded
+from shapebias.imagesets import Sizing, read_rows, write_images
+from shapebias.jobs import job
+from shapebias.progress import progress
+
+
+def main(path_to_source, path_to_images, *, image_set, transform, seed, styles, segmenter):
+    transform = build_transform(transform, styles=styles, segmenter=segmenter)
+    rows = derived(read_rows([path_to_source]), transform, seed=seed, image_set=image_set)
+    rows = progress(encoded(rows), what=f"deriving {image_set}")
+    write_images(rows, path_to_images, sizing=Sizing())
+
+
+if __name__ == "__main__":
+    with job(
+        snakemake.log[0],
+        code=snakemake.params.code,
+        inputs=snakemake.input,
+        threads=snakemake.threads,
+    ):
+        main(
+            path_to_source=snakemake.input.images,
+            path_to_images=snakemake.output.images,
+            image_set=snakemake.wildcards.image_set,
+            transform=snakemake.params.transform,
+            seed=snakemake.params.code["seed"],
+            styles=snakemake.input.styles,
+            segmenter=snakemake.input.segmenter,
+        )

@@ -1,0 +1,36 @@
+"""Filters of a pair's first convolutions that correlate best."""
+
+from safetensors.torch import save
+
+from shapebias.checkpoints import load_network
+from shapebias.jobs import job
+from shapebias.smoothness import filter_matches, first_kernels
+from shapebias.tables import write_table
+from shapebias.writing import written_whole
+
+
+def main(standard, robust, path_to_table, path_to_kernels, *, pair):
+    kernels = {
+        side: first_kernels(load_network(*paths)).contiguous()
+        for side, paths in (("standard", standard), ("robust", robust))
+    }
+    matches = filter_matches(kernels["standard"], kernels["robust"])
+    write_table(matches.assign(pair=pair), path_to_table, schema="filter_matches")
+    with written_whole(path_to_kernels) as temporary:
+        temporary.write_bytes(save(kernels))
+
+
+if __name__ == "__main__":
+    with job(
+        snakemake.log[0],
+        code=snakemake.params.code,
+        inputs=snakemake.input,
+        threads=snakemake.threads,
+    ):
+        main(
+            standard=(snakemake.input.standard, snakemake.input.standard_description),
+            robust=(snakemake.input.robust, snakemake.input.robust_description),
+            path_to_table=snakemake.output.table,
+            path_to_kernels=snakemake.output.kernels,
+            pair=snakemake.wildcards.pair,
+        )

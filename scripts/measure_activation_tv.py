@@ -1,0 +1,37 @@
+"""Total variation of every channel's activation maps on an image set."""
+
+from shapebias.batching import batches, device
+from shapebias.checkpoints import load_network
+from shapebias.deriving import rows_of
+from shapebias.jobs import job
+from shapebias.progress import progress
+from shapebias.smoothness import activation_tv
+from shapebias.tables import write_table
+
+
+def main(weights, description, path_to_table, *, model, **images):
+    rows = progress(rows_of(**images), what="measuring activations")
+    table = activation_tv(load_network(weights, description).to(device()), batches(rows))
+    table = table.assign(model=model, image_set=images["image_set"])
+    write_table(table, path_to_table, schema="activation_tv")
+
+
+if __name__ == "__main__":
+    with job(
+        snakemake.log[0],
+        code=snakemake.params.code,
+        inputs=snakemake.input,
+        threads=snakemake.threads,
+    ):
+        main(
+            weights=snakemake.input.weights,
+            description=snakemake.input.description,
+            path_to_table=snakemake.output.table,
+            model=snakemake.wildcards.model,
+            paths=snakemake.input.images,
+            transform=snakemake.params.transform,
+            seed=snakemake.params.code["seed"],
+            image_set=snakemake.wildcards.image_set,
+            styles=snakemake.input.styles,
+            segmenter=snakemake.input.segmenter,
+        )

@@ -1,0 +1,42 @@
+"""Classes that a network gives images changed along its own gradients."""
+
+from shapebias.adversarial import attacked, keep_examples
+from shapebias.batching import batches, device
+from shapebias.checkpoints import load_network
+from shapebias.entry_level import entry_level_of
+from shapebias.imagesets import Sizing, read_rows, write_images
+from shapebias.jobs import job
+from shapebias.plugins import build
+from shapebias.prediction_files import write_predictions
+from shapebias.predictions import predict
+from shapebias.progress import progress
+
+
+def main(paths, weights, description, predictions, examples, *, attack, entry_level, n, seed):
+    model = load_network(weights, description).to(device())
+    rows = progress(read_rows(paths), what="attacking")
+    kept = []
+    made = attacked(model, batches(rows), build("attacks", **attack), seed=seed)
+    frame = predict(model, keep_examples(made, kept, n), entry_level=entry_level_of(entry_level))
+    write_predictions(frame, predictions)
+    write_images(kept, examples, sizing=Sizing())
+
+
+if __name__ == "__main__":
+    with job(
+        snakemake.log[0],
+        code=snakemake.params.code,
+        inputs=snakemake.input,
+        threads=snakemake.threads,
+    ):
+        main(
+            paths=snakemake.input.images,
+            weights=snakemake.input.weights,
+            description=snakemake.input.description,
+            predictions=snakemake.output.predictions,
+            examples=snakemake.output.examples,
+            attack=snakemake.params.attack,
+            entry_level=snakemake.params.entry_level,
+            n=snakemake.params.examples,
+            seed=snakemake.params.code["seed"],
+        )

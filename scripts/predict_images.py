@@ -1,0 +1,38 @@
+"""Classes that a network gives the images of a set."""
+
+from shapebias.batching import batches, device
+from shapebias.checkpoints import load_network
+from shapebias.deriving import rows_of
+from shapebias.entry_level import entry_level_of
+from shapebias.jobs import job
+from shapebias.prediction_files import write_predictions
+from shapebias.predictions import predict
+from shapebias.progress import progress
+
+
+def main(weights, description, path_to_predictions, *, entry_level, **images):
+    model = load_network(weights, description).to(device())
+    rows = progress(rows_of(**images), what=f"predicting {images['image_set']}")
+    frame = predict(model, batches(rows), entry_level=entry_level_of(entry_level))
+    write_predictions(frame, path_to_predictions)
+
+
+if __name__ == "__main__":
+    with job(
+        snakemake.log[0],
+        code=snakemake.params.code,
+        inputs=snakemake.input,
+        threads=snakemake.threads,
+    ):
+        main(
+            weights=snakemake.input.weights,
+            description=snakemake.input.description,
+            path_to_predictions=snakemake.output.predictions,
+            entry_level=snakemake.params.entry_level,
+            paths=snakemake.input.images,
+            transform=snakemake.params.transform,
+            seed=snakemake.params.code["seed"],
+            image_set=snakemake.wildcards.image_set,
+            styles=snakemake.input.styles,
+            segmenter=snakemake.input.segmenter,
+        )

@@ -1,0 +1,51 @@
+"""Adversarial images of one network, made batch by batch."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from shapebias.batching import device
+from shapebias.classifier import Classifier
+from shapebias.decoding import encode_png
+from shapebias.seeds import seed_of
+
+Batch = tuple[list[str], Tensor, list[str | None]]
+
+
+def attacked(
+    model: Classifier, batches: Iterable[Batch], attack: Any, *, seed: int
+) -> Iterator[Batch]:
+    """Batches with every image changed so that the network loses its label.
+
+    Parameters
+    ----------
+    model
+        Network whose gradients are used.
+    batches
+        Image ids, pixels in [0, 1] of shape (image, 3, row, column), labels. An image whose
+        label is not a class of the network is attacked at the class that the network gives it.
+    attack
+        Plug-in of the family `attacks`.
+    seed
+        With the batch's first image id it determines random starts.
+    """
+    index = {name: number for number, name in enumerate(model.classes)}
+    for ids, images, labels in batches:
+        images = images.to(device())
+        with torch.no_grad():
+            given = model(images).argmax(1)
+        known = [index.get(label, int(own)) for label, own in zip(labels, given, strict=True)]
+        generator = torch.Generator(images.device).manual_seed(seed_of(seed, "attack", ids[0]))
+        yield ids, attack(model, images, given.new_tensor(known), generator=generator), labels
+
+
+def keep_examples(batches: Iterable[Batch], kept: list[dict[str, Any]], n: int) -> Iterator[Batch]:
+    """Pass batches on, keeping the first `n` images as rows of an image set."""
+    for ids, images, labels in batches:
+        for image_id, image, label in list(zip(ids, images, labels, strict=True))[: n - len(kept)]:
+            # ASSUME rounding to eight bits is good enough to look at; the scores are not rounded.
+            pixels = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+            kept.append({"image_id": image_id, "image": encode_png(pixels), "label": label})
+        yield ids, images, labels

@@ -1,0 +1,177 @@
+"""Networks on disk: `weights.safetensors` with `model.json`, alike whether imported or trained."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from shapebias.classifier import Classifier
+from shapebias.errors import ShapebiasError
+from shapebias.packages import file_in_package
+from shapebias.plugins import build
+from shapebias.provenance import sha256_of
+from shapebias.published_weights import fitted, read_weights
+from shapebias.writing import written_whole
+
+
+def load_network(path_to_weights: str | Path, path_to_description: str | Path) -> Classifier:
+    """Network that `save_network` wrote, on the CPU and in eval mode.
+
+    Raises
+    ------
+    ShapebiasError
+        If a file is missing or damaged, or the weights are not those of the description.
+    """
+    description = _read_description(Path(path_to_description))
+    _check_digest(Path(path_to_weights), description["sha256"])
+    with WithoutDraws():
+        model = build(
+            "models",
+            classes=description["classes"],
+            input_size=description["input_size"],
+            **description["architecture"],
+        )
+    _check_pixels(model, description, path_to_description)
+    weights = fitted(model.network, load_file(path_to_weights), str(path_to_weights))
+    model.network.load_state_dict(weights)
+    return model.eval()
+
+
+def save_network(
+    model: Classifier,
+    path_to_weights: str | Path,
+    path_to_description: str | Path,
+    *,
+    architecture: dict[str, Any],
+    provenance: dict[str, Any],
+) -> None:
+    """Write a network so that `load_network` gives it back; the same network gives the same bytes.
+
+    Parameters
+    ----------
+    model
+        Network on any device, in any mode; it is left as it is.
+    path_to_weights
+        Parameters and buffers under their published names, as safetensors.
+    path_to_description
+        JSON of everything else, with the SHA-256 of the weights.
+    architecture
+        Kind and settings from which the family `models` builds it, without classes and size.
+    provenance
+        Where the weights come from: the file that they were read from, or how they were trained.
+    """
+    weights = {
+        name: value.detach().cpu().contiguous()
+        for name, value in sorted(model.network.state_dict().items())
+    }
+    with written_whole(path_to_weights) as temporary:
+        save_file(weights, temporary)
+    description = {
+        "architecture": architecture,
+        "input_size": model.input_size,
+        **_pixels(model),
+        "classes": list(model.classes),
+        "layers": model.channels(),
+        "provenance": provenance,
+        "sha256": sha256_of(path_to_weights),
+    }
+    with written_whole(path_to_description) as temporary:
+        temporary.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+def load_weights(model: Classifier, path: str | Path) -> dict[str, Any]:
+    """Put published weights into a network that was built for them.
+
+    Parameters
+    ----------
+    model
+        Network whose architecture and number of classes are those of the file.
+    path
+        A `.safetensors` file, or a `.pth`, `.pt`, `.bin` file of torch's.
+
+    Returns
+    -------
+    Where they come from: the file's name, its SHA-256, and the entries that were not needed.
+
+    Raises
+    ------
+    ShapebiasError
+        If the file is missing, damaged, needs code to be opened, or is of another network.
+    """
+    path = Path(path)
+    found = read_weights(path)
+    weights = fitted(model.network, found, str(path))
+    model.network.load_state_dict(weights, strict=False)
+    return {
+        "file": path.name,
+        "sha256": sha256_of(path),
+        "not_needed": sorted(found.keys() - weights.keys()),
+    }
+
+
+def package_file(package: str, pattern: str) -> Path:
+    """Weights that an installed Python package ships; see `file_in_package`."""
+    return file_in_package(package, pattern)
+
+
+class WithoutDraws(TorchFunctionMode):
+    """Within this context random initial weights are not drawn, as they would be overwritten.
+
+    Everything else that a network's construction computes, its buffers above all, is as ever,
+    and torch's random numbers stay where they were.
+    """
+
+    DRAWS = (
+        Tensor.normal_,
+        Tensor.uniform_,
+        nn.init.normal_,
+        nn.init.uniform_,
+        nn.init.kaiming_uniform_,
+        nn.init.kaiming_normal_,
+    )
+
+    def __torch_function__(self, function, types, arguments=(), keywords=None):
+        """Leave a tensor as it is where it was to be filled at random."""
+        if function in self.DRAWS:
+            return (keywords or {}).get("tensor", arguments[0] if arguments else None)
+        return function(*arguments, **(keywords or {}))
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ShapebiasError(f"{path} does not exist: train or import the network first") from error
+    except ValueError as error:
+        raise ShapebiasError(f"{path} is damaged ({error}); delete it and make it anew") from error
+
+
+def _check_digest(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise ShapebiasError(f"{path} does not exist: train or import the network first")
+    if sha256_of(path) != expected:
+        raise ShapebiasError(
+            f"{path} is not the file that its model.json describes (its SHA-256 differs); "
+            "delete both and make the network anew"
+        )
+
+
+def _check_pixels(model: Classifier, description: dict[str, Any], path: str | Path) -> None:
+    """A network must never meet pixels on another scale than the one that it was made for."""
+    for name, values in _pixels(model).items():
+        if values != description[name]:
+            raise ShapebiasError(
+                f"{path}: the network was made with {name} {description[name]}, but is now built "
+                f"with {values}; delete it and make it anew"
+            )
+
+
+def _pixels(model: Classifier) -> dict[str, list[float]]:
+    """Mean and standard deviation of pixels, to the digits that single precision holds."""
+    return {
+        name: [round(value, 6) for value in getattr(model, name).flatten().tolist()]
+        for name in ("mean", "std")
+    }

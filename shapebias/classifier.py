@@ -1,0 +1,128 @@
+"""A network as every measurement sees it: pixels in [0, 1] to class scores, with named layers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from shapebias.errors import ShapebiasError, UnknownLayer
+
+
+class Classifier(nn.Module):
+    """A network of sRGB pixels in [0, 1] that normalises inside and is cut at its named layers.
+
+    Parameters
+    ----------
+    network
+        Module that owns the parameters; its `state_dict` keys are the published ones.
+    segments
+        Layer name to the modules of `network` that lead to it from the layer before (from the
+        normalised image for the first), in order. A layer's output is the activation after its
+        ReLU where one follows, of shape ``(image, channel, row, column)``.
+    tail
+        Modules from the last named layer to the class scores.
+    classes
+        Class names in the order of the scores.
+    mean, std
+        Per colour channel, of pixels in [0, 1].
+    input_size
+        Side of the square image that the network was made for, in pixels.
+
+    Notes
+    -----
+    The segments and the tail hold the same modules as `network`, registered once, under it.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        segments: Mapping[str, Sequence[nn.Module]],
+        tail: Sequence[nn.Module],
+        classes: Sequence[str],
+        mean: Sequence[float],
+        std: Sequence[float],
+        input_size: int,
+    ):
+        super().__init__()
+        self.network = network
+        # Tuples, not containers of modules: the parameters stay registered under `network` alone.
+        self._segments = {name: tuple(modules) for name, modules in segments.items()}
+        self._tail = tuple(tail)
+        self.classes = tuple(classes)
+        self.input_size = input_size
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self._silent: dict[str, Tensor] = {}
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers at which the network can be cut, from pixels to scores."""
+        return tuple(self._segments)
+
+    def check_layer(self, layer: str) -> None:
+        """Raise `UnknownLayer` unless the network has this layer."""
+        if layer not in self._segments:
+            raise UnknownLayer("layer", layer, self.layers)
+
+    def forward(self, images: Float[Tensor, "image 3 row column"]) -> Float[Tensor, "image class"]:
+        """Class scores before the softmax."""
+        for _, activation in self.walk(images):
+            pass
+        return self.finish(activation)
+
+    def walk(self, images: Float[Tensor, "image 3 row column"]) -> Iterator[tuple[str, Tensor]]:
+        """Each layer's name and activation in turn, in one pass."""
+        activation = (images - self.mean) / self.std
+        for layer, modules in self._segments.items():
+            activation = _through(modules, activation)
+            if layer in self._silent:
+                activation = activation.index_fill(1, self._silent[layer], 0.0)
+            yield layer, activation
+
+    def finish(self, activation: Tensor) -> Float[Tensor, "image class"]:
+        """Class scores from the last layer's activation."""
+        return _through(self._tail, activation)
+
+    def resume(self, layer: str, activation: Tensor) -> Float[Tensor, "image class"]:
+        """Class scores from one layer's activation, as if the network had computed it."""
+        self.check_layer(layer)
+        after = self.layers[self.layers.index(layer) + 1 :]
+        for name in after:
+            activation = _through(self._segments[name], activation)
+        return self.finish(activation)
+
+    @contextmanager
+    def silenced(self, layer: str, channels: Sequence[int]) -> Iterator[None]:
+        """Within this context the channels of a layer give zero everywhere."""
+        self.check_layer(layer)
+        if self._silent:
+            raise ShapebiasError(f"channels of {next(iter(self._silent))} are silent already")
+        device = next(self.parameters()).device
+        self._silent[layer] = torch.as_tensor(list(channels), dtype=torch.long, device=device)
+        try:
+            yield
+        finally:
+            del self._silent[layer]
+
+    @torch.no_grad()
+    def channels(self) -> dict[str, int]:
+        """Number of channels of each layer, found with one blank image."""
+        device = next(self.parameters()).device
+        blank = torch.zeros(1, 3, self.input_size, self.input_size, device=device)
+        training = self.training
+        self.eval()
+        counts = {layer: activation.shape[1] for layer, activation in self.walk(blank)}
+        self.train(training)
+        return counts
+
+    def __repr__(self) -> str:
+        return f"Classifier({type(self.network).__name__}, {len(self.classes)} classes)"
+
+
+def _through(modules: Sequence[nn.Module], activation: Tensor) -> Tensor:
+    for module in modules:
+        activation = module(activation)
+    return activation

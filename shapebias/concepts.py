@@ -1,0 +1,72 @@
+"""Label maps of concept sets: stored as 16-bit PNG, read as arrays."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from shapebias.errors import UnknownName
+
+
+def class_masks(
+    rows: Sequence[dict[str, Any]], concepts: Sequence[tuple[int, str, str]], category: str
+) -> tuple[list[str], np.ndarray]:
+    """Label maps of one category with its concepts numbered from 1, background 0.
+
+    Parameters
+    ----------
+    rows
+        Rows of a concept set.
+    concepts
+        Number, name and category of every concept.
+    category
+        Category whose concepts become classes.
+
+    Returns
+    -------
+    Class names, "background" first, and an int64 array of shape (image, row, column).
+
+    Raises
+    ------
+    UnknownName
+        If no concept is of the category.
+    """
+    chosen = [(number, name) for number, name, kind in concepts if kind == category]
+    if not chosen:
+        raise UnknownName("category", category, {kind for _, _, kind in concepts})
+    index = np.zeros(max(number for number, _, _ in concepts) + 1, dtype=np.int64)
+    index[[number for number, _ in chosen]] = np.arange(1, len(chosen) + 1)
+    layers = np.stack(label_maps(rows, category))
+    return ["background", *(name for _, name in chosen)], index[layers].max(axis=0)
+
+
+def label_maps(group: Sequence[dict[str, Any]], category: str) -> list[np.ndarray]:
+    """Layers of a category's label maps, each int64 of shape (image, row, column).
+
+    An image with fewer layers than another has zeros, which label nothing.
+    """
+    found = [[m["bytes"] for m in row["maps"] if m["category"] == category] for row in group]
+    depth = max(1, *(len(maps) for maps in found))
+    shape = next(
+        (decode_map(maps[0]).shape for maps in found if maps), group[0]["pixels"].shape[:2]
+    )
+    layers = np.zeros((depth, len(group), *shape), dtype=np.int64)
+    for image, maps in enumerate(found):
+        for layer, data in enumerate(maps):
+            layers[layer, image] = decode_map(data)
+    return list(layers)
+
+
+def encode_map(labels: np.ndarray) -> bytes:
+    """Label map of shape (row, column), numbers below 65,536, as a 16-bit PNG."""
+    file = io.BytesIO()
+    Image.fromarray(labels.astype(np.uint16)).save(file, format="PNG")
+    return file.getvalue()
+
+
+def decode_map(data: bytes) -> np.ndarray:
+    """Label map that `encode_map` wrote, as int64 of shape (row, column)."""
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image).astype(np.int64)

@@ -1,0 +1,94 @@
+"""Derived images: one transform over the rows of an image set, stored or made while predicting."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from shapebias import plugins
+from shapebias.decoding import encode_png
+from shapebias.imagesets import read_rows
+from shapebias.seeds import generator_of
+
+
+def build_transform(
+    settings: dict[str, Any], *, styles: Sequence[str | Path] = (), segmenter: str | Path = ""
+) -> Any:
+    """Transform of a study's entry, with the images and networks that it needs.
+
+    Parameters
+    ----------
+    settings
+        The entry: `kind` and the settings of its plug-in. Under `stylizer` stands another
+        plug-in's entry; `styles` and `segmenter` are names, replaced by the files below.
+    styles
+        Parts of the image set of style images.
+    segmenter
+        File of a trained segmenter.
+    """
+    settings = {key: settings[key] for key in settings if key not in ("styles", "segmenter")}
+    if "stylizer" in settings:
+        settings["stylizer"] = plugins.build("stylizers", **settings["stylizer"])
+    if styles:
+        rows = list(read_rows(styles))
+        settings["styles"] = [row["pixels"] for row in rows]
+        settings["style_ids"] = [row["image_id"] for row in rows]
+    if segmenter:
+        settings["segmenter"] = plugins.module("segmenter_files").load_segmenter(segmenter)
+    return plugins.build("transforms", **settings)
+
+
+def derived(
+    rows: Iterable[dict[str, Any]], transform: Any, *, seed: int, image_set: str
+) -> Iterator[dict[str, Any]]:
+    """Rows with transformed `pixels` (None where an image is left out) and what was `drawn`.
+
+    Parameters
+    ----------
+    rows
+        Rows with `image_id`, `label` and `pixels`, uint8 of shape (row, column, 3).
+    transform
+        Callable of the family `transforms`.
+    seed, image_set
+        With an image's id they determine everything drawn for it.
+    """
+    for row in rows:
+        rng = generator_of(seed, image_set, row["image_id"])
+        pixels, drawn = transform(row["pixels"], rng=rng, label=row.get("label"))
+        yield {**row, "pixels": pixels, "drawn": drawn}
+
+
+def encoded(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows with their pixels as the bytes of a PNG under `image`."""
+    for row in rows:
+        pixels = row["pixels"]
+        yield {**row, "image": None if pixels is None else encode_png(pixels)}
+
+
+def rows_of(
+    paths: Sequence[str | Path],
+    *,
+    transform: dict[str, Any] | None,
+    seed: int,
+    image_set: str,
+    styles: Sequence[str | Path] = (),
+    segmenter: str | Path = "",
+) -> Iterator[dict[str, Any]]:
+    """Rows of an image set, whether its images are stored or made now from its source's.
+
+    Parameters
+    ----------
+    paths
+        Parts of the image set, or of its source where `transform` is given.
+    transform
+        The entry's transform, where its images are not stored.
+    """
+    rows = read_rows(paths)
+    if transform is None:
+        return rows
+    made = derived(
+        rows,
+        build_transform(transform, styles=styles, segmenter=segmenter),
+        seed=seed,
+        image_set=image_set,
+    )
+    return (row for row in made if row["pixels"] is not None)

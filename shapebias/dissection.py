@@ -1,0 +1,199 @@
+"""Network dissection: which concept the mask of each channel matches best."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from shapebias.classifier import Classifier
+from shapebias.evaluation import evaluating
+from shapebias.overlaps import ConceptBatch, Concepts, category_rank, count_overlaps
+from shapebias.thresholds import find_thresholds
+from shapebias.units import chosen_channels
+
+DIVERSITY_CUT = 0.01
+DETECTOR_CUTS = (0.0, 0.01, 0.04)
+LABELS = ["layer", "channel", "concept", "category", "iou", "threshold", "diversity"]
+OVERLAPS = ["layer", "channel", "concept", "intersection", "activated", "truth", "iou"]
+
+
+def dissect(
+    model: Classifier,
+    batches_factory: Callable[[], Iterable[ConceptBatch]],
+    concepts: Iterable[tuple[int, str, str]],
+    *,
+    quantile: float = 0.005,
+    area: str = "labelled_images",
+    channels: Mapping[str, Sequence[int]] | None = None,
+    n_images: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Intersection over union of every channel's mask with every concept, and its best concept.
+
+    Parameters
+    ----------
+    model
+        Network to dissect.
+    batches_factory
+        Gives the same batches each time that it is called; two passes are made.
+    concepts
+        Number from 1, name and primary category of each concept. Numbers in the label maps that
+        are not listed are no concepts.
+    quantile
+        Fraction of positions at which a channel's activation is above its threshold.
+    area
+        Images over which a mask's area A is counted for a concept c: "labelled_images", those with
+        any label of c's category [1]_; "inside_mask", those where such a label falls inside the
+        mask [2]_; "all_images".
+    channels
+        Channels to dissect by layer; None for all.
+    n_images
+        Number of images; None has them counted in a pass of their own, without the network.
+    progress
+        Called with the number of images after each batch, in both passes.
+
+    Returns
+    -------
+    labels
+        One row a channel: layer, channel, concept, category, iou, threshold (in the unit of the
+        activation) and diversity (concepts with an IoU of at least 0.01). Of concepts with the
+        same IoU the category's order decides (object, part, scene, material, texture, color, any
+        other), then the lowest number; so a channel that meets no concept has iou 0.
+    overlaps
+        One row a channel and concept that share pixels: layer, channel, concept, intersection I,
+        activated A, truth T (all in pixels of the label maps) and iou = I / (A + T - I).
+
+    Notes
+    -----
+    Thresholds are exact, over all positions of all images at the layer's own resolution. Memory is
+    quantile x positions values a channel for them, and a count a channel and concept.
+
+    References
+    ----------
+    .. [1] Bau et al. (2017). Network dissection: quantifying interpretability of deep visual
+       representations. CVPR. :DOI:`10.1109/CVPR.2017.354`
+    .. [2] Zhou, Bau, Oliva & Torralba (2019). Interpreting deep visual representations via network
+       dissection. TPAMI 41(9). :DOI:`10.1109/TPAMI.2018.2858759`
+    """
+    concepts = Concepts(concepts)
+    chosen = chosen_channels(model, channels)
+    if n_images is None:
+        n_images = sum(len(batch.images) for batch in batches_factory())
+    with evaluating(model):
+        device = model.mean.device
+        thresholds = find_thresholds(
+            model,
+            (batch.images.to(device).float() for batch in batches_factory()),
+            n_images=n_images,
+            quantile=quantile,
+            channels=chosen,
+            progress=progress,
+        )
+        counts, truth = count_overlaps(
+            model,
+            batches_factory(),
+            concepts,
+            thresholds=thresholds,
+            area=area,
+            channels=chosen,
+            progress=progress,
+        )
+    labels, overlaps = [pd.DataFrame(columns=LABELS)], [pd.DataFrame(columns=OVERLAPS)]
+    for layer, numbers in chosen.items():
+        frames = _frames(numbers, thresholds[layer], counts[layer], truth, concepts)
+        for table, frame in zip((labels, overlaps), frames, strict=True):
+            table.append(frame.assign(layer=layer))
+    return _joined(labels), _joined(overlaps)
+
+
+def _frames(numbers, thresholds, counts, truth, concepts) -> tuple[pd.DataFrame, pd.DataFrame]:
+    intersection, truth = counts.intersection.numpy(), truth.numpy()
+    activated = counts.activated[:, concepts.kind_of].numpy()
+    union = activated + truth - intersection
+    iou = np.divide(intersection, union, out=np.zeros(union.shape), where=union > 0)
+    best = iou.argmax(axis=1)
+    channels, names = np.array(numbers), np.array(concepts.names, dtype=object)
+    labels = pd.DataFrame(
+        {
+            "channel": channels,
+            "concept": names[best],
+            "category": np.array(concepts.categories, dtype=object)[best],
+            "iou": iou.max(axis=1),
+            "threshold": thresholds.cpu().numpy().astype(float),
+            "diversity": (iou >= DIVERSITY_CUT).sum(axis=1),
+        }
+    )
+    row, column = intersection.nonzero()
+    overlaps = pd.DataFrame(
+        {
+            "channel": channels[row],
+            "concept": names[column],
+            "intersection": intersection[row, column],
+            "activated": activated[row, column],
+            "truth": truth[column],
+            "iou": iou[row, column],
+        }
+    )
+    return labels, overlaps
+
+
+def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """The first frame names the columns and is empty."""
+    return pd.concat(frames[1:] or frames, ignore_index=True)[frames[0].columns.tolist()]
+
+
+def detectors(dissection: pd.DataFrame, categories: Iterable[str]) -> pd.DataFrame:
+    """Channels of each category by layer and cut, each channel counted once: by its label.
+
+    Parameters
+    ----------
+    dissection
+        As `dissect` gives it, of one network.
+    categories
+        Those that get rows, also where no channel has them.
+
+    Returns
+    -------
+    Frame with layer (and "all" for the network), category, iou_cut, n_channels and n_concepts (the
+    different concepts among those channels' labels). A channel counts if its IoU is at least the
+    cut; at the cut 0, if it meets its concept at all.
+    """
+    met = dissection[dissection["iou"] > 0]
+    rows = []
+    for layer in [*dissection["layer"].unique(), "all"]:
+        here = met if layer == "all" else met[met["layer"] == layer]
+        for category in sorted(categories, key=category_rank):
+            labelled = here[here["category"] == category]
+            for cut in DETECTOR_CUTS:
+                strong = labelled[labelled["iou"] >= cut]
+                rows.append((layer, category, cut, len(strong), strong["concept"].nunique()))
+    return pd.DataFrame(rows, columns=["layer", "category", "iou_cut", "n_channels", "n_concepts"])
+
+
+def detectors_by_vote(
+    overlaps: pd.DataFrame, concepts: Iterable[tuple[int, str, str]], categories: Iterable[str]
+) -> pd.DataFrame:
+    """Channels of each category where a channel has one vote in every category.
+
+    Its vote in a category goes to its best concept there, if the IoU reaches the cut: the count
+    that the authors of network dissection publish, higher than the one by label.
+
+    Parameters
+    ----------
+    overlaps
+        The second frame of `dissect`, of one network.
+    concepts
+        Those that were dissected.
+    categories
+        Those that get rows.
+
+    Returns
+    -------
+    Frame as that of `detectors`.
+    """
+    kinds = {name: category for _, name, category in concepts}
+    ranked = overlaps.assign(category=overlaps["concept"].map(kinds)).sort_values(
+        "iou", ascending=False, kind="stable"
+    )
+    votes = ranked.drop_duplicates(["layer", "channel", "category"]).sort_index()
+    return detectors(votes, categories)

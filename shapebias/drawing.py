@@ -1,0 +1,212 @@
+"""What all figures share: one look, one colour for standard and one for robust, and saving."""
+
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from shapebias.errors import ShapebiasError
+from shapebias.writing import written_whole
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+STANDARD = "#0072B2"
+ROBUST = "#D55E00"
+OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#8C6D1F", "#4D4D4D")
+FAINT = "#8A8A8A"
+# Text width of a page, in inches; a narrow figure fills one of its two columns.
+PAGE = 7.0
+COLUMN = 3.5
+
+Pairs = Mapping[str, Mapping[str, str]]
+
+LOOK = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.edgecolor": "#444444",
+    "axes.axisbelow": True,
+    "axes.grid": False,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.6,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "legend.handletextpad": 0.4,
+    "legend.columnspacing": 1.4,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    # A name with two dollar signs is a name, not a formula.
+    "text.parse_math": False,
+    "pdf.fonttype": 42,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network as a figure shows it: its name in the tables, what to call it, its colour."""
+
+    model: str
+    label: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Networks that are drawn in one set of axes; `pair` is None where they are in no pair."""
+
+    title: str
+    networks: tuple[Network, ...]
+    pair: str | None = None
+
+
+def panels(models: Iterable[str], pairs: Pairs) -> list[Panel]:
+    """One panel a pair, then one for the networks that are in no pair.
+
+    Parameters
+    ----------
+    models
+        Networks that a table holds; a pair of which it holds neither has no panel.
+    pairs
+        Pair to its `standard` and `robust` network.
+    """
+    models = list(dict.fromkeys(models))
+    found = []
+    for pair, sides in pairs.items():
+        networks = (
+            Network(sides["standard"], "standard", STANDARD),
+            Network(sides["robust"], "robust", ROBUST),
+        )
+        measured = tuple(network for network in networks if network.model in models)
+        if measured:
+            found.append(Panel(pair, measured, pair))
+    paired = {model for sides in pairs.values() for model in sides.values()}
+    alone = tuple(
+        Network(model, model, OTHERS[i % len(OTHERS)])
+        for i, model in enumerate(model for model in models if model not in paired)
+    )
+    if alone:
+        title = alone[0].model if len(alone) == 1 else "other networks" if found else "networks"
+        found.append(Panel(title, alone))
+    return found
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Within this context matplotlib draws in the project's look."""
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **LOOK, "backend": "agg"}):
+        yield
+
+
+def grid(n: int, *, height: float, rows: int = 1) -> tuple[Figure, list[list[Axes]]]:
+    """Figure of panels, each of some axes one above the other, up to four panels side by side.
+
+    Parameters
+    ----------
+    n
+        Number of panels.
+    rows
+        Axes in a panel.
+    height
+        Of one set of axes, in inches.
+
+    Returns
+    -------
+    The figure, and the axes of each panel from top to bottom.
+    """
+    # Four fit where nothing is left over; otherwise three are easier to read.
+    across = n if n <= 4 else 3
+    down = -(-n // across)
+    width = COLUMN + 0.6 if across == 1 else PAGE
+    figure = Figure(figsize=(width, height * rows * down + 0.35), layout="constrained")
+    axes = figure.subplots(down * rows, across, squeeze=False)
+    cells = [
+        [axes[(i // across) * rows + row][i % across] for row in range(rows)]
+        for i in range(across * down)
+    ]
+    for cell in cells[n:]:
+        for unused in cell:
+            unused.remove()
+    return figure, cells[:n]
+
+
+def legend(figure: Figure, shown: Sequence[Panel]) -> None:
+    """Name the colours above the panels: standard and robust, then the networks in no pair."""
+    named = {network.label: network.colour for panel in shown for network in panel.networks}
+    if len(named) < 2:
+        return
+    handles = [
+        Line2D([], [], color=colour, marker="o", linestyle="none", markersize=5.5, label=label)
+        for label, colour in named.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 5))
+
+
+def note(text: str) -> Figure:
+    """Figure that only says why there is nothing to draw."""
+    with look():
+        figure = Figure(figsize=(COLUMN, 0.8))
+        figure.text(0.5, 0.5, text, ha="center", va="center", color=FAINT, wrap=True)
+        return figure
+
+
+def log_axis(axis) -> None:
+    """Give a logarithmic axis plain numbers, and few of them."""
+    axis.set_major_locator(LogLocator(numticks=6))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def words(name: str) -> str:
+    """A study's name as words: underscores become spaces."""
+    return name.replace("_", " ")
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as the bytes of a PNG, the same at every call."""
+    buffer = io.BytesIO()
+    with look():
+        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure whole, without dates, so that equal figures are equal files.
+
+    Parameters
+    ----------
+    figure
+        What to write.
+    path
+        Ends in ``.png`` or ``.pdf``.
+
+    Raises
+    ------
+    ShapebiasError
+        If it ends otherwise.
+    """
+    suffix = Path(path).suffix
+    if suffix not in (".png", ".pdf"):
+        raise ShapebiasError(f"a figure is written as .png or .pdf, not as {str(path)!r}")
+    with written_whole(path) as temporary, look():
+        if suffix == ".png":
+            temporary.write_bytes(png(figure))
+        else:
+            figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})

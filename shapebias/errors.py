@@ -1,0 +1,38 @@
+"""Errors whose message is one line that says what is wrong, where, and what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ShapebiasError(Exception):
+    """A mistake in what the library was given; its message is meant for the person at the desk."""
+
+
+class UnknownName(ShapebiasError):
+    """A name that is none of those known, with the nearest known one.
+
+    Parameters
+    ----------
+    what
+        Kind of thing that was named, in words: "layer of alexnet".
+    name
+        The name that was given.
+    known
+        Names that would have been right.
+    """
+
+    def __init__(self, what: str, name: object, known: Iterable[str]):
+        known = [str(one) for one in known]
+        super().__init__(f"unknown {what}: {name!r}{suggestion(str(name), known)}")
+
+
+class UnknownLayer(UnknownName):
+    """A layer that a network does not have."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Second half of a message about an unknown name: the nearest one, and all of them."""
+    known = sorted(known)
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return f"{guess} (known: {', '.join(known) or 'none'})"

@@ -1,0 +1,89 @@
+"""How much noise roughens each channel's activation map."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from shapebias.drawing import (
+    FAINT,
+    Network,
+    Pairs,
+    grid,
+    legend,
+    log_axis,
+    look,
+    note,
+    panels,
+    words,
+)
+from shapebias.selecting import varying_channels
+
+
+def draw(*, activation_tv: pd.DataFrame, pairs: Pairs, clean: str, noisy: str) -> Figure:
+    """One point a channel: total variation on the clean against the noisy images.
+
+    Parameters
+    ----------
+    activation_tv
+        Table `activation_tv`.
+    pairs
+        Pair to its `standard` and `robust` network.
+    clean, noisy
+        Names of the two image sets.
+    """
+    both = varying_channels(activation_tv, clean=clean, noisy=noisy)
+    if both.empty:
+        return note("The smoothness of activations is not measured in this study.")
+    with look():
+        shown = panels(both["model"], pairs)
+        figure, cells = grid(len(shown), height=1.8 if len(shown) == 4 else 2.4)
+        limits = (
+            both[["clean", "noisy"]].min().min() / 1.3,
+            both[["clean", "noisy"]].max().max() * 1.3,
+        )
+        for panel, (axes,) in zip(shown, cells, strict=True):
+            axes.set_title(panel.title)
+            axes.plot(limits, limits, color=FAINT, lw=0.8, dashes=(3, 2), zorder=0)
+            for place, network in enumerate(panel.networks):
+                _draw_points(axes, both[both["model"] == network.model], network, place)
+            _scale(axes, limits)
+        figure.supxlabel(
+            f"Mean total variation on {words(clean)} (units of activation)", fontsize=8
+        )
+        figure.supylabel(
+            f"Mean total variation on\n{words(noisy)} (units of activation)", fontsize=8
+        )
+        legend(figure, shown)
+        return figure
+
+
+def _draw_points(axes: Axes, own: pd.DataFrame, network: Network, place: int) -> None:
+    if own.empty:
+        return
+    axes.plot(
+        own["clean"],
+        own["noisy"],
+        "o",
+        color=network.colour,
+        markersize=2,
+        alpha=0.45,
+        mew=0,
+        rasterized=True,
+    )
+    change = f"median × {np.median(own['noisy'] / own['clean']):.2f}"
+    axes.text(
+        0.04,
+        0.96 - 0.085 * place,
+        change,
+        transform=axes.transAxes,
+        color=network.colour,
+        va="top",
+        fontsize=7,
+    )
+
+
+def _scale(axes: Axes, limits: tuple[float, float]) -> None:
+    axes.set(xscale="log", yscale="log", xlim=limits, ylim=limits, box_aspect=1)
+    log_axis(axes.xaxis)
+    log_axis(axes.yaxis)

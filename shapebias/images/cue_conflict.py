@@ -1,0 +1,73 @@
+"""Stimuli whose shape is of one class and whose texture is of another, as published."""
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from shapebias.errors import ShapebiasError
+from shapebias.image_files import check_folder, class_files, read_image, slice_of
+
+NAME = re.compile(r"(?P<shape>\D+)\d+-(?P<texture>\D+)\d+")
+
+
+def build(*, path: str) -> "CueConflict":
+    """Cue-conflict stimuli in the layout of Geirhos et al.
+
+    Parameters
+    ----------
+    path
+        Folder of files `<shape>/<shape><n>-<texture><m>.png`. Of the 1,280 published, 80 have
+        the texture of their own shape's class; measurements leave those out.
+
+    Raises
+    ------
+    ShapebiasError
+        If the folder does not exist.
+
+    References
+    ----------
+    .. [1] Geirhos et al. (2019). ImageNet-trained CNNs are biased towards texture. ICLR.
+       :DOI:`10.48550/arXiv.1811.12231`
+    """
+    check_folder(Path(path))
+    return CueConflict(Path(path))
+
+
+class CueConflict:
+    """Rows of cue-conflict stimuli; see `build`."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """Stimuli, sorted by shape and name."""
+        return class_files(self.folder)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def rows(self, part: int, parts: int) -> Iterator[dict]:
+        """Rows of one contiguous part (from 0) of the stimuli; the label is the shape's class."""
+        for file in slice_of(self.files, part, parts):
+            image_id = file.relative_to(self.folder).as_posix()
+            shape, texture = cues_of(file)
+            yield {
+                "image_id": image_id,
+                "image": read_image(file),
+                "path": image_id,
+                "label": shape,
+                "shape": shape,
+                "texture": texture,
+            }
+
+
+def cues_of(file: Path) -> tuple[str, str]:
+    """Classes of a stimulus's shape and texture, read from its name."""
+    found = NAME.fullmatch(file.stem)
+    if found is None or found["shape"] != file.parent.name:
+        raise ShapebiasError(
+            f"{file} is not named <shape>/<shape><n>-<texture><m>, as cat/cat3-clock1.png is"
+        )
+    return found["shape"], found["texture"]

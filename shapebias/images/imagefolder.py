@@ -1,0 +1,64 @@
+"""Photos in one folder a class, the layout of ImageNet and of most image sets."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.image_files import check_folder, class_files, read_image, slice_of
+
+LABELS = ("folder", "filename_prefix")
+
+
+def build(*, path: str, label_from: str = "folder") -> "ImageFolder":
+    """Images in the class folders of a folder.
+
+    Parameters
+    ----------
+    path
+        Folder that holds one folder a class.
+    label_from
+        "folder": the label is the class folder's name. "filename_prefix": it is the file's name
+        up to the first underscore (n01440764 of n01440764_10026.JPEG), and the folder's name is
+        the entry-level class, `coarse`.
+
+    Raises
+    ------
+    ShapebiasError
+        If the folder does not exist, or `label_from` is neither.
+    """
+    if label_from not in LABELS:
+        raise UnknownName("label_from of images/imagefolder", label_from, LABELS)
+    check_folder(Path(path))
+    return ImageFolder(Path(path), label_from=label_from)
+
+
+class ImageFolder:
+    """Rows of the images in class folders; see `build`."""
+
+    def __init__(self, folder: Path, *, label_from: str):
+        self.folder, self.label_from = folder, label_from
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """Image files, sorted by class and name."""
+        return class_files(self.folder)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def rows(self, part: int, parts: int) -> Iterator[dict]:
+        """Rows of one contiguous part (from 0) of the images, with the files' own bytes."""
+        for file in slice_of(self.files, part, parts):
+            image_id = file.relative_to(self.folder).as_posix()
+            image = read_image(file)
+            yield {"image_id": image_id, "image": image, "path": image_id, **self._labels(file)}
+
+    def _labels(self, file: Path) -> dict[str, str]:
+        folder = file.parent.name
+        if self.label_from == "folder":
+            return {"label": folder}
+        prefix, underscore, _ = file.name.partition("_")
+        if not (prefix and underscore):
+            raise ShapebiasError(f"{file} has no label before an underscore in its name")
+        return {"label": prefix, "coarse": folder}

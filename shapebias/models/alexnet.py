@@ -1,0 +1,67 @@
+"""AlexNet, in its one-tower form."""
+
+from torch import nn
+
+from shapebias.classifier import Classifier
+from shapebias.slimming import check_stem, slim
+from shapebias.vision import torchvision
+
+
+def build(
+    *,
+    classes: list,
+    input_size: int = 224,
+    width: float = 1.0,
+    stem: str = "imagenet",
+    dropout: float = 0.5,
+    mean: list = (0.485, 0.456, 0.406),
+    std: list = (0.229, 0.224, 0.225),
+) -> Classifier:
+    """AlexNet with fresh random weights.
+
+    Parameters
+    ----------
+    classes
+        Class names in the order of the scores.
+    input_size
+        Side of the images, in pixels.
+    width
+        Factor on the published numbers of channels; a multiple of 1/8.
+    stem
+        "imagenet": the first convolution has stride 4, as published; "small": stride 2, for
+        images of about 64 pixels.
+    dropout
+        Share of the inputs of the first two linear layers that are dropped in training.
+    mean, std
+        Of the pixels, per colour channel; ImageNet's by default.
+
+    Returns
+    -------
+    Classifier with layers conv1 ... conv5, each after its ReLU.
+
+    References
+    ----------
+    .. [1] Krizhevsky (2014). One weird trick for parallelizing convolutional neural networks.
+       :DOI:`10.48550/arXiv.1404.5997`
+    """
+    network = slim(
+        lambda: torchvision.models.alexnet(dropout=dropout), width=width, n_classes=len(classes)
+    )
+    features = network.features
+    if check_stem(stem):
+        features[0].stride = (2, 2)
+    return Classifier(
+        network,
+        segments={
+            "conv1": features[:2],
+            "conv2": features[2:5],
+            "conv3": features[5:8],
+            "conv4": features[8:10],
+            "conv5": features[10:12],
+        },
+        tail=[features[12], network.avgpool, nn.Flatten(), network.classifier],
+        classes=classes,
+        mean=mean,
+        std=std,
+        input_size=input_size,
+    )

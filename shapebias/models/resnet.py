@@ -1,0 +1,71 @@
+"""Residual networks of 18 to 152 layers."""
+
+from torch import nn
+
+from shapebias.classifier import Classifier
+from shapebias.errors import ShapebiasError
+from shapebias.slimming import check_stem, slim
+from shapebias.vision import torchvision
+
+DEPTHS = (18, 34, 50, 101, 152)
+
+
+def build(
+    *,
+    classes: list,
+    input_size: int = 224,
+    depth: int = 50,
+    width: float = 1.0,
+    stem: str = "imagenet",
+    mean: list = (0.485, 0.456, 0.406),
+    std: list = (0.229, 0.224, 0.225),
+) -> Classifier:
+    """ResNet with fresh random weights.
+
+    Parameters
+    ----------
+    classes
+        Class names in the order of the scores.
+    input_size
+        Side of the images, in pixels.
+    depth
+        Number of layers: 18, 34, 50, 101 or 152.
+    width
+        Factor on the published numbers of channels; a multiple of 1/8.
+    stem
+        "imagenet": the first convolution has stride 2, as published; "small": stride 1, for
+        images of about 32 pixels.
+    mean, std
+        Of the pixels, per colour channel; ImageNet's by default.
+
+    Returns
+    -------
+    Classifier with layers conv1 (after its ReLU) and layer1 ... layer4.
+
+    References
+    ----------
+    .. [1] He et al. (2016). Deep residual learning for image recognition. CVPR.
+       :DOI:`10.1109/CVPR.2016.90`
+    """
+    if depth not in DEPTHS:
+        raise ShapebiasError(f"no ResNet has depth {depth} (known: {', '.join(map(str, DEPTHS))})")
+    network = slim(
+        getattr(torchvision.models, f"resnet{depth}"), width=width, n_classes=len(classes)
+    )
+    if check_stem(stem):
+        network.conv1.stride = (1, 1)
+    return Classifier(
+        network,
+        segments={
+            "conv1": [network.conv1, network.bn1, network.relu],
+            "layer1": [network.maxpool, network.layer1],
+            "layer2": [network.layer2],
+            "layer3": [network.layer3],
+            "layer4": [network.layer4],
+        },
+        tail=[network.avgpool, nn.Flatten(), network.fc],
+        classes=classes,
+        mean=mean,
+        std=std,
+        input_size=input_size,
+    )

@@ -1,0 +1,99 @@
+"""Networks made by the workflow: trained on the rows of an image set."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from shapebias.batching import device
+from shapebias.classifier import Classifier
+from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.fitting import fit
+from shapebias.imagesets import stack
+from shapebias.plugins import build
+from shapebias.seeds import seed_of
+
+
+def train_network(
+    rows: Sequence[dict[str, Any]],
+    validation: Sequence[dict[str, Any]],
+    *,
+    name: str,
+    architecture: dict[str, Any],
+    input_size: int | None,
+    training: dict[str, Any],
+    attack: dict[str, Any] | None,
+    seed: int,
+) -> tuple[Classifier, pd.DataFrame]:
+    """Train a network from random weights.
+
+    Parameters
+    ----------
+    rows, validation
+        Rows with `pixels` and `label`; the network's classes are the labels of `rows`, in
+        alphabetical order.
+    name
+        The network's name; with `seed` it determines its first weights and the order of images.
+    architecture
+        `kind` and settings of a plug-in in `models`.
+    input_size
+        Side of its images in pixels; that of the training images where None.
+    training
+        `recipe` (a plug-in in `training`), and the settings of `fit`.
+    attack
+        `kind` and settings of a plug-in in `attacks`, for recipes that take one.
+
+    Returns
+    -------
+    The trained network in eval mode, and its log: model, epoch, loss, accuracy,
+    validation_accuracy, learning_rate.
+    """
+    unlabelled = [row["image_id"] for row in rows if row["label"] is None]
+    if unlabelled:
+        raise ShapebiasError(f"training image {unlabelled[0]!r} has no label")
+    classes = sorted({row["label"] for row in rows})
+    images, labels = _tensors(rows, classes)
+    torch.manual_seed(seed_of(seed, "weights", name))
+    network = build(
+        "models", classes=classes, input_size=input_size or images.shape[-1], **architecture
+    ).to(device())
+    settings = {key: training[key] for key in training.keys() - {"images", "validation", "recipe"}}
+    log = fit(
+        network,
+        images,
+        labels,
+        recipe=_recipe(training["recipe"], attack),
+        seed=seed_of(seed, "order", name),
+        validation=_tensors(validation, classes) if validation else None,
+        progress=lambda entry: print(_line(entry, training["epochs"]), flush=True),
+        **settings,
+    )
+    frame = pd.DataFrame(log).drop(columns="images_per_second").assign(model=name)
+    return network.eval(), frame.astype({"validation_accuracy": float})
+
+
+def _recipe(settings: dict[str, Any], attack: dict[str, Any] | None) -> Any:
+    settings = {key: value for key, value in settings.items() if key != "attack"}
+    if attack is not None:
+        settings["attack"] = build("attacks", **attack)
+    return build("training", **settings)
+
+
+def _tensors(rows: Sequence[dict[str, Any]], classes: list[str]) -> tuple[Tensor, Tensor]:
+    index = {name: number for number, name in enumerate(classes)}
+    for row in rows:
+        if row["label"] not in index:
+            raise UnknownName(f"label of image {row['image_id']!r}", row["label"], classes)
+    images = torch.from_numpy(stack(rows)).contiguous().to(device())
+    return images, torch.tensor([index[row["label"]] for row in rows], device=device())
+
+
+def _line(entry: dict[str, Any], epochs: int) -> str:
+    validation = entry["validation_accuracy"]
+    scored = "" if validation is None else f", validation {validation:.1%}"
+    return (
+        f"epoch {entry['epoch']} of {epochs}: loss {entry['loss']:.3f}, "
+        f"accuracy {entry['accuracy']:.1%}{scored}, {entry['images_per_second']:.0f} images/s"
+    )

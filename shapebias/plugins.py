@@ -1,0 +1,65 @@
+"""One plug-in a file: `shapebias/<family>/<kind>.py` with a `build(**settings)`."""
+
+import importlib
+import inspect
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from shapebias.errors import ShapebiasError, UnknownName
+
+
+def kinds(family: str) -> list[str]:
+    """Kinds of a family, in alphabetical order."""
+    folder = Path(__file__).parent / family
+    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+
+
+def build(family: str, *, kind: str, **settings: Any) -> Any:
+    """What a plug-in builds from its settings.
+
+    Parameters
+    ----------
+    family
+        Folder under `shapebias`: "transforms", "attacks", "models", ...
+    kind
+        File in it, without its suffix.
+    settings
+        Keywords of the plug-in's `build`.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such kind, or it has no such setting.
+    ShapebiasError
+        If a setting without a default is missing.
+    """
+    factory = _module(family, kind).build
+    known = inspect.signature(factory).parameters
+    for name in settings:
+        if name not in known:
+            raise UnknownName(f"setting of {family}/{kind}", name, known)
+    for name, parameter in known.items():
+        if parameter.default is parameter.empty and name not in settings:
+            raise ShapebiasError(f"{family}/{kind} needs the setting {name!r}")
+    return factory(**settings)
+
+
+def draw(figure: str, **inputs: Any) -> Any:
+    """Matplotlib figure that a plug-in of the family `figures` draws from tables and pairs."""
+    return _module("figures", figure).draw(**inputs)
+
+
+def module(name: str) -> ModuleType:
+    """Module of the library that only some settings need.
+
+    It is not imported by name, so that the fingerprint of a job whose settings do not need it
+    leaves it out; the rule names it where they do.
+    """
+    return importlib.import_module(f"shapebias.{name}")
+
+
+def _module(family: str, kind: str) -> ModuleType:
+    if kind not in kinds(family):
+        raise UnknownName(f"kind in {family}", kind, kinds(family))
+    return importlib.import_module(f"shapebias.{family}.{kind}")

@@ -1,0 +1,49 @@
+"""Progress of long steps: a bar in a terminal, plain lines in a log."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+SECONDS_A_LINE = 15.0
+
+
+def progress(items: Iterable[T], *, what: str, total: int | None = None) -> Iterator[T]:
+    """Pass items on while showing how many are done, the rate and the time left.
+
+    Parameters
+    ----------
+    items
+        What to go through.
+    what
+        The step in words; it heads the bar and each line.
+    total
+        Number of items, where `items` has no length.
+
+    Notes
+    -----
+    In a terminal a bar is drawn on standard error. Standard output, which a job writes to its
+    log, gets a plain line every fifteen seconds and one at the end.
+    """
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    bar = tqdm(items, desc=what, total=total, disable=not sys.stderr.isatty(), leave=False)
+    start = last = time.monotonic()
+    done = 0
+    for item in bar:
+        yield item
+        done += 1
+        now = time.monotonic()
+        if now - last > SECONDS_A_LINE:
+            print(_line(what, done, total, now - start), flush=True)
+            last = now
+    print(_line(what, done, done, time.monotonic() - start), flush=True)
+
+
+def _line(what: str, done: int, total: int | None, seconds: float) -> str:
+    rate = done / max(seconds, 1e-9)
+    left = f", {(total - done) / max(rate, 1e-9):.0f} s left" if total and total > done else ""
+    return f"{what}: {done} of {total or '?'} in {seconds:.1f} s, {rate:.1f}/s{left}"

@@ -1,0 +1,143 @@
+"""Checkpoint files as they are published, and the network that they must fit."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from shapebias.errors import ShapebiasError
+
+# Where training programs keep the weights among optimiser states, counters and the like.
+HOLDERS = ("state_dict", "model", "model_state_dict", "network")
+# Wrappers that leave their name in front of every key. Data parallelism leaves `module`, and not
+# always in front: `features.module.0.weight` in many an AlexNet.
+WRAPPERS = ("model", "network")
+# Entries of other modules that were saved along: an attacker with its own copy, its normalisation.
+COMPANIONS = ("attacker.", "normalizer.", "normalize.")
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors of a checkpoint file by name, without the wrappings of training programs.
+
+    Raises
+    ------
+    ShapebiasError
+        If the file is missing or damaged, runs code when it is opened, or holds no weights.
+    """
+    if not path.is_file():
+        raise ShapebiasError(f"the weights {path} do not exist: download them, or correct the path")
+    found = _safetensors(path) if path.suffix == ".safetensors" else _torch_file(path)
+    found = _unwrapped(found)
+    weights = {key: value for key, value in found.items() if isinstance(value, Tensor)}
+    if not weights:
+        raise ShapebiasError(f"{path} holds no weights, at its top or under {', '.join(HOLDERS)}")
+    return _plain_keys(weights)
+
+
+def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """The weights that a network needs, once it is sure that they are its own.
+
+    Parameters
+    ----------
+    network
+        Bare network, under whose names the weights must be.
+    weights
+        Tensors by name, as `read_weights` gives them.
+    source
+        What error messages call the weights.
+
+    Raises
+    ------
+    ShapebiasError
+        If a parameter is missing, has another shape, or belongs to no part of the network.
+
+    Notes
+    -----
+    Batch norm's counters may be missing (files older than 2018 have none, and they are used in
+    no measurement), and auxiliary classifiers, which serve in training alone, may be left over.
+    """
+    wanted = network.state_dict()
+    missing = [key for key in wanted if key not in weights and not _is_counter(key)]
+    unknown = [key for key in weights if key not in wanted and not key.startswith("aux")]
+    unfit = [key for key in wanted if key in weights and weights[key].shape != wanted[key].shape]
+    if missing or unknown:
+        raise ShapebiasError(
+            f"{source} is of another network than {type(network).__name__} as it is set up here: "
+            f"missing {_few(missing)}; unknown {_few(unknown)}"
+        )
+    if unfit:
+        first = f"{tuple(weights[unfit[0]].shape)} where {tuple(wanted[unfit[0]].shape)} is needed"
+        raise ShapebiasError(
+            f"{source} does not fit {type(network).__name__}: {_few(unfit)} ({first}); "
+            f"{_cause_of_shapes(unfit, wanted)}"
+        )
+    return {key: weights[key] for key in wanted if key in weights}
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise _damaged(path, error) from error
+
+
+def _torch_file(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "GLOBAL" not in str(error):
+            raise _damaged(path, error) from error
+        raise ShapebiasError(
+            f"{path} runs code when it is opened, which is refused; if you trust it, run "
+            "torch.load(path, weights_only=False) yourself and save its state_dict alone"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ShapebiasError:
+    reason = (str(error).splitlines() or ["it is empty"])[0][:120]
+    return ShapebiasError(f"{path} is damaged or no checkpoint ({reason}); download it again")
+
+
+def _unwrapped(found: object) -> dict:
+    """The innermost mapping of weights."""
+    while isinstance(found, Mapping):
+        holder = next((key for key in HOLDERS if isinstance(found.get(key), Mapping)), None)
+        if holder is None:
+            return dict(found)
+        found = found[holder]
+    return {}
+
+
+def _plain_keys(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights under the names that the bare network gives them."""
+    weights = {
+        ".".join(step for step in key.split(".") if step != "module"): value
+        for key, value in weights.items()
+    }
+    weights = {key: value for key, value in weights.items() if not key.startswith(COMPANIONS)}
+    for wrapper in WRAPPERS:
+        if weights and all(key.startswith(f"{wrapper}.") for key in weights):
+            weights = {key.removeprefix(f"{wrapper}."): weights[key] for key in weights}
+    return weights
+
+
+def _is_counter(key: str) -> bool:
+    return key.endswith("num_batches_tracked")
+
+
+def _few(keys: list[str]) -> str:
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return (", ".join(keys[:3]) or "nothing") + more
+
+
+def _cause_of_shapes(unfit: list[str], wanted: dict[str, Tensor]) -> str:
+    last = list(wanted)[-1].rpartition(".")[0]
+    if all(key.rpartition(".")[0] == last for key in unfit):
+        return "the number of classes differs: check `classes`"
+    return "another width or depth: check the architecture's settings"

@@ -1,0 +1,47 @@
+"""Trained segmenters on disk: weights, with their architecture in the file's metadata."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from shapebias.errors import ShapebiasError
+from shapebias.plugins import build
+from shapebias.segmentation import Segmenter
+from shapebias.writing import written_whole
+
+
+def save_segmenter(
+    network: nn.Module, path: str | Path, *, architecture: dict[str, Any], classes: Sequence[str]
+) -> None:
+    """Write a segmenter's weights with the settings that rebuild it.
+
+    Parameters
+    ----------
+    architecture
+        `kind` and settings of its plug-in in `segmenters`.
+    classes
+        Class names, "background" first.
+    """
+    note = {"architecture": json.dumps(architecture), "classes": json.dumps(list(classes))}
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+    with written_whole(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata=note))
+
+
+def load_segmenter(path: str | Path) -> Segmenter:
+    """Segmenter that `save_segmenter` wrote, ready to be called on pixels."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            note = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ShapebiasError(f"cannot read the segmenter {path}: {error}") from error
+    classes = json.loads(note["classes"])
+    network = build("segmenters", classes=classes, **json.loads(note["architecture"]))
+    network.load_state_dict(tensors)
+    return Segmenter(network, classes)

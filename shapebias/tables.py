@@ -1,0 +1,310 @@
+"""The public tables: their columns, types and units in one place, checked at every write."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.provenance import metadata
+from shapebias.writing import written_whole
+
+TYPES = {"text": pa.string(), "count": pa.int64(), "number": pa.float64()}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, its type in `TYPES`, its unit, and what it holds."""
+
+    name: str
+    type: str
+    unit: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: what a row is, and its columns in order."""
+
+    row: str
+    columns: tuple[Column, ...]
+
+    def schema(self) -> pa.Schema:
+        """Arrow schema, with unit and description in each field's metadata."""
+        return pa.schema(
+            pa.field(c.name, TYPES[c.type], metadata={"unit": c.unit, "description": c.description})
+            for c in self.columns
+        )
+
+
+MODEL = Column("model", "text", "", "network's name in the study")
+PAIR = Column("pair", "text", "", "pair's name in the study")
+LAYER = Column("layer", "text", "", "named layer of the network, after its ReLU where one follows")
+CHANNEL = Column("channel", "count", "", "index along the layer's channel axis, from 0")
+IMAGE_SET = Column("image_set", "text", "", "image set's name in the study")
+CONCEPT = Column("concept", "text", "", "concept's name in the concept set")
+CATEGORY = Column("category", "text", "", "concept's category; `all` is every channel")
+N_SHAPE = Column("n_shape", "count", "images", "conflict images that got their shape's class")
+N_TEXTURE = Column("n_texture", "count", "images", "conflict images that got their texture's class")
+
+
+def _number(name: str, unit: str, description: str) -> Column:
+    return Column(name, "number", unit, description)
+
+
+def _count(name: str, unit: str, description: str) -> Column:
+    return Column(name, "count", unit, description)
+
+
+TABLES = {
+    "training_log": Table(
+        "an epoch of a network that the study trained",
+        (
+            MODEL,
+            _count("epoch", "epochs", "epoch, from 1"),
+            _number("loss", "nats", "mean loss over the epoch's images, as the recipe saw them"),
+            _number(
+                "accuracy",
+                "fraction",
+                "share of those images labelled right, as the recipe saw them",
+            ),
+            _number(
+                "validation_accuracy",
+                "fraction",
+                "accuracy on the clean validation images after the epoch",
+            ),
+            _number("learning_rate", "", "learning rate of the epoch's last step"),
+        ),
+    ),
+    "accuracy": Table(
+        "a network on an image set, over all its images or over a selection",
+        (
+            MODEL,
+            IMAGE_SET,
+            Column(
+                "selection",
+                "text",
+                "",
+                "`all`, or the pair whose two networks label the clean image correctly",
+            ),
+            _count("n", "images", "images scored"),
+            _number("top1", "fraction", "share whose first class is the label"),
+            _number("top5", "fraction", "share whose first five classes hold the label"),
+            _number("top1_low", "fraction", "lower end of the 95 % Wilson interval of top1"),
+            _number("top1_high", "fraction", "upper end of the 95 % Wilson interval of top1"),
+        ),
+    ),
+    "correctly_labelled": Table(
+        "an image of the clean set that both networks of a pair label correctly",
+        (PAIR, Column("image_id", "text", "", "image of the clean set")),
+    ),
+    "shape_bias": Table(
+        "a network on a cue-conflict set, over all classes or one shape class",
+        (
+            MODEL,
+            IMAGE_SET,
+            Column("class", "text", "", "`all`, or the entry-level class of the images' shape"),
+            N_SHAPE,
+            N_TEXTURE,
+            _count("n_neither", "images", "conflict images that got neither class"),
+            _number("shape_bias", "fraction", "n_shape / (n_shape + n_texture)"),
+            _number("low", "fraction", "lower end of the 95 % Wilson interval"),
+            _number("high", "fraction", "upper end of the 95 % Wilson interval"),
+        ),
+    ),
+    "kernel_tv": Table(
+        "a convolution of a network; layer `all` is the mean over every kernel of the network",
+        (
+            MODEL,
+            Column("layer", "text", "", "convolution's name in the weights file, or `all`"),
+            _count("n_filters", "filters", "filters of the convolution"),
+            _number(
+                "mean_tv",
+                "weight",
+                "total variation of a kernel's map, mean over filters and input channels",
+            ),
+        ),
+    ),
+    "filter_matches": Table(
+        "a filter of the standard network's first convolution, with its robust match",
+        (
+            PAIR,
+            _count("filter", "", "filter of the standard network, from 0"),
+            _count("match", "", "the robust network's filter of highest rank correlation, from 0"),
+            _number("spearman", "", "Spearman rank correlation of the two kernels"),
+            _number(
+                "tv_difference", "weight", "standard filter's total variation less the match's"
+            ),
+        ),
+    ),
+    "activation_tv": Table(
+        "a channel on an image set",
+        (
+            MODEL,
+            LAYER,
+            CHANNEL,
+            IMAGE_SET,
+            _number(
+                "mean_tv", "activation", "total variation of the activation map, mean over images"
+            ),
+        ),
+    ),
+    "dissection": Table(
+        "a channel, with the concept that it detects best",
+        (
+            MODEL,
+            LAYER,
+            CHANNEL,
+            CONCEPT,
+            CATEGORY,
+            _number(
+                "iou", "fraction", "intersection over union of the channel's mask and the concept"
+            ),
+            _number(
+                "threshold",
+                "activation",
+                "activation exceeded at the study's quantile of positions",
+            ),
+            _count("diversity", "concepts", "concepts with an IoU of at least 0.01"),
+        ),
+    ),
+    "dissection_iou": Table(
+        "a channel and a concept that its mask meets",
+        (
+            MODEL,
+            LAYER,
+            CHANNEL,
+            CONCEPT,
+            _count("intersection", "pixels", "pixels of the channel's mask inside the concept"),
+            _count("activated", "pixels", "pixels of the channel's mask in the images counted"),
+            _count("truth", "pixels", "pixels of the concept"),
+            _number("iou", "fraction", "intersection / (activated + truth - intersection)"),
+        ),
+    ),
+    "detectors": Table(
+        "a layer and a category, at one cut of the IoU; each channel counts once, by its label",
+        (
+            MODEL,
+            LAYER,
+            CATEGORY,
+            _number("iou_cut", "fraction", "least IoU of a channel that counts"),
+            _count("n_channels", "channels", "channels whose label is of the category"),
+            _count("n_concepts", "concepts", "different concepts among those labels"),
+        ),
+    ),
+    "ablation": Table(
+        "a channel that was silenced",
+        (
+            MODEL,
+            LAYER,
+            CHANNEL,
+            N_SHAPE,
+            N_TEXTURE,
+            _count("shape_score", "images", "images labelled by shape before, otherwise after"),
+            _count("texture_score", "images", "images labelled by texture before, otherwise after"),
+        ),
+    ),
+    "ablation_flips": Table(
+        "an image whose shape or texture label changed when a channel was silenced",
+        (
+            MODEL,
+            LAYER,
+            CHANNEL,
+            Column("image_id", "text", "", "image of the conflict set"),
+            Column("before", "text", "", "class given by the intact network"),
+            Column("after", "text", "", "class given without the channel"),
+        ),
+    ),
+    "ablation_by_category": Table(
+        "a network's channels whose label is of one category, or all its channels",
+        (
+            MODEL,
+            CATEGORY,
+            _count("n_channels", "channels", "channels with a label of the category"),
+            _number("mean_shape_score", "images", "mean Shape score of those channels"),
+            _number("mean_texture_score", "images", "mean Texture score of those channels"),
+        ),
+    ),
+}
+
+
+def write_table(frame: pd.DataFrame, path: str | Path, *, schema: str) -> None:
+    """Write a table that fits its declared schema, whole, with its provenance.
+
+    Parameters
+    ----------
+    frame
+        The table's columns, in any order and no others.
+    path
+        Parquet file; where it ends in ``.csv``, comma-separated text.
+    schema
+        Name in `TABLES`.
+
+    Raises
+    ------
+    ShapebiasError
+        If a column is missing, unknown, or holds values of another type.
+    """
+    table = arrow_table(frame, schema)
+    with written_whole(path) as temporary:
+        if Path(path).suffix == ".csv":
+            table.to_pandas().to_csv(temporary, index=False)
+        else:
+            pq.write_table(table, temporary)
+
+
+def arrow_table(frame: pd.DataFrame, schema: str) -> pa.Table:
+    """Frame as an Arrow table of a declared schema."""
+    if schema not in TABLES:
+        raise UnknownName("table", schema, TABLES)
+    expected = TABLES[schema].schema()
+    for name in frame.columns:
+        if name not in expected.names:
+            raise UnknownName(f"column of table {schema}", name, expected.names)
+    for name in expected.names:
+        if name not in frame.columns:
+            raise ShapebiasError(f"table {schema} lacks its column {name!r}")
+    try:
+        table = pa.Table.from_pandas(frame[expected.names], expected, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ShapebiasError(f"table {schema}: {' '.join(map(str, error.args))}") from error
+    return table.replace_schema_metadata(metadata())
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Table of a Parquet file; a damaged file is an error that names it."""
+    try:
+        return pq.read_table(path).to_pandas()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ShapebiasError(
+            f"cannot read {path}: {error}; delete it and run again to make it anew"
+        ) from error
+
+
+def join_by_layer(paths: Sequence[str | Path], path: str | Path, *, schema: str) -> None:
+    """Write one table from several files of it, in their order, with one row group a layer.
+
+    A reader that wants one layer then reads that layer alone.
+    """
+    parts = pa.concat_tables(arrow_table(read_table(part), schema) for part in paths)
+    layers = parts.column("layer").unique().to_pylist()
+    with (
+        written_whole(path) as temporary,
+        pq.ParquetWriter(temporary, parts.schema) as writer,
+    ):
+        for layer in layers:
+            writer.write_table(parts.filter(pc.equal(parts.column("layer"), layer)))
+
+
+def documentation() -> str:
+    """Markdown page on every public table."""
+    lines = ["# Tables", "", "Each is `results/<study>/tables/<name>.parquet`, with a `.csv` twin."]
+    for name, table in TABLES.items():
+        lines += ["", f"## {name}", "", f"One row: {table.row}.", ""]
+        lines += ["| column | type | unit | what it holds |", "|---|---|---|---|"]
+        lines += [f"| `{c.name}` | {c.type} | {c.unit} | {c.description} |" for c in table.columns]
+    return "\n".join(lines) + "\n"

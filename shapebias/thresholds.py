@@ -1,0 +1,132 @@
+"""The activation that a channel exceeds at a given fraction of all positions, exactly."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from shapebias.classifier import Classifier
+from shapebias.errors import ShapebiasError
+
+
+def find_thresholds(
+    model: Classifier,
+    images: Iterable[Float[Tensor, "_ 3 row column"]],
+    *,
+    n_images: int,
+    quantile: float,
+    channels: Mapping[str, Sequence[int]],
+    progress: Callable[[int], object] | None = None,
+) -> dict[str, Float[Tensor, " channel"]]:
+    """Threshold T of each channel such that at most a fraction of its activations is above.
+
+    Parameters
+    ----------
+    model
+        Network to run, in eval mode.
+    images
+        Batches of sRGB pixels in [0, 1]; one pass is made.
+    n_images
+        Number of images in all batches together.
+    quantile
+        Fraction of positions, over all images, allowed strictly above T. With N positions T is
+        the (k + 1)-th largest activation, k = floor(quantile N), N taken exactly.
+    channels
+        Channels wanted by layer.
+    progress
+        Called with the number of images after each batch.
+
+    Returns
+    -------
+    Layer to the thresholds of its channels wanted, in the unit of the activation.
+
+    Raises
+    ------
+    ShapebiasError
+        If the number of images is another, or an activation is not a number.
+    """
+    largest: dict[str, Largest] = {}
+    seen = 0
+    for batch in images:
+        seen += len(batch)
+        for layer, maps in chosen_maps(model, batch, channels):
+            if layer not in largest:
+                positions = n_images * maps.shape[2] * maps.shape[3]
+                largest[layer] = Largest(allowed_above(quantile, positions) + 1)
+            largest[layer].add(maps.transpose(0, 1).flatten(1))
+        if progress is not None:
+            progress(len(batch))
+    if seen != n_images:
+        raise ShapebiasError(f"{n_images} images were announced and {seen} came")
+    return {layer: _checked(layer, found.least(), channels) for layer, found in largest.items()}
+
+
+def chosen_maps(
+    model: Classifier,
+    images: Float[Tensor, "image 3 row column"],
+    channels: Mapping[str, Sequence[int]],
+) -> Iterable[tuple[str, Float[Tensor, "image channel row column"]]]:
+    """Layers in which channels are wanted, with the maps of those, in one pass no deeper."""
+    left = len(channels)
+    for layer, maps in model.walk(images):
+        if layer in channels:
+            wanted = channels[layer]
+            whole = list(wanted) == list(range(maps.shape[1]))
+            yield layer, maps if whole else maps[:, list(wanted)]
+            left -= 1
+        if left == 0:
+            return
+
+
+def allowed_above(quantile: float, positions: int) -> int:
+    """floor(quantile * positions) for the decimal number that `quantile` shows.
+
+    In floating point 0.29 * 100 is below 29.
+    """
+    if not 0 <= quantile < 1:
+        raise ShapebiasError(f"the quantile {quantile} is not in [0, 1)")
+    return math.floor(Fraction(str(quantile)) * positions)
+
+
+class Largest:
+    """The `number` largest values of each row of a stream, in memory for twice as many.
+
+    New values wait until there are as many as are kept, so that a value is looked at a constant
+    number of times however short the pieces are.
+    """
+
+    def __init__(self, number: int):
+        self.number = number
+        self.kept: Tensor | None = None
+        self.waiting: list[Tensor] = []
+
+    def add(self, values: Float[Tensor, "channel value"]) -> None:
+        """Take the next values of every row."""
+        self.waiting.append(values)
+        if sum(piece.shape[1] for piece in self.waiting) >= self.number:
+            self._merge()
+
+    def least(self) -> Float[Tensor, " channel"]:
+        """Least of the values kept: the `number`-th largest of each row."""
+        self._merge()
+        return self.kept.amin(dim=1)
+
+    def _merge(self) -> None:
+        values = torch.cat([*([] if self.kept is None else [self.kept]), *self.waiting], dim=1)
+        self.kept = values.topk(min(self.number, values.shape[1]), dim=1, sorted=False).values
+        self.waiting = []
+
+
+def _checked(
+    layer: str, thresholds: Float[Tensor, " channel"], channels: Mapping[str, Sequence[int]]
+) -> Float[Tensor, " channel"]:
+    # Not a number counts as larger than any, so one of many can hide; a whole map cannot.
+    wrong = thresholds.isnan().nonzero().flatten().tolist()
+    if wrong:
+        raise ShapebiasError(
+            f"activations of layer {layer}, channel {channels[layer][wrong[0]]} are not numbers"
+        )
+    return thresholds

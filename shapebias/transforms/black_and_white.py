@@ -1,0 +1,125 @@
+"""Black-and-white images: binarised, traced into smooth outlines, and drawn on white."""
+
+import io
+from dataclasses import dataclass
+from math import floor
+
+import cairosvg
+import numpy as np
+import potrace
+from jaxtyping import Bool, UInt8
+from PIL import Image
+
+from shapebias.errors import ShapebiasError
+
+# Outlines are written in tenths of a pixel, as potrace's own SVG is.
+UNITS_PER_PIXEL = 10
+
+
+def build(
+    *,
+    threshold: float = 0.5,
+    turdsize: int = 2,
+    alphamax: float = 1.0,
+    opttolerance: float = 0.2,
+) -> "BlackAndWhite":
+    """Transform that draws the traced outlines of an image's dark parts in black on white.
+
+    Parameters
+    ----------
+    threshold
+        Mean of the three colours, in [0, 1], up to which a pixel is black.
+    turdsize
+        Largest speck that is left out, in pixels of area.
+    alphamax
+        Corner threshold, from 0 (all corners) to 4/3 (none).
+    opttolerance
+        Error allowed when neighbouring curves are joined, in pixels.
+    """
+    return BlackAndWhite(
+        threshold=threshold, turdsize=turdsize, alphamax=alphamax, opttolerance=opttolerance
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlackAndWhite:
+    """Dark parts of an image, traced by potrace and drawn by cairo at the image's size.
+
+    Parameters
+    ----------
+    threshold, turdsize, alphamax, opttolerance
+        See `build`.
+
+    References
+    ----------
+    .. [1] Selinger (2003). Potrace: a polygon-based tracing algorithm.
+       https://potrace.sourceforge.net/potrace.pdf
+    """
+
+    threshold: float = 0.5
+    turdsize: int = 2
+    alphamax: float = 1.0
+    opttolerance: float = 0.2
+
+    def __post_init__(self):
+        if not 0 <= self.threshold <= 1:
+            raise ShapebiasError(
+                f"black_and_white needs a threshold in [0, 1], not {self.threshold}"
+            )
+
+    def __call__(
+        self,
+        pixels: UInt8[np.ndarray, "row column 3"],
+        *,
+        rng: np.random.Generator | None = None,
+        label: str | None = None,
+    ) -> tuple[UInt8[np.ndarray, "row column 3"], dict[str, float]]:
+        """Black-and-white image; and ``black``, the share of black pixels before tracing.
+
+        Greys occur only along the outlines, where black covers a part of a pixel.
+        """
+        black = self.binarise(pixels)
+        return draw(self.trace(black)), {"black": float(black.mean())}
+
+    def binarise(self, pixels: UInt8[np.ndarray, "row column 3"]) -> Bool[np.ndarray, "row column"]:
+        """Which pixels are black; at 0.5 those whose colours add up to at most 382."""
+        return pixels.sum(axis=2, dtype=np.int64) <= 765 * self.threshold
+
+    def trace(self, black: Bool[np.ndarray, "row column"]) -> str:
+        """SVG of the outlines of the black pixels, on a transparent ground."""
+        # Rows run bottom up in potrace, and which way ties turn depends on it.
+        bitmap = potrace.Bitmap(black[::-1].astype(np.uint32))
+        outlines = bitmap.trace(
+            turdsize=self.turdsize, alphamax=self.alphamax, opttolerance=self.opttolerance
+        )
+        rows, columns = black.shape
+        upright = f"translate(0,{rows}) scale({1 / UNITS_PER_PIXEL},{-1 / UNITS_PER_PIXEL})"
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{columns}" height="{rows}"'
+            f' viewBox="0 0 {columns} {rows}"><path transform="{upright}"'
+            f' d="{" ".join(map(_path, outlines.curves))}"/></svg>'
+        )
+
+
+def draw(svg: str) -> UInt8[np.ndarray, "row column 3"]:
+    """Pixels of an SVG on white, at its own size."""
+    # A transparent ground would turn black where the alpha channel is dropped.
+    encoded = cairosvg.svg2png(bytestring=svg.encode(), background_color="white")
+    return np.array(Image.open(io.BytesIO(encoded)).convert("RGB"))
+
+
+def _path(curve: potrace.Curve) -> str:
+    """One closed outline in the path language of SVG."""
+    parts = [f"M{_point(curve.start_point)}"]
+    for segment in curve.segments:
+        end = _point(segment.end_point)
+        if segment.is_corner:
+            parts.append(f"L{_point(segment.c)} {end}")
+        else:
+            parts.append(f"C{_point(segment.c1)} {_point(segment.c2)} {end}")
+    return " ".join(parts) + "Z"
+
+
+def _point(point: tuple[float, float]) -> str:
+    x, y = point
+    return f"{floor(UNITS_PER_PIXEL * x + 0.5)},{floor(UNITS_PER_PIXEL * y + 0.5)}"

@@ -1,0 +1,95 @@
+"""Scrambled images: equal square patches, in another order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from shapebias.errors import ShapebiasError
+
+
+def build(*, patches: int) -> "Scramble":
+    """Transform that cuts an image into ``patches`` x ``patches`` and shuffles them.
+
+    Parameters
+    ----------
+    patches
+        Patches along each side, at least 2; both sides of an image must be divisible by it.
+    """
+    return Scramble(patches=patches)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scramble:
+    """Patches of an image permuted, afresh for each image and never left in place altogether.
+
+    Parameters
+    ----------
+    patches
+        Patches along each side, at least 2.
+
+    References
+    ----------
+    .. [1] Zhang & Zhu (2019). Interpreting adversarially trained convolutional neural networks.
+       ICML. https://proceedings.mlr.press/v97/zhang19s.html
+    """
+
+    patches: int
+
+    def __post_init__(self):
+        if self.patches < 2:
+            raise ShapebiasError(f"scramble needs patches of at least 2, not {self.patches}")
+
+    def __call__(
+        self,
+        pixels: UInt8[np.ndarray, "row column 3"],
+        *,
+        rng: np.random.Generator,
+        label: str | None = None,
+    ) -> tuple[UInt8[np.ndarray, "row column 3"], dict[str, str]]:
+        """Scrambled image, and the permutation drawn.
+
+        Returns
+        -------
+        The image; and ``permutation``, the number of the patch that stands at each place, both
+        counted from 0 row by row.
+
+        Raises
+        ------
+        ShapebiasError
+            If a side of the image is not divisible by the number of patches.
+        """
+        order = self.draw(rng)
+        scrambled = join_patches(cut_patches(pixels, self.patches)[order], self.patches)
+        return scrambled, {"permutation": " ".join(map(str, order))}
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """Permutation of the patches, uniform over all but the identity."""
+        identity = np.arange(self.patches**2)
+        order = rng.permutation(identity)
+        while np.array_equal(order, identity):
+            order = rng.permutation(identity)
+        return order
+
+
+def cut_patches(
+    pixels: UInt8[np.ndarray, "row column 3"], patches: int
+) -> UInt8[np.ndarray, "patch patch_row patch_column 3"]:
+    """Patches of an image, row by row."""
+    rows, columns, colours = pixels.shape
+    if rows % patches or columns % patches:
+        raise ShapebiasError(
+            f"an image of {rows} x {columns} pixels cannot be cut into {patches} x {patches}"
+            " equal patches; choose a size or a number of patches that divides it"
+        )
+    grid = pixels.reshape(patches, rows // patches, patches, columns // patches, colours)
+    return grid.swapaxes(1, 2).reshape(patches**2, rows // patches, columns // patches, colours)
+
+
+def join_patches(
+    pieces: UInt8[np.ndarray, "patch patch_row patch_column 3"], patches: int
+) -> UInt8[np.ndarray, "row column 3"]:
+    """Image of patches set row by row: the inverse of `cut_patches`."""
+    _, rows, columns, colours = pieces.shape
+    grid = pieces.reshape(patches, patches, rows, columns, colours).swapaxes(1, 2)
+    return np.ascontiguousarray(grid.reshape(patches * rows, patches * columns, colours))

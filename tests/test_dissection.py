@@ -1,0 +1,304 @@
+from fractions import Fraction
+
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from shapebias.dissection import (
+    ConceptBatch,
+    detectors,
+    detectors_by_vote,
+    dissect,
+)
+from shapebias.errors import ShapebiasError, UnknownLayer, UnknownName
+from shapebias.thresholds import Largest, allowed_above
+from shapebias.units import channels_of_part, parts_of
+from tests.planted import colour_units, exact_images, exact_network
+from tests.references import overlaps_by_loops, threshold_by_sorting, upsampled_by_formula
+
+CONCEPTS = [
+    (1, "red", "color"),
+    (2, "green", "color"),
+    (3, "dog", "object"),
+    (5, "tail", "part"),
+    (6, "street", "scene"),
+    (8, "never", "object"),
+    (11, "striped", "texture"),
+]
+# 9 is no listed concept, and 5 turns up under another category than its own.
+NUMBERS = {"color": [0, 1, 2], "object": [0, 0, 3, 5, 9], "texture": [0, 0, 0, 11]}
+
+
+def concept_batches(seed, sizes, mask, *, layers=2):
+    """Batches with random maps (an object map has several layers) and whole-image labels."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(numbers, count):
+        chosen = torch.randint(0, len(numbers), (count, *mask), generator=generator)
+        # An image in two has nothing of the category at all.
+        kept = torch.randint(0, 2, (count, 1, 1), generator=generator)
+        return (torch.tensor(numbers)[chosen] * kept).to(torch.uint16)
+
+    batches = []
+    for number, count in enumerate(sizes):
+        maps = {
+            category: [draw(numbers, count) for _ in range(layers if category == "object" else 1)]
+            for category, numbers in NUMBERS.items()
+        }
+        scenes = torch.randint(0, 3, (count,), generator=generator).tolist()
+        labels = [[("scene", 6)] * (one == 1) + [("texture", 11)] * (one == 2) for one in scenes]
+        images = exact_images(seed + 100 * number, count)
+        batches.append(ConceptBatch(images, maps, labels, size=mask))
+    return batches
+
+
+def iou_of(intersection, activated, truth):
+    union = activated + truth - intersection
+    return intersection / union if union else 0.0
+
+
+@pytest.mark.parametrize("area", ["labelled_images", "inside_mask", "all_images"])
+@given(
+    seed=st.integers(0, 10**6),
+    sizes=st.lists(st.integers(1, 3), min_size=1, max_size=3),
+    mask=st.sampled_from([(8, 8), (4, 4), (5, 7), (11, 9), (16, 16)]),
+    quantile=st.sampled_from(["0", "0.005", "0.05", "0.3"]),
+)
+@settings(max_examples=12, deadline=None)
+def test_counts_equal_sets_of_pixels(area, seed, sizes, mask, quantile):
+    model, batches = exact_network(seed), concept_batches(seed, sizes, mask)
+    labels, overlaps = dissect(
+        model, lambda: batches, CONCEPTS, quantile=float(quantile), area=area
+    )
+    expected = overlaps_by_loops(model, batches, CONCEPTS, Fraction(quantile), area)
+    found = overlaps.set_index(["layer", "channel", "concept"])
+    rows = labels.set_index(["layer", "channel"])
+    assert list(rows.index) == list(expected)
+    met = 0
+    for (layer, channel), (threshold, counts) in expected.items():
+        row = rows.loc[(layer, channel)]
+        ious = {name: iou_of(*count) for name, count in counts.items()}
+        assert row["threshold"] == threshold
+        assert row["iou"] == pytest.approx(max(ious.values()), abs=1e-7)
+        assert ious[row["concept"]] == pytest.approx(row["iou"], abs=1e-7)
+        assert row["diversity"] == sum(iou >= 0.01 for iou in ious.values())
+        for name, count in counts.items():
+            if count[0]:
+                one = found.loc[(layer, channel, name)]
+                assert (one["intersection"], one["activated"], one["truth"]) == count
+                assert one["iou"] == pytest.approx(ious[name], abs=1e-7)
+                assert 0 < one["iou"] <= 1
+                met += 1
+    assert met == len(overlaps)
+    assert "never" not in set(overlaps["concept"])
+
+
+@given(
+    values=st.lists(st.integers(-3, 3), min_size=1, max_size=60),
+    width=st.integers(1, 9),
+    quantile=st.sampled_from(["0", "0.005", "0.1", "0.25", "0.29", "0.99"]),
+)
+def test_thresholds_equal_sorting(values, width, quantile):
+    number = allowed_above(float(quantile), len(values)) + 1
+    largest = Largest(number)
+    for piece in torch.tensor([values, values[::-1]]).float().split(width, dim=1):
+        largest.add(piece)
+    expected = threshold_by_sorting(values, Fraction(quantile))
+    assert largest.least().tolist() == [expected, expected]
+    assert sum(value > expected for value in values) <= Fraction(quantile) * len(values)
+
+
+def test_the_allowed_number_is_that_of_the_decimal():
+    assert allowed_above(0.29, 100) == 29
+    assert allowed_above(0.005, 200) == 1
+    assert allowed_above(0.005, 199) == 0
+
+
+@pytest.mark.parametrize("size", [(8, 8), (4, 6), (5, 7), (3, 3), (1, 1)])
+def test_upsampling_has_half_pixel_centres(size):
+    values = torch.arange(12.0).reshape(3, 4).sin()
+    large = functional.interpolate(values[None, None], size, mode="bilinear", align_corners=False)
+    expected = upsampled_by_formula(values.tolist(), size)
+    assert torch.allclose(large[0, 0], torch.tensor(expected), atol=1e-6)
+
+
+def coloured():
+    """Two images of patches of pure red, green and blue, with exact labels."""
+    colours = torch.zeros(2, 8, 8, dtype=torch.long)
+    colours[0, :2, :4], colours[0, 5:, 5:], colours[1, 3, :] = 1, 2, 1
+    colours[1, 6:, 6:] = 3
+    images = functional.one_hot(colours, 4).permute(0, 3, 1, 2)[:, 1:].float()
+    concepts = [(1, "red", "color"), (2, "green", "color"), (3, "blue", "color")]
+    return images, colours, concepts
+
+
+def test_a_unit_that_is_red_is_labelled_red():
+    images, colours, concepts = coloured()
+    batch = ConceptBatch(images, {"color": [colours]}, [[], []])
+    labels, overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.2)
+    assert labels.columns.tolist() == [
+        "layer", "channel", "concept", "category", "iou", "threshold", "diversity",
+    ]  # fmt: skip
+    assert labels["concept"].tolist()[:2] == ["red", "green"]
+    assert labels["iou"].tolist() == [1.0, 1.0, 0.0]
+    assert labels["threshold"].tolist() == [0.0, 0.0, 0.0]
+    assert labels["diversity"].tolist() == [1, 1, 0]
+    assert overlaps["intersection"].tolist() == [16, 9]
+    assert overlaps["truth"].tolist() == [16, 9]
+
+
+def test_the_strict_threshold_leaves_a_plateau_out():
+    images, colours, concepts = coloured()
+    batch = ConceptBatch(images, {"color": [colours]}, [[], []])
+    # 16 of 128 positions are red: a quantile below that makes T the plateau itself.
+    labels, overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.1)
+    assert labels["threshold"].tolist() == [1.0, 0.0, 0.0]
+    assert set(overlaps["concept"]) == {"green"}
+
+
+def test_equal_concepts_are_settled_by_category_then_number():
+    images, colours, _ = coloured()
+    maps = {"color": [colours], "part": [(colours == 1) * 7, (colours == 1) * 6]}
+    concepts = [(1, "red", "color"), (6, "b", "part"), (7, "a", "part"), (9, "x", "own")]
+    labels, _ = dissect(
+        colour_units(), lambda: [ConceptBatch(images, maps, [[], []])], concepts, quantile=0.2
+    )
+    assert labels.loc[0, ["concept", "category"]].tolist() == ["b", "part"]
+    assert labels.loc[2, "iou"] == 0.0
+
+
+def test_a_pixel_labelled_twice_counts_once():
+    images, colours, concepts = coloured()
+    once = ConceptBatch(images, {"color": [colours]}, [[], []])
+    twice = ConceptBatch(images, {"color": [colours, colours]}, [[], []])
+    results = [
+        dissect(colour_units(), lambda b=b: [b], concepts, quantile=0.2) for b in (once, twice)
+    ]
+    for one, other in zip(*results, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_label_of_the_whole_image_counts_every_pixel():
+    images, _, _ = coloured()
+    batch = ConceptBatch(images, {}, [[("scene", 4)], []], size=(16, 16))
+    _, overlaps = dissect(colour_units(), lambda: [batch], [(4, "street", "scene")], quantile=0.2)
+    assert overlaps["truth"].unique().tolist() == [256]
+    assert (overlaps["intersection"] == overlaps["activated"]).all()
+    assert len(overlaps) == 2
+
+
+def test_batches_leave_no_trace():
+    whole = concept_batches(3, [6], (11, 9))[0]
+    single = [
+        ConceptBatch(
+            whole.images[i : i + 1],
+            {kind: [layer[i : i + 1] for layer in stack] for kind, stack in whole.maps.items()},
+            whole.labels[i : i + 1],
+        )
+        for i in range(6)
+    ]
+    model = exact_network(3)
+    results = [dissect(model, lambda b=b: b, CONCEPTS, n_images=6) for b in ([whole], single)]
+    for one, other in zip(*results, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_parts_together_are_the_whole():
+    model, batches = exact_network(5), concept_batches(5, [2, 3], (8, 8))
+    whole = dissect(model, lambda: batches, CONCEPTS)
+    parts = [
+        dissect(model, lambda: batches, CONCEPTS, channels=channels_of_part(model, None, i, 4))
+        for i in range(4)
+    ]
+    for frames, expected in zip(zip(*parts, strict=True), whole, strict=True):
+        pd.testing.assert_frame_equal(pd.concat(frames, ignore_index=True), expected)
+
+
+def test_no_channels_give_empty_tables():
+    labels, overlaps = dissect(
+        exact_network(0), lambda: concept_batches(0, [1], (8, 8)), CONCEPTS, channels={}
+    )
+    assert len(labels) == len(overlaps) == 0
+    assert "iou" in labels
+    assert "truth" in overlaps
+
+
+def test_progress_and_modes():
+    model, seen = exact_network(1).train(), []
+    batches = concept_batches(1, [2, 1], (8, 8))
+    dissect(model, lambda: batches, CONCEPTS, progress=seen.append)
+    assert seen == [2, 1, 2, 1]
+    assert all(module.training for module in model.modules())
+
+
+def test_mistakes_are_named():
+    model, batches = exact_network(0), concept_batches(0, [2], (8, 8))
+    with pytest.raises(UnknownName, match="inside_masks"):
+        dissect(model, lambda: batches, CONCEPTS, area="inside_masks")
+    with pytest.raises(UnknownLayer, match="conv9"):
+        dissect(model, lambda: batches, CONCEPTS, channels={"conv9": [0]})
+    with pytest.raises(ShapebiasError, match="channels 0 to 3: 4"):
+        dissect(model, lambda: batches, CONCEPTS, channels={"conv1": [4]})
+    with pytest.raises(ShapebiasError, match="quantile"):
+        dissect(model, lambda: batches, CONCEPTS, quantile=1.5)
+    with pytest.raises(ShapebiasError, match="3 images were announced and 2 came"):
+        dissect(model, lambda: batches, CONCEPTS, n_images=3)
+    with pytest.raises(ShapebiasError, match="two concepts have the name 'red'"):
+        dissect(model, lambda: batches, [(1, "red", "color"), (2, "red", "object")])
+    model.network[0].weight.data[2] = float("nan")
+    with pytest.raises(ShapebiasError, match="conv1, channel 2 are not numbers"):
+        dissect(model, lambda: batches, CONCEPTS)
+
+
+def test_detectors_are_counted_by_label_and_cut():
+    rows = [
+        ("conv1", 0, "red", "color", 0.5),
+        ("conv1", 1, "red", "color", 0.02),
+        ("conv1", 2, "dog", "object", 0.0),
+        ("conv2", 0, "green", "color", 0.04),
+    ]
+    frame = pd.DataFrame(rows, columns=["layer", "channel", "concept", "category", "iou"])
+    counts = detectors(frame, ["scene", "color", "object"])
+    assert len(counts) == 3 * 3 * 3
+    counts = counts.set_index(["layer", "category", "iou_cut"]).sort_index()
+    assert counts.loc[("conv1", "color")].values.tolist() == [[2, 1], [2, 1], [1, 1]]
+    assert counts.loc[("all", "color")].values.tolist() == [[3, 2], [3, 2], [2, 2]]
+    # A channel that meets no concept is no detector, even without a cut.
+    assert counts.loc["all"].loc[["object", "scene"], "n_channels"].sum() == 0
+
+
+def test_detectors_by_vote_count_a_channel_in_every_category():
+    rows = [
+        ("conv1", 0, "red", 0.1),
+        ("conv1", 0, "green", 0.3),
+        ("conv1", 0, "dog", 0.05),
+        ("conv1", 1, "dog", 0.03),
+    ]
+    overlaps = pd.DataFrame(rows, columns=["layer", "channel", "concept", "iou"])
+    counts = detectors_by_vote(overlaps, CONCEPTS, ["object", "color"])
+    counts = counts.set_index(["layer", "category", "iou_cut"]).sort_index()["n_channels"]
+    assert counts.loc[("all", "object")].tolist() == [2, 2, 1]
+    assert counts.loc[("all", "color")].tolist() == [1, 1, 1]
+
+
+@given(
+    counts=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    parts=st.integers(1, 12),
+)
+def test_parts_are_contiguous_and_balanced(counts, parts):
+    channels = {f"layer{number}": count for number, count in enumerate(counts)}
+    shares = [
+        [(layer, i) for layer, chosen in parts_of(channels, part, parts).items() for i in chosen]
+        for part in range(parts)
+    ]
+    expected = [(layer, i) for layer, count in channels.items() for i in range(count)]
+    assert [one for share in shares for one in share] == expected
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_there_is_no_part_beyond_the_last():
+    with pytest.raises(ShapebiasError, match="count from 0"):
+        parts_of({"conv1": 3}, 2, 2)

@@ -1,0 +1,161 @@
+"""Every figure draws for three pairs, one, none, and for nothing measured."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from shapebias.drawing import ROBUST, STANDARD, panels, png, save
+from shapebias.errors import ShapebiasError
+from shapebias.figures.matched_filters import picture
+from shapebias.plugins import draw, kinds
+from shapebias.selecting import counted, selected, varying_channels
+from shapebias.tables import TABLES, arrow_table
+
+PAIRS = {
+    name: {"standard": name, "robust": f"{name}_r"} for name in ("alexnet", "googlenet", "res")
+}
+STUDIES = {
+    "three pairs": (PAIRS, ["advprop"]),
+    "one pair": ({"alexnet": PAIRS["alexnet"]}, []),
+    "no pair": ({}, ["lonely", "other_$5_$6"]),
+}
+NEEDS = {
+    "shape_bias": "shape_bias",
+    "accuracy": "accuracy",
+    "kernel_tv": "kernel_tv",
+    "matched_filters": "filter_matches",
+    "activation_tv": "activation_tv",
+    "detectors": "detectors",
+    "diversity": "dissection",
+    "ablation_by_category": "ablation_by_category",
+    "training": "training_log",
+}
+
+
+def invented(table, pairs, alone):
+    """A small table with every network of a study in it, which fits its schema."""
+    rng = np.random.default_rng(0)
+    models = [model for pair in pairs.values() for model in pair.values()] + alone
+    keys = {
+        "model": models,
+        "pair": list(pairs),
+        "image_set": ["clean", "noisy"],
+        "selection": ["all", *pairs],
+        "layer": ["conv1", "conv2", "all"],
+        "category": ["object", "color", "all"],
+        "iou_cut": [0.0, 0.04],
+        "channel": range(3),
+        "filter": range(4),
+        "epoch": [1, 2],
+        "class": ["all", "cat"],
+    }
+    columns = [column.name for column in TABLES[table].columns]
+    frame = pd.DataFrame({"_": [0]})
+    for name in columns:
+        if name in keys:
+            frame = frame.merge(pd.DataFrame({name: list(keys[name])}), how="cross")
+    for column in TABLES[table].columns:
+        if column.name not in keys:
+            drawn = rng.uniform(0.1, 0.9, len(frame))
+            values = {"text": "x", "count": rng.integers(0, 4, len(frame)), "number": drawn}
+            frame[column.name] = values[column.type]
+    arrow_table(frame[columns], table)
+    return frame[columns]
+
+
+def inputs(kind, pairs, alone, empty=False):
+    settings = {
+        "accuracy": {"clean": "clean"},
+        "activation_tv": {"clean": "clean", "noisy": "noisy"},
+    }
+    given = {"pairs": pairs, **settings.get(kind, {})}
+    if kind == "example_stimuli":
+        image = np.zeros((8, 8, 3), dtype=np.uint8)
+        return given | {"rows": [] if empty else [("clean", [image, None]), ("adv (a_r)", [image])]}
+    frame = invented(NEEDS[kind], pairs, alone)
+    if kind == "matched_filters":
+        models = [model for pair in pairs.values() for model in pair.values()]
+        given["kernels"] = {m: np.random.default_rng(1).normal(size=(4, 3, 3, 3)) for m in models}
+    return given | {NEEDS[kind]: frame.iloc[:0] if empty else frame}
+
+
+def texts(figure):
+    return {text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))}
+
+
+def test_every_figure_is_tested():
+    assert set(kinds("figures")) == {*NEEDS, "example_stimuli"}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("kind", [*NEEDS, "example_stimuli"])
+def test_draws_every_network_of_a_study(kind, study):
+    pairs, alone = STUDIES[study]
+    figure = draw(kind, **inputs(kind, pairs, alone))
+    assert isinstance(figure, Figure)
+    assert png(figure).startswith(b"\x89PNG")
+    written = " ".join(texts(figure))
+    if kind == "matched_filters" and not pairs:
+        assert "no pair" in written
+    elif kind != "example_stimuli":
+        shown = list(pairs) + ([] if kind == "matched_filters" else alone)
+        assert all(name in written for name in shown)
+
+
+@pytest.mark.parametrize("kind", [*NEEDS, "example_stimuli"])
+def test_says_so_where_nothing_was_measured(kind):
+    figure = draw(kind, **inputs(kind, PAIRS, [], empty=True))
+    assert "study" in " ".join(texts(figure))
+
+
+@pytest.mark.parametrize("kind", ["shape_bias", "activation_tv", "matched_filters"])
+def test_equal_figures_are_equal_files(kind, tmp_path):
+    for suffix in (".png", ".pdf"):
+        written = []
+        for name in ("a", "b"):
+            path = tmp_path / f"{name}{suffix}"
+            save(draw(kind, **inputs(kind, *STUDIES["three pairs"])), path)
+            written.append(path.read_bytes())
+        assert written[0] == written[1]
+        assert len(written[0]) > 5_000
+
+
+def test_a_figure_is_not_written_as_anything_else(tmp_path):
+    with pytest.raises(ShapebiasError, match=r"as \.png or \.pdf"):
+        save(Figure(), tmp_path / "figure.jpg")
+
+
+def test_a_network_has_the_same_colour_everywhere():
+    shown = panels(["alexnet_r", "lonely", "alexnet"], PAIRS)
+    assert [panel.title for panel in shown] == ["alexnet", "lonely"]
+    assert [network.colour for network in shown[0].networks] == [STANDARD, ROBUST]
+
+
+def test_accuracy_is_on_the_pairs_own_selection_but_for_the_clean_set():
+    frame = invented("accuracy", PAIRS, [])
+    chosen = selected(frame, "alexnet", "clean")
+    assert set(chosen["selection"][chosen["image_set"] == "noisy"]) == {"alexnet"}
+    assert set(chosen["selection"][chosen["image_set"] == "clean"]) == {"all"}
+    assert set(selected(frame, None, "clean")["selection"]) == {"all"}
+
+
+def test_detectors_are_not_counted_twice():
+    rows = [("a", "conv1", "color", 0.0, 3, 1), ("a", "conv2", "color", 0.0, 4, 2)]
+    columns = [column.name for column in TABLES["detectors"].columns]
+    layers = pd.DataFrame(rows, columns=columns)
+    whole = pd.DataFrame([("a", "all", "color", 0.0, 7, 3)], columns=columns)
+    assert counted(layers, 0.0)["n_channels"].tolist() == [7]
+    assert counted(pd.concat([layers, whole]), 0.0)["n_channels"].tolist() == [7]
+
+
+def test_channels_that_are_constant_are_left_out():
+    columns = [column.name for column in TABLES["activation_tv"].columns]
+    rows = [("a", "c", k, s, v) for k, v in ((0, 0.0), (1, 2.0)) for s in ("clean", "noisy")]
+    both = varying_channels(pd.DataFrame(rows, columns=columns), clean="clean", noisy="noisy")
+    assert both["channel"].tolist() == [1]
+
+
+def test_a_kernel_of_zeros_is_grey():
+    assert (picture(np.zeros((3, 2, 2))) == 0.5).all()
+    assert picture(np.ones((3, 2, 4))).shape == (2, 4, 3)

@@ -1,0 +1,149 @@
+import pytest
+import torch
+from torch import nn
+
+from shapebias.attacks import pgd
+from shapebias.errors import ShapebiasError
+from shapebias.fitting import SCHEDULES, accuracy, fit
+from shapebias.models import alexnet, resnet
+from shapebias.training import adversarial, standard
+
+SETTINGS = {
+    "epochs": 2,
+    "batch": 8,
+    "learning_rate": 0.02,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "schedule": "onecycle",
+    "seed": 0,
+}
+
+
+def data(count=36, size=32):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 80, (count, 3, size, size), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(count) % 3
+    # The class is a colour: easy to learn in two epochs.
+    images[torch.arange(count), labels] += 150
+    return images, labels
+
+
+def network(build=resnet.build, **settings):
+    torch.manual_seed(0)
+    return build(classes=list("abc"), input_size=32, width=0.125, **settings)
+
+
+def attack():
+    return pgd.build(norm="l2", eps=0.5, step=0.25, steps=2, random_start=True)
+
+
+def recipes():
+    return {
+        "standard": standard.build(),
+        "adversarial": adversarial.build(attack=attack(), warmup=0.5),
+    }
+
+
+def weights(model):
+    return torch.cat([value.flatten().float() for value in model.state_dict().values()])
+
+
+@pytest.mark.parametrize("recipe", recipes())
+def test_same_seed_same_weights(recipe):
+    def trained(**changes):
+        model = network(alexnet.build, stem="small")
+        log = fit(
+            model,
+            *data(size=64),
+            recipe=recipes()[recipe],
+            **{**SETTINGS, "learning_rate": 1e-3, **changes},
+        )
+        for entry in log:
+            del entry["images_per_second"]
+        return weights(model), log
+
+    # What the global generator gives is of no matter, though dropout draws from one.
+    torch.manual_seed(1)
+    first, log = trained()
+    torch.manual_seed(2)
+    second, same_log = trained()
+    assert torch.equal(first, second)
+    assert log == same_log
+    assert not torch.equal(first, trained(seed=1)[0])
+
+
+def test_leaves_the_global_generator():
+    model = network(depth=18)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    fit(model, *data(), recipe=standard.build(), **SETTINGS)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("recipe", recipes())
+def test_learns_and_tells(recipe):
+    model, seen = network(depth=18), []
+    settings = {**SETTINGS, "epochs": 6}
+    images, labels = data(96)
+    log = fit(
+        model,
+        images,
+        labels,
+        recipe=recipes()[recipe],
+        validation=(images, labels),
+        progress=seen.append,
+        **settings,
+    )
+    assert log == seen
+    assert [entry["epoch"] for entry in log] == [1, 2, 3, 4, 5, 6]
+    assert log[-1]["loss"] < log[0]["loss"]
+    assert log[-1]["validation_accuracy"] == accuracy(model, images, labels) > 0.9
+    assert accuracy(model, images, labels, attack=attack()) <= log[-1]["validation_accuracy"]
+
+
+def test_adversarial_trains_on_attacked_images_that_grow():
+    seen = []
+
+    class Spy(nn.Module):
+        def forward(self, images):
+            seen.append(images)
+            return torch.zeros(len(images), 3, requires_grad=True)
+
+    recipe = adversarial.build(
+        attack=lambda model, images, labels, generator: images + 0.4, warmup=0.5
+    )
+    images, labels = torch.zeros(2, 3, 4, 4), torch.tensor([0, 1])
+    for done in (0.0, 0.25, 0.5, 1.0):
+        recipe.loss(Spy(), images, labels, done=done, generator=torch.Generator())
+    assert [round(float(images.max()), 6) for images in seen] == [0.0, 0.1, 0.4, 0.4]
+
+
+def test_a_diverging_training_stops_with_one_line():
+    class Broken:
+        def loss(self, model, images, labels, *, done, generator):
+            return model(images).sum() * torch.nan, 0
+
+    with pytest.raises(ShapebiasError, match="epoch 1") as error:
+        fit(network(depth=18), *data(), recipe=Broken(), **SETTINGS)
+    assert "\n" not in str(error.value)
+
+
+def test_refuses_too_few_images_and_unknown_schedules():
+    with pytest.raises(ShapebiasError, match="fewer"):
+        fit(network(depth=18), *data(4), recipe=standard.build(), **SETTINGS)
+    with pytest.raises(ShapebiasError, match="cosine"):
+        fit(
+            network(depth=18),
+            *data(),
+            recipe=standard.build(),
+            **{**SETTINGS, "schedule": "cosin"},
+        )
+
+
+def test_schedules():
+    for schedule in SCHEDULES.values():
+        values = [schedule(done / 100) for done in range(100)]
+        assert 0.99 < max(values) <= 1
+        assert min(values) > 0
+    assert [SCHEDULES["steps"](done) for done in (0.1, 0.4, 0.9)] == pytest.approx([1, 0.1, 0.01])

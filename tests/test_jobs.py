@@ -1,0 +1,73 @@
+import pytest
+
+from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.jobs import job
+from shapebias.plugins import build
+from shapebias.progress import progress
+from shapebias.seeds import generator_of, seed_of
+from shapebias.writing import written_whole
+
+CODE = {"study": "tiny", "seed": 1, "fingerprint": "abc"}
+
+
+def test_a_mistake_is_one_line_and_an_exit_code(tmp_path, capfd):
+    with pytest.raises(SystemExit) as caught, job(tmp_path / "log", code=CODE, inputs=[]):
+        raise ShapebiasError("folder photos is missing")
+    assert caught.value.code == 1
+    assert capfd.readouterr().err == "error: folder photos is missing\n"
+    log = (tmp_path / "log").read_text().splitlines()
+    assert log[0] == "error: folder photos is missing"
+    assert "took" in log[-1] and "MiB" in log[-1]
+
+
+def test_a_defect_keeps_its_traceback_in_the_log(tmp_path, capfd):
+    with pytest.raises(SystemExit) as caught, job(tmp_path / "log", code=CODE, inputs=[]):
+        raise ZeroDivisionError("oh")
+    assert caught.value.code == 2
+    assert capfd.readouterr().err.count("\n") == 1
+    assert "Traceback" in (tmp_path / "log").read_text()
+
+
+def test_progress_leaves_plain_lines_in_the_log(tmp_path):
+    with job(tmp_path / "log", code=CODE, inputs=[]):
+        assert list(progress(range(5), what="counting")) == list(range(5))
+    assert "counting: 5 of 5" in (tmp_path / "log").read_text()
+
+
+def test_a_file_is_whole_or_not_there(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("before")
+    with pytest.raises(RuntimeError), written_whole(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+    with written_whole(path) as temporary:
+        temporary.write_text("after")
+    assert path.read_text() == "after"
+
+
+def test_seeds_belong_to_names():
+    assert seed_of(0, "a", 1) == seed_of(0, "a", 1)
+    assert len({seed_of(0, "a", 1), seed_of(0, "a1"), seed_of(0, "a", "11"), seed_of(1, "a", 1)}) == 4
+    assert generator_of(0, "x").random() == generator_of(0, "x").random()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"kind": "nois"}, "did you mean 'noise'"),
+        ({"kind": "noise", "std": 0.1}, "did you mean 'sd'"),
+        ({"kind": "noise"}, "needs the setting 'sd'"),
+    ],
+)
+def test_wrong_plugins_are_told_in_one_line(settings, said):
+    with pytest.raises(ShapebiasError, match=said) as caught:
+        build("transforms", **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    assert str(UnknownName("layer", "conv6", ["conv1", "conv5"])) == (
+        "unknown layer: 'conv6'; did you mean 'conv5'? (known: conv1, conv5)"
+    )

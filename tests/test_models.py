@@ -1,0 +1,81 @@
+import pytest
+import torch
+
+from shapebias.errors import ShapebiasError
+from shapebias.models import alexnet, googlenet, resnet
+from shapebias.vision import torchvision
+
+TV = torchvision.models
+CLASSES = [str(number) for number in range(8)]
+PUBLISHED = {
+    "alexnet": (alexnet.build, {}, TV.alexnet),
+    "googlenet": (
+        googlenet.build,
+        {},
+        lambda: TV.googlenet(aux_logits=False, init_weights=False),
+    ),
+    "resnet18": (resnet.build, {"depth": 18}, TV.resnet18),
+    "resnet50": (resnet.build, {"depth": 50}, TV.resnet50),
+}
+CHANNELS = {"alexnet": 1152, "googlenet": 5808, "resnet18": 1024, "resnet50": 3904}
+
+
+def normalised(images):
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    return (images - mean) / torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_full_width_is_the_published_network(name):
+    build, settings, published = PUBLISHED[name]
+    torch.manual_seed(0)
+    theirs = published().eval()
+    ours = build(classes=[str(number) for number in range(1000)], **settings).eval()
+    ours.network.load_state_dict(theirs.state_dict(), strict=True)
+    images = torch.rand(2, 3, 96, 96)
+    with torch.no_grad():
+        assert torch.equal(ours(images), theirs(normalised(images)))
+        assert sum(ours.channels().values()) == CHANNELS[name]
+
+
+@pytest.mark.parametrize("stem", ["imagenet", "small"])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_narrow_networks_of_small_images(name, stem):
+    build, settings, published = PUBLISHED[name]
+    torch.manual_seed(0)
+    model = build(classes=CLASSES, input_size=64, width=0.125, stem=stem, **settings)
+    assert model.network.state_dict().keys() == published().state_dict().keys()
+    assert all(parameter.device.type == "cpu" for parameter in model.parameters())
+    images = torch.rand(2, 3, 64, 64)
+    assert model.eval()(images).shape == (2, 8)
+    assert sum(model.channels().values()) == CHANNELS[name] / 8
+    for layer, activation in model.walk(images):
+        assert (activation >= 0).all(), layer
+        assert torch.equal(model.resume(layer, activation), model(images))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_weights_follow_the_seed(name):
+    build, settings, _ = PUBLISHED[name]
+
+    def weights(seed):
+        torch.manual_seed(seed)
+        model = build(classes=CLASSES, input_size=64, width=0.125, **settings)
+        return torch.cat([parameter.flatten() for parameter in model.parameters()])
+
+    assert torch.equal(weights(0), weights(0))
+    assert not torch.equal(weights(0), weights(1))
+
+
+@pytest.mark.parametrize(
+    ("build", "settings"),
+    [
+        (alexnet.build, {"width": 0.3}),
+        (resnet.build, {"depth": 20}),
+        (googlenet.build, {"stem": "tiny"}),
+    ],
+)
+def test_refuses(build, settings):
+    with pytest.raises(ShapebiasError) as error:
+        build(classes=CLASSES, **settings)
+    assert "\n" not in str(error.value)

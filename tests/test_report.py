@@ -1,0 +1,257 @@
+"""Findings on planted tables, and the page that holds them."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shapebias.drawing import note, png
+from shapebias.findings import findings
+from shapebias.report import ReportFigure, render_report
+from shapebias.report_setup import setup, words
+from shapebias.report_tables import SHOWN_UNITS, view_of
+from shapebias.statistics import wilson
+from shapebias.tables import TABLES
+from shapebias.verdicts import of_means, of_proportions, together
+from tests.conftest import ROOT
+
+PAIRS = {"a": {"standard": "a", "robust": "a_r"}, "b": {"standard": "b", "robust": "b_r"}}
+KINDS = {"shuffled": "scramble", "pgd": "attack", "odd": "saturate"}
+
+
+def frame(table, rows):
+    return pd.DataFrame(rows, columns=[column.name for column in TABLES[table].columns])
+
+
+def biases(**shape):
+    """Table of shape bias from the number of shape decisions in 1,000 of each network."""
+    rows = []
+    for model, n in shape.items():
+        low, high = wilson(n, 1000)
+        rows.append((model, "conflict", "all", n, 1000 - n, 100, n / 1000, low, high))
+    return frame("shape_bias", rows)
+
+
+def accuracies(image_set, selection="all", **right):
+    """Table of accuracy from the number of images right in 1,000 of each network."""
+    rows = []
+    for model, n in right.items():
+        rows.append((model, image_set, selection, 1000, n / 1000, n / 1000, *wilson(n, 1000)))
+    return frame("accuracy", rows)
+
+
+def answer_to(part, tables, pairs=PAIRS, **settings):
+    found = findings(tables, pairs, clean="clean", noisy="noisy", kinds=KINDS, **settings)
+    (answer,) = [one for one in found if part in one.question]
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("shape", "verdict", "supports"),
+    [
+        ({"a": 200, "a_r": 700, "b": 300, "b_r": 600}, "yes", True),
+        ({"a": 700, "a_r": 200, "b": 600, "b_r": 300}, "no", False),
+        ({"a": 200, "a_r": 700, "b": 600, "b_r": 300}, "mixed", None),
+        ({"a": 500, "a_r": 510, "b": 500, "b_r": 495}, "unclear", None),
+        ({"a": 200, "lonely": 300}, "no pair", None),
+        ({}, "not measured", None),
+    ],
+)
+def test_shape_bias_is_answered_as_planted(shape, verdict, supports):
+    answer = answer_to("shape-biased", {"shape_bias": biases(**shape)})
+    assert (answer.verdict, answer.supports) == (verdict, supports)
+    assert "65.32" in answer.published
+
+
+def test_answers_carry_numbers_and_intervals():
+    answer = answer_to("shape-biased", {"shape_bias": biases(a=200, a_r=700, odd=400)})
+    assert answer.answers[0].startswith("a: standard 20.0 % [17.6 to 22.6], robust 70.0 %")
+    assert "+50.0 points" in answer.answers[0]
+    assert answer.answers[1].startswith("odd (in no pair): shape bias 40.0 %")
+
+
+def test_a_network_without_decisions_is_not_compared():
+    table = biases(a=200, a_r=700)
+    table.loc[1, ["shape_bias", "low", "high"]] = np.nan
+    assert answer_to("shape-biased", {"shape_bias": table}).verdict == "unclear"
+
+
+def test_scrambling_expects_the_robust_network_to_lose_more():
+    lost = accuracies("shuffled", a=600, a_r=300)
+    assert answer_to("scrambled", {"accuracy": lost}).verdict == "yes"
+    kept = accuracies("shuffled", a=300, a_r=600)
+    assert answer_to("scrambled", {"accuracy": kept}).verdict == "no"
+    assert answer_to("attack", {"accuracy": kept}).verdict == "not measured"
+
+
+def test_a_pair_is_compared_on_the_images_that_both_label_correctly():
+    everything = accuracies("pgd", a=600, a_r=300)
+    chosen = accuracies("pgd", selection="a", a=100, a_r=500)
+    answer = answer_to("under attack", {"accuracy": pd.concat([everything, chosen])})
+    assert answer.verdict == "yes"
+    assert "10.0 → 50.0 %" in answer.answers[0]
+
+
+def test_image_sets_of_other_kinds_are_described():
+    answer = answer_to("other image sets", {"accuracy": accuracies("odd", a=600, a_r=300)})
+    assert (answer.verdict, answer.supports) == ("described", None)
+
+
+def test_kernels_and_filters_are_answered_as_planted():
+    rows = [(m, layer, 8, tv) for m, tv in (("a", 2.0), ("a_r", 1.0)) for layer in ("c1", "all")]
+    answer = answer_to("kernels", {"kernel_tv": frame("kernel_tv", rows)})
+    assert answer.verdict == "yes"
+    assert "2 → 1 (−50 %)" in answer.answers[0]
+    rows = [("a", i, i, 0.9, -1.0) for i in range(64)]
+    assert (
+        answer_to("first-layer", {"filter_matches": frame("filter_matches", rows)}).verdict == "no"
+    )
+
+
+def test_activations_under_noise_are_answered_as_planted():
+    rng = np.random.default_rng(0)
+    rows = []
+    for model, factor in (("a", 2.0), ("a_r", 1.1)):
+        for channel in range(50):
+            tv = rng.uniform(1, 9)
+            rows.append((model, "c1", channel, "clean", tv))
+            rows.append((model, "c1", channel, "noisy", tv * factor * rng.uniform(0.9, 1.1)))
+    answer = answer_to("activations", {"activation_tv": frame("activation_tv", rows)})
+    assert answer.verdict == "yes"
+    assert answer_to("activations", {}).verdict == "not measured"
+
+
+def test_units_are_answered_as_planted():
+    counts = {"a": {"object": 80, "color": 20}, "a_r": {"object": 20, "color": 80}}
+    rows = [(m, "all", c, 0.0, n, 5) for m, of in counts.items() for c, n in of.items()]
+    answer = answer_to("colours", {"detectors": frame("detectors", rows)})
+    assert answer.verdict == "yes"
+    assert "color 20 → 80 (+300 %)" in answer.answers[0]
+    rows = [
+        (m, "c1", k, "x", "color", 0.1, 1.0, d + k % 2)
+        for k in range(40)
+        for m, d in (("a", 3), ("a_r", 8))
+    ]
+    assert answer_to("fewer concepts", {"dissection": frame("dissection", rows)}).verdict == "no"
+
+
+def test_ablation_is_answered_as_planted():
+    scores = {"a": (2, 9), "a_r": (9, 2)}
+    rows = [(m, "c1", k, 50, 50, s + k % 2, t) for m, (s, t) in scores.items() for k in range(30)]
+    tables = {
+        "ablation": frame("ablation", rows),
+        "ablation_by_category": frame(
+            "ablation_by_category", [("a", "all", 9, 9, 9), ("a", "color", 5, 4.0, 1.0)]
+        ),
+    }
+    answer = answer_to("matter more", tables)
+    assert answer.verdict == "yes"
+    assert "highest for color units (Shape) and color units (Texture)" in answer.answers[0]
+
+
+def test_intervals():
+    # Newcombe's method 10 on 56/70 against 48/80, as published: 0.2 (0.0524 to 0.3339).
+    gap = of_proportions(56 / 70, wilson(56, 70), 48 / 80, wilson(48, 80))
+    assert (gap.value, gap.low, gap.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+    assert of_means(np.array([1.0]), np.array([2.0])).sign == 0
+    assert together([1, 0]) == "mixed"
+
+
+STUDY = {
+    "name": "<script>alert(1)</script>",
+    "seed": 7,
+    "images": {
+        "clean": {"kind": "world", "count": 9},
+        "shuffled": {"from": "clean", "transform": {"kind": "scramble", "patches": 4}},
+        "pgd": {"from": "clean", "attack": "l2"},
+    },
+    "attacks": {"l2": {"kind": "pgd", "eps": 1.5}},
+    "models": {
+        "a": {"architecture": {"kind": "alexnet"}, "weights": "a&b.pt"},
+        "a_r": {
+            "architecture": {"kind": "alexnet"},
+            "training": {"images": "clean", "recipe": {"kind": "adversarial"}, "epochs": 3},
+        },
+    },
+    "pairs": {"a": PAIRS["a"]},
+    "measurements": {"accuracy": {"clean": "clean", "image_sets": ["shuffled"]}, "kernel_tv": {}},
+}
+
+
+def page(**changes):
+    given = {
+        "study": STUDY,
+        "tables": {
+            "accuracy": accuracies("shuffled", a=600, a_r=300),
+            "shape_bias": biases(**{"<b>": 300}),
+        },
+        "figures": [ReportFigure("accuracy", png(note("nothing")), "A *caption*.")],
+        "captions": {"accuracy": "About ``accuracy``."},
+        "introduction": "An introduction.",
+        "provenance": {"fingerprint": "abc", "packages": {"torch": "2.13.0"}, "inputs": {"f": "0"}},
+    }
+    return render_report(**{**given, **changes})
+
+
+def test_the_page_holds_everything_and_loads_nothing():
+    html = page()
+    for part in ("figure-accuracy", "table-accuracy", "table-shape_bias", "A <em>caption</em>"):
+        assert part in html
+    for part in ("scrambled images", "60.0 → 30.0 %", "2.13.0", "abc", "An introduction."):
+        assert part in html
+    for target in re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"'>\s)]+)""", html):
+        assert target.startswith(("data:", "#")), target
+    assert "http://" not in html and "https://" not in html
+    assert "<link" not in html and "@import" not in html
+    assert html == page()
+
+
+def test_what_the_study_says_is_escaped():
+    html = page()
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert" in html
+    assert "<b>" not in html
+    assert "a&amp;b.pt" in html
+
+
+def test_a_study_of_nothing_has_a_page():
+    html = page(study={"name": "empty"}, tables={}, figures=[], provenance=None, captions=None)
+    assert html.count("Not measured in this study.") == len(findings({}, {}))
+    assert "no figure" in html and "no table" in html
+
+
+def test_captions_can_hold_no_raw_html_or_files():
+    caption = ".. raw:: html\n\n   <b>bold</b>\n\n.. include:: /etc/hostname\n"
+    assert "<b>bold" not in page(captions={"accuracy": caption})
+
+
+def test_a_long_table_is_ranked_cut_and_summed_up():
+    rows = [("a", "c1", k, "x", "color", k / 1000, 1.0, 2) for k in range(500)]
+    view = view_of("dissection", frame("dissection", rows))
+    assert (len(view.rows), view.total) == (SHOWN_UNITS, 500)
+    assert view.rows[0][2] == ("499", "499")
+    assert [heading.name for heading in view.summary.headings][:2] == ["model", "rows"]
+    assert "500 rows are shown" in page(tables={"dissection": frame("dissection", rows)})
+
+
+def test_settings_are_words():
+    assert words({"kind": "pgd", "eps": 1.5, "random_start": False}) == (
+        "pgd (eps 1.5, random start no)"
+    )
+    headings = [part.heading for part in setup(STUDY)]
+    assert headings == ["Networks", "Pairs", "Image sets", "Attacks", "Measurements"]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_has_a_caption(name):
+    assert (ROOT / f"report/table_{name}.rst").read_text().strip()
+
+
+def test_every_figure_has_a_caption_and_a_title():
+    from shapebias.plugins import kinds
+    from shapebias.report import TITLES
+
+    assert set(TITLES) == set(kinds("figures"))
+    for kind in kinds("figures"):
+        assert (ROOT / f"report/{kind}.rst").read_text().strip()

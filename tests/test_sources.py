@@ -1,0 +1,242 @@
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from shapebias.decoding import decode, encode_png
+from shapebias.errors import ShapebiasError
+from shapebias.images import cue_conflict, imagefolder
+from shapebias.vision import torchvision
+
+RNG = np.random.default_rng(0)
+NOISE = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)
+
+
+def file_of(image, kind="PNG", **settings):
+    file = io.BytesIO()
+    image.save(file, kind, **settings)
+    return file.getvalue()
+
+
+def put(folder, name, pixels=NOISE):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_png(pixels))
+    return path
+
+
+def one_line(error):
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def test_png_and_back():
+    assert np.array_equal(decode(encode_png(NOISE)), NOISE)
+    assert encode_png(NOISE) == encode_png(NOISE.copy())
+    assert np.array_equal(decode(encode_png(NOISE.transpose(1, 0, 2))), NOISE.transpose(1, 0, 2))
+
+
+def test_grey_becomes_three_equal_colours():
+    grey = decode(file_of(Image.fromarray(NOISE[..., 0])))
+    assert np.array_equal(grey, np.repeat(NOISE[..., :1], 3, axis=2))
+
+
+def test_palette_and_cmyk_become_rgb():
+    flat = Image.new("RGB", (8, 6), (200, 30, 60))
+    assert decode(file_of(flat.convert("P", palette=Image.Palette.ADAPTIVE)))[0, 0].tolist() == [
+        200,
+        30,
+        60,
+    ]
+    cmyk = decode(file_of(flat.convert("CMYK"), "JPEG", quality=95))
+    assert np.abs(cmyk.astype(int) - [200, 30, 60]).max() <= 4
+
+
+def test_transparency_is_laid_on_white():
+    image = Image.new("RGBA", (8, 6), (0, 0, 0, 0))
+    image.putpixel((0, 0), (10, 20, 30, 255))
+    image.putpixel((1, 0), (0, 0, 0, 128))
+    pixels = decode(file_of(image))
+    assert pixels[0, 0].tolist() == [10, 20, 30]
+    assert pixels[0, 1].tolist() == [127, 127, 127]
+    assert pixels[5, 7].tolist() == [255, 255, 255]
+
+
+def test_a_transparent_palette_entry_is_white():
+    image = Image.new("P", (4, 4), 0)
+    image.putpalette([9, 9, 9, 50, 60, 70])
+    image.putpixel((1, 1), 1)
+    pixels = decode(file_of(image, transparency=0))
+    assert pixels[0, 0].tolist() == [255, 255, 255]
+    assert pixels[1, 1].tolist() == [50, 60, 70]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_not_clipped(kind):
+    levels = np.array([[0, 257, 32_896, 65_535]], dtype=np.uint16)
+    pixels = decode(file_of(Image.fromarray(levels), kind))
+    assert pixels[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_floating_point_is_refused():
+    data = file_of(Image.fromarray(np.ones((3, 3), dtype=np.float32)), "TIFF")
+    with pytest.raises(ShapebiasError, match=r"some\.tif: floating-point"):
+        decode(data, name="some.tif")
+
+
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [
+        (1, lambda a: a),
+        (2, lambda a: a[:, ::-1]),
+        (3, lambda a: a[::-1, ::-1]),
+        (6, lambda a: np.rot90(a, -1)),
+        (8, lambda a: np.rot90(a)),
+    ],
+)
+def test_the_camera_orientation_is_applied(orientation, upright):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = decode(file_of(Image.fromarray(NOISE), exif=exif))
+    assert np.array_equal(pixels, upright(NOISE))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_truncated_image_is_named(kind):
+    data = file_of(Image.fromarray(NOISE), kind)
+    with pytest.raises(ShapebiasError) as error:
+        decode(data[: len(data) // 2], name="a/b.jpg")
+    assert one_line(error).startswith("a/b.jpg: not a readable image")
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_image_is_named(data):
+    with pytest.raises(ShapebiasError, match=r"^x: not a readable image"):
+        decode(data, name="x")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("limit", [100, 2000])
+def test_a_decompression_bomb_is_refused(monkeypatch, limit):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(ShapebiasError, match="bomb: "):
+        decode(encode_png(NOISE), name="bomb")
+
+
+@pytest.mark.parametrize("size", [(40, 60), (60, 40), (33, 33), (500, 375), (31, 97)])
+def test_resize_and_crop_are_torchvisions(size):
+    pixels = RNG.integers(0, 256, (*size, 3), dtype=np.uint8)
+    transforms = torchvision.transforms
+    theirs = transforms.Compose([transforms.Resize(32), transforms.CenterCrop(27)])
+    expected = np.asarray(theirs(Image.fromarray(pixels)))
+    assert np.array_equal(decode(encode_png(pixels), resize=32, crop=27), expected)
+
+
+def test_a_crop_beyond_the_image_is_refused():
+    with pytest.raises(ShapebiasError, match="60×40 pixels are too few for a crop of 50"):
+        decode(encode_png(NOISE), crop=50)
+
+
+def test_an_image_folder_keeps_order_bytes_and_labels(tmp_path):
+    names = ["b/2.PNG", "a/10.png", "a/9.jpeg", "b/1.png"]
+    paths = {name: put(tmp_path, name) for name in names}
+    put(tmp_path, "a/.hidden.png")
+    (tmp_path / "a/list.txt").write_text("not an image")
+    (tmp_path / "LICENSE").write_text("not a class")
+    source = imagefolder.build(path=str(tmp_path))
+    rows = list(source.rows(0, 1))
+    assert len(source) == 4
+    assert [row["image_id"] for row in rows] == ["a/10.png", "a/9.jpeg", "b/1.png", "b/2.PNG"]
+    assert [row["label"] for row in rows] == ["a", "a", "b", "b"]
+    assert all(row["image"] == paths[row["image_id"]].read_bytes() for row in rows)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 5, 8])
+def test_parts_are_slices_of_the_whole(tmp_path, parts):
+    for number in range(5):
+        put(tmp_path, f"c/{number}.png")
+    source = imagefolder.build(path=str(tmp_path))
+    ids = [row["image_id"] for part in range(parts) for row in source.rows(part, parts)]
+    assert ids == [f"c/{number}.png" for number in range(5)]
+
+
+def test_labels_from_file_names(tmp_path):
+    put(tmp_path, "bear/n02132136_brown_bear.png")
+    (row,) = imagefolder.build(path=str(tmp_path), label_from="filename_prefix").rows(0, 1)
+    assert (row["label"], row["coarse"]) == ("n02132136", "bear")
+    put(tmp_path, "bear/plain.png")
+    with pytest.raises(ShapebiasError, match=r"plain\.png has no label"):
+        list(imagefolder.build(path=str(tmp_path), label_from="filename_prefix").rows(0, 1))
+    with pytest.raises(ShapebiasError, match="did you mean 'folder'"):
+        imagefolder.build(path=str(tmp_path), label_from="folders")
+
+
+def test_missing_and_empty_folders_are_named(tmp_path):
+    for build in (imagefolder.build, cue_conflict.build):
+        with pytest.raises(ShapebiasError, match="absent does not exist; unpack"):
+            build(path=str(tmp_path / "absent"))
+        with pytest.raises(ShapebiasError, match="holds no class folders"):
+            len(build(path=str(tmp_path)))
+    (tmp_path / "cat").mkdir()
+    with pytest.raises(ShapebiasError, match=r"cat holds no image"):
+        len(imagefolder.build(path=str(tmp_path)))
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    path = put(tmp_path, "cat/1.png")
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ShapebiasError) as error:
+        list(imagefolder.build(path=str(tmp_path)).rows(0, 1))
+    assert one_line(error).startswith(str(path))
+
+
+def test_cue_conflict_names(tmp_path):
+    put(tmp_path, "cat/cat10-clock2.png")
+    put(tmp_path, "cat/cat1-cat3.png")
+    rows = list(cue_conflict.build(path=str(tmp_path)).rows(0, 1))
+    cues = [(row["shape"], row["texture"], row["label"]) for row in rows]
+    assert cues == [("cat", "cat", "cat"), ("cat", "clock", "cat")]
+
+
+@pytest.mark.parametrize("name", ["cat/dog1-clock2.png", "cat/cat1.png", "cat/cat-clock2.png"])
+def test_a_misnamed_stimulus_is_named(tmp_path, name):
+    put(tmp_path, name)
+    with pytest.raises(ShapebiasError, match=r"is not named <shape>/<shape><n>-<texture><m>"):
+        list(cue_conflict.build(path=str(tmp_path)).rows(0, 1))
+
+
+@pytest.fixture(scope="session")
+def unpacked(shared_data, tmp_path_factory):
+    def unpack(name):
+        folder = tmp_path_factory.mktemp(name)
+        command = [sys.executable, str(shared_data / "unpack.py"), name, str(folder)]
+        subprocess.run(command, check=True)
+        return folder
+
+    return unpack
+
+
+def test_the_207_photos(unpacked):
+    source = imagefolder.build(
+        path=str(unpacked("imagenet-16class-photos")), label_from="filename_prefix"
+    )
+    rows = list(source.rows(0, 1))
+    assert len({row["label"] for row in rows}) == len(source) == 207
+    assert len({row["coarse"] for row in rows}) == 16
+    pixels = decode(rows[0]["image"], resize=256, crop=224)
+    assert torch.from_numpy(pixels).shape == (224, 224, 3)
+
+
+def test_the_published_stimuli(unpacked):
+    source = cue_conflict.build(path=str(unpacked("cue-conflict")))
+    assert len(source) == 1280
+    cues = [cue_conflict.cues_of(file) for file in source.files]
+    assert sum(shape != texture for shape, texture in cues) == 1200
+    assert len({texture for _, texture in cues}) == 16
+    row = next(source.rows(7, 1280))
+    assert decode(row["image"]).shape == (224, 224, 3)

@@ -1,0 +1,163 @@
+"""Wrong studies, each answered by one line that names the place and what is right."""
+
+import copy
+from functools import reduce
+
+import pytest
+import yaml
+
+from rules.study import StudyError, merged, read_study
+from tests.conftest import ROOT
+
+TINY = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
+STUDIES = [ROOT / "config.yaml", *sorted((ROOT / "studies").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_shipped_studies_are_right(path, monkeypatch):
+    for name in ("SHAPEBIAS_PHOTOS", "SHAPEBIAS_CUE_CONFLICT"):
+        monkeypatch.setenv(name, "/nowhere")
+    study = read_study(yaml.safe_load(path.read_text()))
+    assert study["seed"] == 0
+    assert all("kind" in e or "materialize" in e for e in study["images"].values())
+
+
+def test_single_keys_change_the_default_study():
+    study = read_study({"seed": 7, "measurements": {"dissection": {"quantile": 0.01}}})
+    assert (study["name"], study["seed"]) == ("default", 7)
+    assert study["measurements"]["dissection"]["quantile"] == 0.01
+    assert study["measurements"]["dissection"]["concepts"] == "scenes"
+
+
+def changed(path, value):
+    """The tiny study with one key changed, or taken out where the value is None."""
+    study = copy.deepcopy(TINY)
+    *folders, last = path.split("/")
+    place = reduce(lambda mapping, key: mapping.setdefault(key, {}), folders, study)
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return study
+
+
+WRONG = {
+    "unknown key at the top": ("imagez", {}, ["imagez", "did you mean 'images'"]),
+    "unknown measurement": (
+        "measurements/disection",
+        {},
+        ["disection", "did you mean 'dissection'"],
+    ),
+    "unknown key of a measurement": (
+        "measurements/ablation/part",
+        2,
+        ["part", "did you mean 'parts'"],
+    ),
+    "unknown key of training": ("models/alexnet/training/epoch", 2, ["epoch", "'epochs'"]),
+    "unknown setting of a plug-in": ("images/train/amplitud", 1.0, ["images.train", "'amplitude'"]),
+    "unknown setting of a transform": ("images/scrambled/transform/patch", 2, ["'patches'"]),
+    "unknown architecture": (
+        "models/alexnet/architecture/kind",
+        "alexnett",
+        ["did you mean 'alexnet'"],
+    ),
+    "unknown setting of an architecture": ("models/alexnet/architecture/widht", 1.0, ["'width'"]),
+    "unknown transform": ("images/noisy/transform/kind", "noize", ["did you mean 'noise'"]),
+    "unknown attack kind": ("attacks/l2/kind", "pdg", ["did you mean 'pgd'"]),
+    "unknown source": ("images/train/kind", "word", ["did you mean 'world'"]),
+    "unknown recipe": ("models/alexnet/training/recipe/kind", "standart", ["'standard'"]),
+    "unknown source set": ("images/noisy/from", "validatoin", ["did you mean 'validation'"]),
+    "unknown training set": ("models/alexnet/training/images", "trian", ["did you mean 'train'"]),
+    "unknown network in a pair": (
+        "pairs/alexnet/robust",
+        "alexnet_x",
+        ["did you mean 'alexnet_r'"],
+    ),
+    "unknown attack": ("images/adversarial/attack", "l3", ["did you mean 'l2'"]),
+    "unknown segmenter": ("images/silhouette/transform/segmenter", "deep", ["'deeplab'"]),
+    "unknown image set to score": (
+        "measurements/shape_bias/image_sets",
+        ["conflic"],
+        ["'conflict'"],
+    ),
+    "unknown concept set": ("measurements/dissection/concepts", "scene", ["did you mean 'scenes'"]),
+    "unknown area": ("measurements/dissection/area", "all", ["all_images"]),
+    "text for a number": ("images/scrambled/transform/patches", "four", ["'four'", "int"]),
+    "text for epochs": (
+        "models/alexnet/training/epochs",
+        "ten",
+        ["models.alexnet.training.epochs", "'ten'"],
+    ),
+    "zero epochs": ("models/alexnet/training/epochs", 0, ["models.alexnet.training.epochs", "0"]),
+    "negative learning rate": (
+        "models/alexnet/training/learning_rate",
+        -1,
+        ["learning_rate", "-1"],
+    ),
+    "quantile above 1": ("measurements/dissection/quantile", 5, ["quantile", "5"]),
+    "true for a number": ("attacks/l2/eps", True, ["attacks.l2.eps", "True"]),
+    "a name with a slash": ("name", "my/study", ["my/study"]),
+    "a set's name with a blank": ("images/my set", {"kind": "world"}, ["my set"]),
+    "neither kind nor from": ("images/noisy", {"parts": 1}, ["images.noisy", "kind", "from"]),
+    "neither transform nor attack": (
+        "images/noisy",
+        {"from": "validation"},
+        ["transform", "attack"],
+    ),
+    "neither training nor weights": ("models/alexnet/training", None, ["training", "weights"]),
+    "no name": ("name", None, ["lacks the key 'name'"]),
+    "no measurements": ("measurements", None, ["lacks the key 'measurements'"]),
+    "a missing setting of a plug-in": ("images/train/cues", None, ["images.train", "'cues'"]),
+    "a missing batch of an attack": ("attacks/l2/eps", None, ["attacks.l2", "'eps'"]),
+    "derived from itself": (
+        "images/validation",
+        {"from": "noisy", "transform": {"kind": "blur", "sigma": 1.0}},
+        ["derived from itself"],
+    ),
+    "derived from what is not stored": (
+        "images/twice",
+        {"from": "noisy", "transform": {"kind": "noise", "sd": 0.1}},
+        ["noisy", "materialize"],
+    ),
+    "training on adversarial images of others": (
+        "models/alexnet/training/images",
+        "adversarial",
+        ["can only be scored"],
+    ),
+    "a folder that is not set": (
+        "folders",
+        {"photos": "$NO_SUCH_VARIABLE"},
+        ["folders.photos", "--config"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_studies_are_refused_in_one_line(name):
+    path, value, said = WRONG[name]
+    with pytest.raises(StudyError) as caught:
+        read_study(changed(path, value))
+    message = str(caught.value)
+    assert "\n" not in message
+    for words in said:
+        assert words in message, message
+
+
+def test_merging_goes_level_by_level():
+    assert merged({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+
+
+def test_every_key_of_the_schema_is_described():
+    schema = yaml.safe_load((ROOT / "config.schema.yaml").read_text())
+
+    def walk(node, where):
+        for key, part in node.get("properties", {}).items():
+            described = "description" in part or "$ref" in part
+            assert described or key in ("kind", "training"), f"{where}.{key}"
+            walk(part, f"{where}.{key}")
+        if isinstance(rest := node.get("additionalProperties"), dict):
+            walk(rest, where)
+
+    walk(schema, "study")
+    for name, definition in schema["$defs"].items():
+        walk(definition, name)

@@ -1,0 +1,304 @@
+"""The tiny study through the real rules: what it makes, and what each change re-runs."""
+
+import os
+import re
+import time
+from contextlib import contextmanager
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.conftest import Workflow
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+NETWORKS = ("alexnet", "alexnet_r")
+SETS = (
+    "validation",
+    "conflict",
+    "scrambled",
+    "noisy",
+    "silhouette",
+    "stylized",
+    "black_and_white",
+)
+REPORT = {"write_report"}
+
+
+@contextmanager
+def edited(path, old, new):
+    """A file with one text replaced, put back afterwards."""
+    before = path.read_text()
+    assert old in before, f"{old!r} is not in {path}"
+    path.write_text(before.replace(old, new))
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+def jobs(rule, **wildcards):
+    """Job names as `Workflow.planned` gives them, one for every combination of the lists."""
+    names = [""]
+    for key, values in wildcards.items():
+        values = [values] if isinstance(values, str) else values
+        names = [f"{name}, {key}={value}" for name in names for value in values]
+    return {f"{rule} {name.removeprefix(', ')}".strip() for name in names}
+
+
+def tables(workflow, name):
+    return pd.read_parquet(workflow.folder / f"results/tiny/tables/{name}.parquet")
+
+
+def test_every_table_figure_and_the_report_are_there(tiny):
+    made = tiny.folder / "results/tiny"
+    names = {path.stem for path in (made / "tables").glob("*.parquet")}
+    assert names == {path.stem for path in (made / "tables").glob("*.csv")}
+    assert names == {
+        "training_log",
+        "correctly_labelled",
+        "accuracy",
+        "shape_bias",
+        "kernel_tv",
+        "filter_matches",
+        "activation_tv",
+        "dissection",
+        "detectors",
+        "ablation",
+        "ablation_by_category",
+    }
+    for folder in ("dissection_iou", "ablation_flips"):
+        found = {path.stem for path in (made / "tables" / folder).glob("*.parquet")}
+        assert found == set(NETWORKS)
+    figures = {path.name for path in (made / "figures").iterdir()}
+    assert {name.removesuffix(".png") for name in figures if name.endswith(".png")} == {
+        name.removesuffix(".pdf") for name in figures if name.endswith(".pdf")
+    }
+    assert len(figures) == 20
+    report = (made / "report/report.html").read_text()
+    assert not re.search(r'(src|href)="https?://', report)
+
+
+def test_counts_add_up(tiny):
+    accuracy = tables(tiny, "accuracy")
+    everything = accuracy[accuracy["selection"] == "all"].set_index(["model", "image_set"])["n"]
+    assert (everything.drop(index="silhouette", level="image_set") == 32).all()
+    both = len(tables(tiny, "correctly_labelled"))
+    pair = accuracy[(accuracy["selection"] == "alexnet") & (accuracy["image_set"] == "validation")]
+    assert (pair["n"] == both).all()
+    assert (pair["top1"].dropna() == 1).all()
+    bias = tables(tiny, "shape_bias").query("`class` == 'all'")
+    assert (bias[["n_shape", "n_texture", "n_neither"]].sum(axis=1) == 56).all()
+    channels = {"conv1": 8, "conv2": 24, "conv3": 48, "conv4": 32, "conv5": 32}
+    counted = tables(tiny, "dissection").groupby(["model", "layer"]).size()
+    assert all(counted[model].to_dict() == channels for model in NETWORKS)
+    ablation = tables(tiny, "ablation")
+    assert (ablation.groupby(["model", "layer"]).size() == 32).all()
+    flips = pd.concat(
+        pq.read_table(tiny.folder / f"results/tiny/tables/ablation_flips/{model}.parquet").to_pandas()
+        for model in NETWORKS
+    )
+    assert ablation[["shape_score", "texture_score"]].sum().sum() == len(flips)
+    detectors = tables(tiny, "detectors").query("iou_cut == 0 and layer != 'all'")
+    assert detectors["n_channels"].sum() <= 2 * sum(channels.values())
+
+
+def test_nothing_is_done_twice(tiny):
+    start = time.monotonic()
+    result = tiny.run()
+    assert "Nothing to be done" in result.stdout + result.stderr
+    print(f"said after {time.monotonic() - start:.1f} s")
+
+
+def test_touching_files_changes_nothing(tiny):
+    for folder in ("shapebias", "scripts", "results/tiny/images", "results/tiny/models"):
+        for path in (tiny.folder / folder).rglob("*"):
+            if path.is_file():
+                os.utime(path)
+    assert tiny.planned() == set()
+
+
+def test_comments_and_docstrings_change_nothing(tiny):
+    library = tiny.folder / "shapebias"
+    with (
+        edited(library / "ablation.py", '"""', '"""Reworded. '),
+        edited(library / "transforms/scramble.py", "\ndef build(", "\n# A comment.\ndef build("),
+        edited(tiny.folder / "scripts/dissect_channels.py", "\ndef main(", "\n# Why.\ndef main("),
+    ):
+        assert tiny.planned() == set()
+
+
+def test_an_order_of_keys_and_comments_change_nothing(tiny):
+    path = tiny.folder / tiny.study
+    study = yaml.safe_load(path.read_text())
+    study["models"] = dict(sorted(study["models"].items()))
+    text = path.read_text()
+    path.write_text("# Reordered.\n" + yaml.safe_dump(study, sort_keys=False))
+    try:
+        assert tiny.planned() == set()
+    finally:
+        path.write_text(text)
+
+
+def test_ablation_code_re_runs_ablation_and_what_follows(tiny):
+    path = tiny.folder / "shapebias/ablation.py"
+    with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
+        planned = tiny.planned()
+    assert planned == (
+        jobs("ablate_channels", model=NETWORKS, part=("0", "1"))
+        | jobs("gather_table", table="ablation")
+        | jobs("gather_tables_by_model", table="ablation_flips")
+        | {"tabulate_ablation_by_category"}
+        | jobs("draw_figure", figure="ablation_by_category")
+        | REPORT
+    )
+
+
+def test_a_transform_re_runs_its_image_set_and_what_follows(tiny):
+    expected = (
+        jobs("derive_images", image_set="scrambled", part="0")
+        | jobs("predict_images", model=NETWORKS, image_set="scrambled")
+        | {"tabulate_accuracy"}
+        | jobs("draw_figure", figure=("accuracy", "example_stimuli"))
+        | REPORT
+    )
+    with edited(tiny.folder / tiny.study, "kind: scramble, patches: 4", "kind: scramble, patches: 2"):
+        assert tiny.planned() == expected
+    path = tiny.folder / "shapebias/transforms/scramble.py"
+    with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
+        assert tiny.planned() == expected
+
+
+def test_a_transform_that_is_not_stored_re_runs_what_applies_it(tiny):
+    with edited(tiny.folder / tiny.study, "kind: noise, sd: 0.1", "kind: noise, sd: 0.2"):
+        assert tiny.planned() == (
+            jobs("predict_images", model=NETWORKS, image_set="noisy")
+            | jobs("measure_activation_tv", model=NETWORKS, image_set="noisy")
+            | jobs("gather_table", table="activation_tv")
+            | {"tabulate_accuracy"}
+            | jobs("draw_figure", figure=("accuracy", "activation_tv", "example_stimuli"))
+            | REPORT
+        )
+
+
+def network_jobs(model):
+    """Every job that measures one network."""
+    return (
+        jobs("train_network", model=model)
+        | jobs("predict_images", model=model, image_set=SETS)
+        | jobs("predict_adversarial_images", model=model, image_set="adversarial")
+        | jobs("measure_kernel_tv", model=model)
+        | jobs("measure_activation_tv", model=model, image_set=("validation", "noisy"))
+        | jobs("dissect_channels", model=model, part=("0", "1"))
+        | jobs("ablate_channels", model=model, part=("0", "1"))
+    )
+
+
+GATHERING = (
+    jobs(
+        "gather_table",
+        table=("training_log", "kernel_tv", "activation_tv", "dissection", "ablation"),
+    )
+    | jobs("gather_tables_by_model", table=("dissection_iou", "ablation_flips"))
+    | {
+        "tabulate_accuracy",
+        "tabulate_shape_bias",
+        "tabulate_detectors",
+        "tabulate_ablation_by_category",
+    }
+)
+FIGURES = (
+    "shape_bias",
+    "accuracy",
+    "kernel_tv",
+    "activation_tv",
+    "detectors",
+    "diversity",
+    "ablation_by_category",
+    "training",
+)
+
+
+def test_a_network_re_runs_alone(tiny):
+    old = "training: {<<: *standard, recipe: {kind: adversarial, attack: l2}}"
+    with edited(tiny.folder / tiny.study, old, old[:-1] + ", weight_decay: 0.001}"):
+        assert tiny.planned() == (
+            network_jobs("alexnet_r")
+            | jobs("select_correctly_labelled", pair="alexnet")
+            | jobs("match_filters", pair="alexnet")
+            | jobs("gather_table", table=("correctly_labelled", "filter_matches"))
+            | GATHERING
+            | jobs("draw_figure", figure=(*FIGURES, "matched_filters", "example_stimuli"))
+            | REPORT
+        )
+
+
+def test_a_new_network_runs_alone(tiny):
+    entry = "  alexnet_2: {architecture: *alexnet, training: {<<: *standard, epochs: 1}}\n\npairs:"
+    with edited(tiny.folder / tiny.study, "\npairs:", entry):
+        assert tiny.planned() == (
+            network_jobs("alexnet_2") | GATHERING | jobs("draw_figure", figure=FIGURES) | REPORT
+        )
+
+
+def test_a_figures_code_re_runs_that_figure(tiny):
+    path = tiny.folder / "shapebias/figures/shape_bias.py"
+    with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
+        assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | REPORT
+
+
+def test_a_source_re_runs_what_derives_from_it(tiny):
+    with edited(tiny.folder / tiny.study, "split: conflict, count: 56", "split: conflict, count: 112"):
+        planned = tiny.planned()
+    assert planned == (
+        jobs("ingest_images", image_set="conflict", part="0")
+        | jobs("predict_images", model=NETWORKS, image_set="conflict")
+        | {"tabulate_shape_bias", "tabulate_ablation_by_category"}
+        | jobs("ablate_channels", model=NETWORKS, part=("0", "1"))
+        | jobs("gather_table", table="ablation")
+        | jobs("gather_tables_by_model", table="ablation_flips")
+        | jobs("draw_figure", figure=("shape_bias", "ablation_by_category", "example_stimuli"))
+        | REPORT
+    )
+
+
+def test_another_clone_gives_the_same_bytes(tiny, tmp_path):
+    other = Workflow(tmp_path)
+    result = other.run(cores=1)
+    assert result.returncode == 0, result.stderr
+    files = sorted(tiny.folder.glob("results/tiny/tables/**/*.parquet"))
+    assert len(files) == 15
+    for path in files:
+        twin = tmp_path / path.relative_to(tiny.folder)
+        assert path.read_bytes() == twin.read_bytes(), path.name
+
+
+def test_an_unknown_layer_is_one_line_and_leaves_nothing(tiny):
+    target = "results/wrong/ablation/alexnet/scores-0.parquet"
+    text = (tiny.folder / tiny.study).read_text()
+    path = tiny.folder / "wrong.yaml"
+    path.write_text(text.replace("[conv4, conv5]", "[conv4, conv7]"))
+    path.write_text(path.read_text().replace("name: tiny", "name: wrong"))
+    wrong = tiny.folder / "results/wrong"
+    wrong.mkdir()
+    for name in ("images", "models"):
+        os.symlink(tiny.folder / "results/tiny" / name, wrong / name)
+    study, tiny.study = tiny.study, "wrong.yaml"
+    try:
+        result = tiny.run(target, "--allowed-rules", "ablate_channels", "--nolock")
+    finally:
+        tiny.study = study
+    assert result.returncode != 0
+    assert "error: unknown layer: 'conv7'; did you mean 'conv5'?" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tiny.folder / target).exists()
+
+
+def test_an_unknown_key_is_one_line(tiny):
+    result = tiny.run("--config", "sede=1")
+    assert result.returncode != 0
+    lines = [line for line in result.stderr.splitlines() if "error" in line]
+    assert len(lines) == 1
+    assert "unknown key in the study: 'sede'; did you mean 'seed'?" in lines[0]
