@@ -5,18 +5,23 @@ SCORED = [CLEAN, *MEASURED["accuracy"]["image_sets"]] if CLEAN else []
 CONFLICTS = MEASURED.get("shape_bias", {}).get("image_sets", [])
 
 
+def predictions_of(model, image_set):
+    return f"<results>/predictions/{model}/{image_set}.parquet"
+
+
 rule select_correctly_labelled:
-    """Images of the clean set that both networks of a pair label correctly."""
+    """Images of the clean set that both networks of each pair label correctly."""
     input:
-        standard=lambda wildcards: predictions_of(PAIRS[wildcards.pair]["standard"], CLEAN),
-        robust=lambda wildcards: predictions_of(PAIRS[wildcards.pair]["robust"], CLEAN),
+        standard=[predictions_of(pair["standard"], CLEAN) for pair in PAIRS.values()],
+        robust=[predictions_of(pair["robust"], CLEAN) for pair in PAIRS.values()],
     output:
-        selection="<results>/behaviour/correctly_labelled/{pair}.parquet",
+        table="<results>/tables/correctly_labelled.parquet",
+        csv="<results>/tables/correctly_labelled.csv",
     log:
-        "<results>/logs/select_correctly_labelled/{pair}.log",
+        "<results>/logs/select_correctly_labelled.log",
     params:
         code=code_of("select_correctly_labelled"),
-        pair="{pair}",
+        pairs=list(PAIRS),
     conda:
         "../envs/shapebias.yaml"
     script:
@@ -29,7 +34,7 @@ rule tabulate_accuracy:
         predictions=expand(
             "<results>/predictions/{model}/{image_set}.parquet", model=MODELS, image_set=SCORED
         ),
-        selections=expand("<results>/behaviour/correctly_labelled/{pair}.parquet", pair=PAIRS),
+        selections="<results>/tables/correctly_labelled.parquet",
     output:
         table="<results>/tables/accuracy.parquet",
         csv="<results>/tables/accuracy.csv",
@@ -64,7 +69,3 @@ rule tabulate_shape_bias:
         "../envs/shapebias.yaml"
     script:
         "../scripts/tabulate_shape_bias.py"
-
-
-def predictions_of(model, image_set):
-    return f"<results>/predictions/{model}/{image_set}.parquet"

@@ -3,12 +3,6 @@
 # Public table to the stage's files that it is made of.
 STAGES = {
     "training_log": expand("<results>/models/{model}/training_log.parquet", model=TRAINED),
-    "correctly_labelled": expand(
-        "<results>/behaviour/correctly_labelled/{pair}.parquet", pair=PAIRS if CLEAN else []
-    ),
-    "kernel_tv": measured(
-        "kernel_tv", expand("<results>/smoothness/kernel_tv/{model}.parquet", model=MODELS)
-    ),
     "filter_matches": measured(
         "filter_matches", expand("<results>/smoothness/filter_matches/{pair}.parquet", pair=PAIRS)
     ),
@@ -33,7 +27,8 @@ LARGE_STAGES = {
 GATHERED = [table for table, files in STAGES.items() if files]
 LARGE = [table for table, files in LARGE_STAGES.items() if files]
 DERIVED = [
-    *(["accuracy"] if CLEAN else []),
+    *(["correctly_labelled", "accuracy"] if CLEAN else []),
+    *(["kernel_tv"] if "kernel_tv" in MEASURED else []),
     *(["shape_bias"] if CONFLICTS else []),
     *(["detectors"] if DISSECTION else []),
     *(["ablation_by_category"] if ABLATION and DISSECTION else []),
@@ -146,7 +141,11 @@ rule write_report:
     input:
         tables=expand("<results>/tables/{table}.parquet", table=GATHERED + DERIVED),
         figures=expand("<results>/figures/{figure}.png", figure=DRAWN),
-        captions=[f"{workflow.basedir}/report/{figure}.rst" for figure in DRAWN],
+        captions=[workflow.source_path(f"../report/{figure}.rst") for figure in DRAWN],
+        table_captions=[
+            workflow.source_path(f"../report/table_{table}.rst") for table in GATHERED + DERIVED
+        ],
+        introduction=workflow.source_path("../report/workflow.rst"),
     output:
         report=report(
             "<results>/report/report.html",

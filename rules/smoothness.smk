@@ -1,24 +1,30 @@
 # 5. Total variation of kernels and of activations; filters matched within pairs.
 
-NOISE_SETS = [MEASURED[name][key] for name in MEASURED if name == "activation_tv" for key in ("clean", "noisy")]
+NOISE_SETS = list(MEASURED.get("activation_tv", {}).values())
 
 
-rule measure_kernel_tv:
-    """Total variation of the kernels of every convolution of a network."""
+rule tabulate_kernel_tv:
+    """Total variation of the kernels of every convolution of every network."""
     input:
-        weights="<results>/models/{model}/weights.safetensors",
-        description="<results>/models/{model}/model.json",
+        weights=expand("<results>/models/{model}/weights.safetensors", model=MODELS),
+        descriptions=expand("<results>/models/{model}/model.json", model=MODELS),
     output:
-        table="<results>/smoothness/kernel_tv/{model}.parquet",
+        table="<results>/tables/kernel_tv.parquet",
+        csv="<results>/tables/kernel_tv.csv",
     log:
-        "<results>/logs/measure_kernel_tv/{model}.log",
+        "<results>/logs/tabulate_kernel_tv.log",
     params:
-        code=code_of("measure_kernel_tv", plugins_of_model),
-        model="{model}",
+        code=code_of(
+            "tabulate_kernel_tv",
+            lambda wildcards: sorted(
+                {("models", entry["architecture"]["kind"]) for entry in config["models"].values()}
+            ),
+        ),
+        models=MODELS,
     conda:
         "../envs/shapebias.yaml"
     script:
-        "../scripts/measure_kernel_tv.py"
+        "../scripts/tabulate_kernel_tv.py"
 
 
 rule match_filters:

@@ -1,4 +1,4 @@
-"""Images of the clean set that both networks of a pair label correctly."""
+"""Images of the clean set that both networks of each pair label correctly."""
 
 import pandas as pd
 
@@ -8,18 +8,22 @@ from shapebias.prediction_files import read_predictions
 from shapebias.tables import write_table
 
 
-def main(path_to_standard, path_to_robust, path_to_selection, *, pair):
-    ids = correctly_labelled(read_predictions(path_to_standard), read_predictions(path_to_robust))
-    print(f"{pair}: both networks label {len(ids)} images correctly")
-    frame = pd.DataFrame({"pair": pair, "image_id": pd.Series(ids, dtype=str)})
-    write_table(frame, path_to_selection, schema="correctly_labelled")
+def main(paths_to_standard, paths_to_robust, paths_to_table, *, pairs):
+    rows = []
+    for pair, *paths in zip(pairs, paths_to_standard, paths_to_robust, strict=True):
+        ids = correctly_labelled(*map(read_predictions, paths))
+        print(f"{pair}: both networks label {len(ids)} images correctly")
+        rows += [(pair, image_id) for image_id in ids]
+    table = pd.DataFrame(rows, columns=["pair", "image_id"], dtype=str)
+    for path in paths_to_table:
+        write_table(table, path, schema="correctly_labelled")
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], code=snakemake.params.code, inputs=snakemake.input):
         main(
-            path_to_standard=snakemake.input.standard,
-            path_to_robust=snakemake.input.robust,
-            path_to_selection=snakemake.output.selection,
-            pair=snakemake.wildcards.pair,
+            paths_to_standard=snakemake.input.standard,
+            paths_to_robust=snakemake.input.robust,
+            paths_to_table=snakemake.output,
+            pairs=snakemake.params.pairs,
         )

@@ -6,12 +6,10 @@ from shapebias.prediction_files import read_predictions
 from shapebias.tables import read_table, write_table
 
 
-def main(paths_to_predictions, paths_to_selections, paths_to_table, *, scored, pairs):
+def main(paths_to_predictions, path_to_selections, paths_to_table, *, scored, pairs):
     frames = zip(scored, map(read_predictions, paths_to_predictions), strict=True)
-    selections = {
-        pair: set(read_table(path)["image_id"])
-        for pair, path in zip(pairs, paths_to_selections, strict=True)
-    }
+    chosen = read_table(path_to_selections)
+    selections = {pair: set(chosen.loc[chosen["pair"] == pair, "image_id"]) for pair in pairs}
     table = accuracy_table(frames, selections, pairs)
     for path in paths_to_table:
         write_table(table, path, schema="accuracy")
@@ -21,7 +19,7 @@ if __name__ == "__main__":
     with job(snakemake.log[0], code=snakemake.params.code, inputs=snakemake.input):
         main(
             paths_to_predictions=snakemake.input.predictions,
-            paths_to_selections=snakemake.input.selections,
+            path_to_selections=snakemake.input.selections,
             paths_to_table=snakemake.output,
             scored=snakemake.params.scored,
             pairs=snakemake.params.pairs,

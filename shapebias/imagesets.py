@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shapebias.concepts import encode_map
 from shapebias.decoding import decode
 from shapebias.errors import ShapebiasError
 from shapebias.provenance import metadata
@@ -92,8 +93,8 @@ def write_concepts(
     Parameters
     ----------
     rows
-        Dicts of `image_id`, `image`, `maps` (pairs of a category and an encoded 16-bit PNG of
-        label numbers, 0 where unlabelled) and `labels` (pairs of a category and a number).
+        Dicts of `image_id`, `image`, `maps` (pairs of a category and an array of
+        label numbers of shape (row, column), 0 where unlabelled) and `labels` (pairs of a category and a number).
     concepts
         Number, name and category of every concept, stored with each part.
     """
@@ -176,7 +177,7 @@ def _with_image(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_maps(row: dict[str, Any]) -> dict[str, Any]:
-    maps = [{"category": category, "bytes": data} for category, data in row["maps"]]
+    maps = [{"category": name, "bytes": encode_map(labels)} for name, labels in row["maps"]]
     labels = [{"category": category, "number": number} for category, number in row["labels"]]
     return {**_with_image(row), "maps": maps, "labels": labels}
 

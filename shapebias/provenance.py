@@ -43,6 +43,11 @@ def provenance(code: dict[str, Any], inputs: Iterable[str]) -> Iterator[None]:
         _current.reset(token)
 
 
+def current() -> dict[str, Any]:
+    """Record of the `provenance` context; empty outside one."""
+    return dict(_current.get() or {})
+
+
 def metadata() -> dict[bytes, bytes]:
     """Parquet metadata of a file written now; empty outside a `provenance` context."""
     record = _current.get()

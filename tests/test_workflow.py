@@ -189,7 +189,6 @@ def network_jobs(model):
         jobs("train_network", model=model)
         | jobs("predict_images", model=model, image_set=SETS)
         | jobs("predict_adversarial_images", model=model, image_set="adversarial")
-        | jobs("measure_kernel_tv", model=model)
         | jobs("measure_activation_tv", model=model, image_set=("validation", "noisy"))
         | jobs("dissect_channels", model=model, part=("0", "1"))
         | jobs("ablate_channels", model=model, part=("0", "1"))
@@ -199,11 +198,12 @@ def network_jobs(model):
 GATHERING = (
     jobs(
         "gather_table",
-        table=("training_log", "kernel_tv", "activation_tv", "dissection", "ablation"),
+        table=("training_log", "activation_tv", "dissection", "ablation"),
     )
     | jobs("gather_tables_by_model", table=("dissection_iou", "ablation_flips"))
     | {
         "tabulate_accuracy",
+        "tabulate_kernel_tv",
         "tabulate_shape_bias",
         "tabulate_detectors",
         "tabulate_ablation_by_category",
@@ -226,9 +226,9 @@ def test_a_network_re_runs_alone(tiny):
     with edited(tiny.folder / tiny.study, old, old[:-1] + ", weight_decay: 0.001}"):
         assert tiny.planned() == (
             network_jobs("alexnet_r")
-            | jobs("select_correctly_labelled", pair="alexnet")
+            | {"select_correctly_labelled"}
             | jobs("match_filters", pair="alexnet")
-            | jobs("gather_table", table=("correctly_labelled", "filter_matches"))
+            | jobs("gather_table", table="filter_matches")
             | GATHERING
             | jobs("draw_figure", figure=(*FIGURES, "matched_filters", "example_stimuli"))
             | REPORT
