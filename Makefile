@@ -9,7 +9,7 @@ BIN := .venv/bin
 READY := .venv/ready
 SNAKEMAKE := $(BIN)/snakemake $(SNAKEMAKE_ARGS) --cores $(CORES) --configfile $(STUDY)
 
-.PHONY: run plan test lint bench docs clean-environment
+.PHONY: run plan test lint docs
 
 run: $(READY)
 	$(SNAKEMAKE)

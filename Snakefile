@@ -3,6 +3,7 @@
 
 
 include: "rules/common.smk"
+include: "rules/files.smk"
 
 
 # Everything that a study makes is under its own folder; rules write `<results>` for it.
@@ -29,8 +30,10 @@ include: "rules/report.smk"
 rule all:
     """The report, and with it every figure and table of the study."""
     default_target: True
-    localrule: True
     input:
         report="<results>/report/report.html",
         tables=expand("<results>/tables/{table}.parquet", table=GATHERED + DERIVED),
-        large=expand("<results>/tables/{table}/{model}.parquet", table=LARGE, model=MODELS),
+        large=expand(
+            "<results>/tables/{table}/{model}.parquet", table=LARGE, model=MODELS
+        ),
+    localrule: True

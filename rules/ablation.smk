@@ -14,6 +14,8 @@ rule ablate_channels:
         flips="<results>/ablation/{model}/flips-{part}.parquet",
     log:
         "<results>/logs/ablate_channels/{model}-{part}.log",
+    conda:
+        "../envs/shapebias.yaml"
     threads: 1
     resources:
         gpu=1,
@@ -24,8 +26,6 @@ rule ablate_channels:
         model="{model}",
         entry_level=config["entry_level"],
         settings=ABLATION,
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/ablate_channels.py"
 
@@ -40,9 +40,9 @@ rule tabulate_ablation_by_category:
         csv="<results>/tables/ablation_by_category.csv",
     log:
         "<results>/logs/tabulate_ablation_by_category.log",
-    params:
-        code=code_of("tabulate_ablation_by_category"),
     conda:
         "../envs/shapebias.yaml"
+    params:
+        code=code_of("tabulate_ablation_by_category"),
     script:
         "../scripts/tabulate_ablation_by_category.py"

@@ -5,10 +5,6 @@ SCORED = [CLEAN, *MEASURED["accuracy"]["image_sets"]] if CLEAN else []
 CONFLICTS = MEASURED.get("shape_bias", {}).get("image_sets", [])
 
 
-def predictions_of(model, image_set):
-    return f"<results>/predictions/{model}/{image_set}.parquet"
-
-
 rule select_correctly_labelled:
     """Images of the clean set that both networks of each pair label correctly."""
     input:
@@ -19,11 +15,11 @@ rule select_correctly_labelled:
         csv="<results>/tables/correctly_labelled.csv",
     log:
         "<results>/logs/select_correctly_labelled.log",
+    conda:
+        "../envs/shapebias.yaml"
     params:
         code=code_of("select_correctly_labelled"),
         pairs=list(PAIRS),
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/select_correctly_labelled.py"
 
@@ -32,7 +28,9 @@ rule tabulate_accuracy:
     """Accuracy of every network on every set, over all images and over each pair's selection."""
     input:
         predictions=expand(
-            "<results>/predictions/{model}/{image_set}.parquet", model=MODELS, image_set=SCORED
+            "<results>/predictions/{model}/{image_set}.parquet",
+            model=MODELS,
+            image_set=SCORED,
         ),
         selections="<results>/tables/correctly_labelled.parquet",
     output:
@@ -40,12 +38,12 @@ rule tabulate_accuracy:
         csv="<results>/tables/accuracy.csv",
     log:
         "<results>/logs/tabulate_accuracy.log",
+    conda:
+        "../envs/shapebias.yaml"
     params:
         code=code_of("tabulate_accuracy"),
         scored=[(model, image_set) for model in MODELS for image_set in SCORED],
         pairs=PAIRS,
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/tabulate_accuracy.py"
 
@@ -54,7 +52,9 @@ rule tabulate_shape_bias:
     """Shape bias of every network on every cue-conflict set, by class and over all."""
     input:
         predictions=expand(
-            "<results>/predictions/{model}/{image_set}.parquet", model=MODELS, image_set=CONFLICTS
+            "<results>/predictions/{model}/{image_set}.parquet",
+            model=MODELS,
+            image_set=CONFLICTS,
         ),
         images=[path for image_set in CONFLICTS for path in image_files(image_set)],
     output:
@@ -62,10 +62,10 @@ rule tabulate_shape_bias:
         csv="<results>/tables/shape_bias.csv",
     log:
         "<results>/logs/tabulate_shape_bias.log",
+    conda:
+        "../envs/shapebias.yaml"
     params:
         code=code_of("tabulate_shape_bias"),
         scored=[(model, image_set) for model in MODELS for image_set in CONFLICTS],
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/tabulate_shape_bias.py"

@@ -19,7 +19,11 @@ PAIRS = config["pairs"]
 MEASURED = config["measurements"]
 SOURCES = [name for name, entry in IMAGES.items() if "kind" in entry]
 ADVERSARIAL = [name for name, entry in IMAGES.items() if "attack" in entry]
-UNSTORED = [name for name, entry in IMAGES.items() if "from" in entry and not entry["materialize"]]
+UNSTORED = [
+    name
+    for name, entry in IMAGES.items()
+    if "from" in entry and not entry["materialize"]
+]
 STORED = [name for name in IMAGES if name not in [*SOURCES, *ADVERSARIAL, *UNSTORED]]
 
 
@@ -54,13 +58,17 @@ def plugins_of_transform(wildcards):
     if "stylizer" in transform:
         found.append(("stylizers", transform["stylizer"]["kind"]))
     if "segmenter" in transform:
-        found.append(("segmenters", config["segmenters"][transform["segmenter"]]["kind"]))
+        found.append(
+            ("segmenters", config["segmenters"][transform["segmenter"]]["kind"])
+        )
         found.append(("", "segmenter_files"))
     return found
 
 
 def plugins_of_attack(wildcards):
-    return [("attacks", config["attacks"][IMAGES[wildcards.image_set]["attack"]]["kind"])]
+    return [
+        ("attacks", config["attacks"][IMAGES[wildcards.image_set]["attack"]]["kind"])
+    ]
 
 
 def plugins_of_model(wildcards):
@@ -89,87 +97,3 @@ def source_settings(entry):
 def content_of_folder(entry):
     """Digest of the files under a source's folder; none where the workflow makes the images."""
     return listing(source_settings(entry).get("path"))
-
-
-def stored_as(image_set):
-    """Image set whose files hold the images: its own, or its source's where none are stored."""
-    unstored = image_set in [*UNSTORED, *ADVERSARIAL]
-    return stored_as(IMAGES[image_set]["from"]) if unstored else image_set
-
-
-def number_of_parts(image_set):
-    entry = IMAGES[image_set]
-    return number_of_parts(entry["from"]) if "from" in entry else entry["parts"]
-
-
-def image_files(image_set):
-    """Files that hold an image set, or the set that it is made from while predicting."""
-    return [
-        f"<results>/images/{stored_as(image_set)}/part-{part}.parquet"
-        for part in range(number_of_parts(image_set))
-    ]
-
-
-def concept_files(concept_set):
-    parts = config["concepts"][concept_set]["parts"]
-    return [f"<results>/concepts/{concept_set}/part-{part}.parquet" for part in range(parts)]
-
-
-def style_files(wildcards):
-    styles = IMAGES[wildcards.image_set].get("transform", {}).get("styles")
-    return image_files(styles) if styles else []
-
-
-def segmenter_files(wildcards):
-    segmenter = IMAGES[wildcards.image_set].get("transform", {}).get("segmenter")
-    return [f"<results>/segmenters/{segmenter}/segmenter.safetensors"] if segmenter else []
-
-
-def attack_settings(wildcards):
-    return config["attacks"][IMAGES[wildcards.image_set]["attack"]]
-
-
-def measured(measurement, files):
-    """The files of a measurement where the study makes it, else none."""
-    return files if measurement in MEASURED else []
-
-
-def stage_files(measurement, pattern):
-    """A measurement's files of every network and part, network by network."""
-    parts = MEASURED.get(measurement, {}).get("parts", 0)
-    return expand(pattern, model=MODELS, part=range(parts))
-
-
-def displayed_sets():
-    """Image sets of the figure of stimuli, the clean one first, then those that are scored."""
-    accuracy = MEASURED.get("accuracy", {"clean": None, "image_sets": []})
-    bias = MEASURED.get("shape_bias", {"image_sets": []})
-    names = [accuracy["clean"], *accuracy["image_sets"], *bias["image_sets"]]
-    # A set that needs styles or a segmenter is shown where its images are stored.
-    return [
-        name
-        for name in dict.fromkeys(names)
-        if name and not (name in UNSTORED and {"styles", "segmenter"} & IMAGES[name]["transform"].keys())
-    ]
-
-
-def adversarial_examples():
-    """Heading and file of the adversarial images shown: those of the first pair's networks."""
-    pair = next(iter(PAIRS.values()), {"standard": MODELS[0]})
-    return {
-        f"{name} ({model})": f"<results>/predictions/{model}/{name}-examples.parquet"
-        for name in SHOWN
-        if name in ADVERSARIAL
-        for model in pair.values()
-    }
-
-
-def figure_inputs(wildcards):
-    """Files that a figure is drawn from: tables, kernels, or images."""
-    files = {"tables": [f"<results>/tables/{table}.parquet" for table in FIGURES[wildcards.figure]]}
-    if wildcards.figure == "matched_filters":
-        files["kernels"] = [f"<results>/smoothness/first_kernels/{p}.safetensors" for p in PAIRS]
-    if wildcards.figure == "example_stimuli":
-        files["images"] = [image_files(name)[0] for name in SHOWN if name not in ADVERSARIAL]
-        files["adversarial"] = list(adversarial_examples().values())
-    return files

@@ -14,6 +14,8 @@ rule dissect_channels:
         overlaps="<results>/dissection/{model}/overlaps-{part}.parquet",
     log:
         "<results>/logs/dissect_channels/{model}-{part}.log",
+    conda:
+        "../envs/shapebias.yaml"
     threads: 1
     resources:
         gpu=1,
@@ -23,8 +25,6 @@ rule dissect_channels:
         code=code_of("dissect_channels", plugins_of_model),
         model="{model}",
         settings=DISSECTION,
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/dissect_channels.py"
 
@@ -39,9 +39,9 @@ rule tabulate_detectors:
         csv="<results>/tables/detectors.csv",
     log:
         "<results>/logs/tabulate_detectors.log",
-    params:
-        code=code_of("tabulate_detectors"),
     conda:
         "../envs/shapebias.yaml"
+    params:
+        code=code_of("tabulate_detectors"),
     script:
         "../scripts/tabulate_detectors.py"

@@ -9,6 +9,8 @@ rule ingest_images:
         "<results>/logs/ingest_images/{image_set}-{part}.log",
     wildcard_constraints:
         image_set=one_of(SOURCES),
+    conda:
+        "../envs/shapebias.yaml"
     resources:
         mem_mb=1_000,
         runtime=240,
@@ -19,8 +21,6 @@ rule ingest_images:
         resize=lookup("images/{image_set}/resize", within=config),
         crop=lookup("images/{image_set}/crop", within=config),
         parts=lookup("images/{image_set}/parts", within=config),
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/ingest_images.py"
 
@@ -31,21 +31,27 @@ rule ingest_concepts:
         concepts="<results>/concepts/{concept_set}/part-{part}.parquet",
     log:
         "<results>/logs/ingest_concepts/{concept_set}-{part}.log",
+    conda:
+        "../envs/shapebias.yaml"
     resources:
         mem_mb=1_000,
         runtime=240,
     params:
         code=code_of(
             "ingest_concepts",
-            lambda wildcards: [("images", config["concepts"][wildcards.concept_set]["kind"])],
+            lambda wildcards: [
+                ("images", config["concepts"][wildcards.concept_set]["kind"])
+            ],
         ),
-        source=lambda wildcards: source_settings(config["concepts"][wildcards.concept_set]),
-        content=lambda wildcards: content_of_folder(config["concepts"][wildcards.concept_set]),
+        source=lambda wildcards: source_settings(
+            config["concepts"][wildcards.concept_set]
+        ),
+        content=lambda wildcards: content_of_folder(
+            config["concepts"][wildcards.concept_set]
+        ),
         resize=lookup("concepts/{concept_set}/resize", within=config),
         crop=lookup("concepts/{concept_set}/crop", within=config),
         parts=lookup("concepts/{concept_set}/parts", within=config),
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/ingest_concepts.py"
 
@@ -60,6 +66,8 @@ rule train_segmenter:
         weights="<results>/segmenters/{segmenter}/segmenter.safetensors",
     log:
         "<results>/logs/train_segmenter/{segmenter}.log",
+    conda:
+        "../envs/shapebias.yaml"
     threads: 1
     resources:
         gpu=1,
@@ -68,11 +76,11 @@ rule train_segmenter:
     params:
         code=code_of(
             "train_segmenter",
-            lambda wildcards: [("segmenters", config["segmenters"][wildcards.segmenter]["kind"])],
+            lambda wildcards: [
+                ("segmenters", config["segmenters"][wildcards.segmenter]["kind"])
+            ],
         ),
         settings=lookup("segmenters/{segmenter}", within=config),
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/train_segmenter.py"
 
@@ -91,13 +99,13 @@ rule derive_images:
         "<results>/logs/derive_images/{image_set}-{part}.log",
     wildcard_constraints:
         image_set=one_of(STORED),
+    conda:
+        "../envs/shapebias.yaml"
     resources:
         mem_mb=2_000,
         runtime=240,
     params:
         code=code_of("derive_images", plugins_of_transform),
         transform=lookup("images/{image_set}/transform", within=config),
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/derive_images.py"

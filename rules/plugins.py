@@ -33,7 +33,7 @@ def kinds(family: str) -> list[str]:
 
 @cache
 def settings_of(family: str, kind: str) -> dict[str, Setting]:
-    """Settings of a plug-in; what the workflow itself hands in (`Callable` and the like) is left out."""
+    """Settings of a plug-in that come from the study; what the workflow hands in is left out."""
     tree = ast.parse((LIBRARY / family / f"{kind}.py").read_text(encoding="utf-8"))
     build = next(
         node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "build"

@@ -15,6 +15,8 @@ rule predict_images:
         "<results>/logs/predict_images/{model}-{image_set}.log",
     wildcard_constraints:
         image_set=one_of([name for name in IMAGES if name not in ADVERSARIAL]),
+    conda:
+        "../envs/shapebias.yaml"
     threads: 1
     resources:
         gpu=1,
@@ -28,8 +30,6 @@ rule predict_images:
         ),
         transform=lambda wildcards: unstored(transform_of, wildcards) or None,
         entry_level=config["entry_level"],
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/predict_images.py"
 
@@ -47,6 +47,8 @@ rule predict_adversarial_images:
         "<results>/logs/predict_adversarial_images/{model}-{image_set}.log",
     wildcard_constraints:
         image_set=one_of(ADVERSARIAL),
+    conda:
+        "../envs/shapebias.yaml"
     threads: 1
     resources:
         gpu=1,
@@ -57,16 +59,5 @@ rule predict_adversarial_images:
         attack=attack_settings,
         entry_level=config["entry_level"],
         examples=lookup("report/examples", within=config),
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/predict_adversarial_images.py"
-
-
-def transform_of(wildcards):
-    return IMAGES[wildcards.image_set]["transform"]
-
-
-def unstored(found_by, wildcards):
-    """What a function finds for an image set that is made while predicting; else nothing."""
-    return found_by(wildcards) if wildcards.image_set in UNSTORED else []

@@ -2,9 +2,12 @@
 
 # Public table to the stage's files that it is made of.
 STAGES = {
-    "training_log": expand("<results>/models/{model}/training_log.parquet", model=TRAINED),
+    "training_log": expand(
+        "<results>/models/{model}/training_log.parquet", model=TRAINED
+    ),
     "filter_matches": measured(
-        "filter_matches", expand("<results>/smoothness/filter_matches/{pair}.parquet", pair=PAIRS)
+        "filter_matches",
+        expand("<results>/smoothness/filter_matches/{pair}.parquet", pair=PAIRS),
     ),
     "activation_tv": measured(
         "activation_tv",
@@ -14,15 +17,21 @@ STAGES = {
             image_set=NOISE_SETS,
         ),
     ),
-    "dissection": stage_files("dissection", "<results>/dissection/{model}/labels-{part}.parquet"),
-    "ablation": stage_files("ablation", "<results>/ablation/{model}/scores-{part}.parquet"),
+    "dissection": stage_files(
+        "dissection", "<results>/dissection/{model}/labels-{part}.parquet"
+    ),
+    "ablation": stage_files(
+        "ablation", "<results>/ablation/{model}/scores-{part}.parquet"
+    ),
 }
 # Too large for one file: a file a network, in a folder of the table's name.
 LARGE_STAGES = {
     "dissection_iou": stage_files(
         "dissection", "<results>/dissection/{model}/overlaps-{part}.parquet"
     ),
-    "ablation_flips": stage_files("ablation", "<results>/ablation/{model}/flips-{part}.parquet"),
+    "ablation_flips": stage_files(
+        "ablation", "<results>/ablation/{model}/flips-{part}.parquet"
+    ),
 }
 GATHERED = [table for table, files in STAGES.items() if files]
 LARGE = [table for table, files in LARGE_STAGES.items() if files]
@@ -60,11 +69,6 @@ FIGURE_SETTINGS = {
 SHOWN = displayed_sets()
 
 
-def plugins_of_figure(wildcards):
-    shows_images = wildcards.figure == "example_stimuli"
-    return [("figures", wildcards.figure)] + ([("", "examples")] if shows_images else [])
-
-
 rule gather_table:
     """One public table from the files of a stage."""
     input:
@@ -76,12 +80,12 @@ rule gather_table:
         "<results>/logs/gather_table/{table}.log",
     wildcard_constraints:
         table=one_of(GATHERED),
+    conda:
+        "../envs/shapebias.yaml"
     resources:
         mem_mb=4_000,
     params:
         code=code_of("gather_table"),
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/gather_table.py"
 
@@ -96,12 +100,12 @@ rule gather_tables_by_model:
         "<results>/logs/gather_tables_by_model/{table}.log",
     wildcard_constraints:
         table=one_of(LARGE),
+    conda:
+        "../envs/shapebias.yaml"
     resources:
         mem_mb=16_000,
     params:
         code=code_of("gather_tables_by_model"),
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/gather_tables_by_model.py"
 
@@ -122,6 +126,8 @@ rule draw_figure:
         "<results>/logs/draw_figure/{figure}.log",
     wildcard_constraints:
         figure=one_of(DRAWN),
+    conda:
+        "../envs/shapebias.yaml"
     params:
         code=code_of("draw_figure", plugins_of_figure),
         tables=lambda wildcards: FIGURES[wildcards.figure],
@@ -130,8 +136,6 @@ rule draw_figure:
         stimuli=lambda wildcards: (
             stimuli() if wildcards.figure == "example_stimuli" else {}
         ),
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/draw_figure.py"
 
@@ -143,7 +147,8 @@ rule write_report:
         figures=expand("<results>/figures/{figure}.png", figure=DRAWN),
         captions=[workflow.source_path(f"../report/{figure}.rst") for figure in DRAWN],
         table_captions=[
-            workflow.source_path(f"../report/table_{table}.rst") for table in GATHERED + DERIVED
+            workflow.source_path(f"../report/table_{table}.rst")
+            for table in GATHERED + DERIVED
         ],
         introduction=workflow.source_path("../report/workflow.rst"),
     output:
@@ -154,26 +159,12 @@ rule write_report:
         ),
     log:
         "<results>/logs/write_report.log",
+    conda:
+        "../envs/shapebias.yaml"
     params:
         code=code_of("write_report"),
         study=config,
         tables=GATHERED + DERIVED,
         figures=DRAWN,
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/write_report.py"
-
-
-def stimuli():
-    """What the figure of example stimuli shows."""
-    return {
-        "n": config["report"]["examples"],
-        "seed": config["seed"],
-        "sets": [
-            (name, IMAGES[name]["transform"] if name in UNSTORED else None)
-            for name in SHOWN
-            if name not in ADVERSARIAL
-        ],
-        "adversarial": list(adversarial_examples()),
-    }

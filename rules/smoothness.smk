@@ -13,16 +13,19 @@ rule tabulate_kernel_tv:
         csv="<results>/tables/kernel_tv.csv",
     log:
         "<results>/logs/tabulate_kernel_tv.log",
+    conda:
+        "../envs/shapebias.yaml"
     params:
         code=code_of(
             "tabulate_kernel_tv",
             lambda wildcards: sorted(
-                {("models", entry["architecture"]["kind"]) for entry in config["models"].values()}
+                {
+                    ("models", entry["architecture"]["kind"])
+                    for entry in config["models"].values()
+                }
             ),
         ),
         models=MODELS,
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/tabulate_kernel_tv.py"
 
@@ -31,14 +34,20 @@ rule match_filters:
     """Filters of a pair's first convolutions that correlate best, with both kernels."""
     input:
         standard=lambda wildcards: weights_of(PAIRS[wildcards.pair]["standard"]),
-        standard_description=lambda wildcards: description_of(PAIRS[wildcards.pair]["standard"]),
+        standard_description=lambda wildcards: description_of(
+            PAIRS[wildcards.pair]["standard"]
+        ),
         robust=lambda wildcards: weights_of(PAIRS[wildcards.pair]["robust"]),
-        robust_description=lambda wildcards: description_of(PAIRS[wildcards.pair]["robust"]),
+        robust_description=lambda wildcards: description_of(
+            PAIRS[wildcards.pair]["robust"]
+        ),
     output:
         table="<results>/smoothness/filter_matches/{pair}.parquet",
         kernels="<results>/smoothness/first_kernels/{pair}.safetensors",
     log:
         "<results>/logs/match_filters/{pair}.log",
+    conda:
+        "../envs/shapebias.yaml"
     params:
         code=code_of(
             "match_filters",
@@ -48,8 +57,6 @@ rule match_filters:
             ],
         ),
         pair="{pair}",
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/match_filters.py"
 
@@ -66,6 +73,8 @@ rule measure_activation_tv:
         table="<results>/smoothness/activation_tv/{model}/{image_set}.parquet",
     log:
         "<results>/logs/measure_activation_tv/{model}-{image_set}.log",
+    conda:
+        "../envs/shapebias.yaml"
     threads: 1
     resources:
         gpu=1,
@@ -80,15 +89,5 @@ rule measure_activation_tv:
         transform=lambda wildcards: unstored(transform_of, wildcards) or None,
         model="{model}",
         image_set="{image_set}",
-    conda:
-        "../envs/shapebias.yaml"
     script:
         "../scripts/measure_activation_tv.py"
-
-
-def weights_of(model):
-    return f"<results>/models/{model}/weights.safetensors"
-
-
-def description_of(model):
-    return f"<results>/models/{model}/model.json"

@@ -261,7 +261,7 @@ def check_uses(study: dict[str, Any]) -> None:
 
 
 def expand_folders(path: str, folders: dict[str, str]) -> str:
-    """A path with `{name}` replaced by the study's folder of that name, and $VARIABLES by theirs."""
+    """A path with `{name}` replaced by the folder of that name, and $VARIABLES by theirs."""
     for name, folder in folders.items():
         path = path.replace(f"{{{name}}}", folder)
     return os.path.expanduser(os.path.expandvars(path))

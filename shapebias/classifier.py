@@ -69,7 +69,7 @@ class Classifier(nn.Module):
 
     def forward(self, images: Float[Tensor, "image 3 row column"]) -> Float[Tensor, "image class"]:
         """Class scores before the softmax."""
-        for _, activation in self.walk(images):
+        for _, activation in self.walk(images):  # noqa: B007
             pass
         return self.finish(activation)
 

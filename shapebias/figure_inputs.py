@@ -49,5 +49,7 @@ def figure_inputs(
             for (name, transform), path in zip(stimuli["sets"], images, strict=True)
         ]
         headed = list(zip(stimuli["adversarial"], adversarial, strict=True))
-        inputs["rows"] = module("examples").example_rows(sets, headed, n=stimuli["n"], seed=stimuli["seed"])
+        inputs["rows"] = module("examples").example_rows(
+            sets, headed, n=stimuli["n"], seed=stimuli["seed"]
+        )
     return inputs

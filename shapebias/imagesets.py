@@ -94,7 +94,8 @@ def write_concepts(
     ----------
     rows
         Dicts of `image_id`, `image`, `maps` (pairs of a category and an array of
-        label numbers of shape (row, column), 0 where unlabelled) and `labels` (pairs of a category and a number).
+        label numbers of shape (row, column), 0 where unlabelled) and `labels` (pairs of a
+        category and a number).
     concepts
         Number, name and category of every concept, stored with each part.
     """

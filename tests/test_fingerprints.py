@@ -11,7 +11,8 @@ def house(tmp_path, monkeypatch):
     files = {
         "scripts/measure.py": "from shapebias.core import f\n\nprint(f())\n",
         "shapebias/__init__.py": "",
-        "shapebias/core.py": '"""Doc."""\nfrom shapebias import deep\n\ndef f():\n    """Doc."""\n    return deep.g()\n',
+        "shapebias/core.py": '"""Doc."""\nfrom shapebias import deep\n\n'
+        'def f():\n    """Doc."""\n    return deep.g()\n',
         "shapebias/deep.py": "def g():\n    return 1\n",
         "shapebias/other.py": "x = 1\n",
         "shapebias/transforms/__init__.py": "",

@@ -100,7 +100,9 @@ def test_one_version_of_each_package():
             assert lock[name] == version, name
     tomllib = pytest.importorskip("tomllib")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"] + sum(project["optional-dependencies"].values(), [])
+    wanted = project["dependencies"] + [
+        one for extra in project["optional-dependencies"].values() for one in extra
+    ]
     from packaging.requirements import Requirement
 
     for requirement in map(Requirement, wanted):

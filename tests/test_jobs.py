@@ -49,7 +49,9 @@ def test_a_file_is_whole_or_not_there(tmp_path):
 
 def test_seeds_belong_to_names():
     assert seed_of(0, "a", 1) == seed_of(0, "a", 1)
-    assert len({seed_of(0, "a", 1), seed_of(0, "a1"), seed_of(0, "a", "11"), seed_of(1, "a", 1)}) == 4
+    assert (
+        len({seed_of(0, "a", 1), seed_of(0, "a1"), seed_of(0, "a", "11"), seed_of(1, "a", 1)}) == 4
+    )
     assert generator_of(0, "x").random() == generator_of(0, "x").random()
 
 

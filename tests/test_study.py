@@ -111,7 +111,7 @@ WRONG = {
     "a missing batch of an attack": ("attacks/l2/eps", None, ["attacks.l2", "'eps'"]),
     "derived from itself": (
         "images/validation",
-        {"from": "noisy", "transform": {"kind": "blur", "sigma": 1.0}},
+        {"from": "scrambled", "transform": {"kind": "blur", "sigma": 1.0}},
         ["derived from itself"],
     ),
     "derived from what is not stored": (

@@ -97,7 +97,9 @@ def test_counts_add_up(tiny):
     ablation = tables(tiny, "ablation")
     assert (ablation.groupby(["model", "layer"]).size() == 32).all()
     flips = pd.concat(
-        pq.read_table(tiny.folder / f"results/tiny/tables/ablation_flips/{model}.parquet").to_pandas()
+        pq.read_table(
+            tiny.folder / f"results/tiny/tables/ablation_flips/{model}.parquet"
+        ).to_pandas()
         for model in NETWORKS
     )
     assert ablation[["shape_score", "texture_score"]].sum().sum() == len(flips)
@@ -164,7 +166,9 @@ def test_a_transform_re_runs_its_image_set_and_what_follows(tiny):
         | jobs("draw_figure", figure=("accuracy", "example_stimuli"))
         | REPORT
     )
-    with edited(tiny.folder / tiny.study, "kind: scramble, patches: 4", "kind: scramble, patches: 2"):
+    with edited(
+        tiny.folder / tiny.study, "kind: scramble, patches: 4", "kind: scramble, patches: 2"
+    ):
         assert tiny.planned() == expected
     path = tiny.folder / "shapebias/transforms/scramble.py"
     with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
@@ -250,7 +254,9 @@ def test_a_figures_code_re_runs_that_figure(tiny):
 
 
 def test_a_source_re_runs_what_derives_from_it(tiny):
-    with edited(tiny.folder / tiny.study, "split: conflict, count: 56", "split: conflict, count: 112"):
+    with edited(
+        tiny.folder / tiny.study, "split: conflict, count: 56", "split: conflict, count: 112"
+    ):
         planned = tiny.planned()
     assert planned == (
         jobs("ingest_images", image_set="conflict", part="0")
@@ -284,7 +290,7 @@ def test_an_unknown_layer_is_one_line_and_leaves_nothing(tiny):
     wrong = tiny.folder / "results/wrong"
     wrong.mkdir()
     for name in ("images", "models"):
-        os.symlink(tiny.folder / "results/tiny" / name, wrong / name)
+        (wrong / name).symlink_to(tiny.folder / "results/tiny" / name)
     study, tiny.study = tiny.study, "wrong.yaml"
     try:
         result = tiny.run(target, "--allowed-rules", "ablate_channels", "--nolock")

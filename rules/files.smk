@@ -1,0 +1,162 @@
+# Which files a job reads, by the names in the study.
+
+
+def stored_as(image_set):
+    """Image set whose files hold the images: its own, or its source's where none are stored."""
+    unstored = image_set in [*UNSTORED, *ADVERSARIAL]
+    return stored_as(IMAGES[image_set]["from"]) if unstored else image_set
+
+
+def number_of_parts(image_set):
+    entry = IMAGES[image_set]
+    return number_of_parts(entry["from"]) if "from" in entry else entry["parts"]
+
+
+def image_files(image_set):
+    """Files that hold an image set, or the set that it is made from while predicting."""
+    return [
+        f"<results>/images/{stored_as(image_set)}/part-{part}.parquet"
+        for part in range(number_of_parts(image_set))
+    ]
+
+
+def concept_files(concept_set):
+    parts = config["concepts"][concept_set]["parts"]
+    return [
+        f"<results>/concepts/{concept_set}/part-{part}.parquet" for part in range(parts)
+    ]
+
+
+def style_files(wildcards):
+    styles = IMAGES[wildcards.image_set].get("transform", {}).get("styles")
+    return image_files(styles) if styles else []
+
+
+def segmenter_files(wildcards):
+    segmenter = IMAGES[wildcards.image_set].get("transform", {}).get("segmenter")
+    return (
+        [f"<results>/segmenters/{segmenter}/segmenter.safetensors"] if segmenter else []
+    )
+
+
+def attack_settings(wildcards):
+    return config["attacks"][IMAGES[wildcards.image_set]["attack"]]
+
+
+def measured(measurement, files):
+    """The files of a measurement where the study makes it, else none."""
+    return files if measurement in MEASURED else []
+
+
+def stage_files(measurement, pattern):
+    """A measurement's files of every network and part, network by network."""
+    parts = MEASURED.get(measurement, {}).get("parts", 0)
+    return expand(pattern, model=MODELS, part=range(parts))
+
+
+def displayed_sets():
+    """Image sets of the figure of stimuli, the clean one first, then those that are scored."""
+    accuracy = MEASURED.get("accuracy", {"clean": None, "image_sets": []})
+    bias = MEASURED.get("shape_bias", {"image_sets": []})
+    names = [accuracy["clean"], *accuracy["image_sets"], *bias["image_sets"]]
+    # A set that needs styles or a segmenter is shown where its images are stored.
+    return [
+        name
+        for name in dict.fromkeys(names)
+        if name
+        and not (
+            name in UNSTORED
+            and {"styles", "segmenter"} & IMAGES[name]["transform"].keys()
+        )
+    ]
+
+
+def adversarial_examples():
+    """Heading and file of the adversarial images shown: those of the first pair's networks."""
+    pair = next(iter(PAIRS.values()), {"standard": MODELS[0]})
+    return {
+        f"{name} ({model})": f"<results>/predictions/{model}/{name}-examples.parquet"
+        for name in SHOWN
+        if name in ADVERSARIAL
+        for model in pair.values()
+    }
+
+
+def figure_inputs(wildcards):
+    """Files that a figure is drawn from: tables, kernels, or images."""
+    files = {
+        "tables": [
+            f"<results>/tables/{table}.parquet" for table in FIGURES[wildcards.figure]
+        ]
+    }
+    if wildcards.figure == "matched_filters":
+        files["kernels"] = [
+            f"<results>/smoothness/first_kernels/{p}.safetensors" for p in PAIRS
+        ]
+    if wildcards.figure == "example_stimuli":
+        files["images"] = [
+            image_files(name)[0] for name in SHOWN if name not in ADVERSARIAL
+        ]
+        files["adversarial"] = list(adversarial_examples().values())
+    return files
+
+
+def training_files(wildcards):
+    return image_files(config["models"][wildcards.model]["training"]["images"])
+
+
+def validation_files(wildcards):
+    validation = config["models"][wildcards.model]["training"].get("validation")
+    return image_files(validation) if validation else []
+
+
+def training_attack(wildcards):
+    recipe = config["models"][wildcards.model]["training"]["recipe"]
+    return config["attacks"][recipe["attack"]] if "attack" in recipe else None
+
+
+def weights_path(wildcards):
+    path = config["models"][wildcards.model]["weights"].get("path")
+    return [expand_folders(path, config["folders"])] if path else []
+
+
+def transform_of(wildcards):
+    return IMAGES[wildcards.image_set]["transform"]
+
+
+def unstored(found_by, wildcards):
+    """What a function finds for an image set that is made while predicting; else nothing."""
+    return found_by(wildcards) if wildcards.image_set in UNSTORED else []
+
+
+def predictions_of(model, image_set):
+    return f"<results>/predictions/{model}/{image_set}.parquet"
+
+
+def weights_of(model):
+    return f"<results>/models/{model}/weights.safetensors"
+
+
+def description_of(model):
+    return f"<results>/models/{model}/model.json"
+
+
+def plugins_of_figure(wildcards):
+    shows_images = wildcards.figure == "example_stimuli"
+    return [("figures", wildcards.figure)] + (
+        [("", "examples")] if shows_images else []
+    )
+
+
+def stimuli():
+    """What the figure of example stimuli shows."""
+    return {
+        "n": config["report"]["examples"],
+        "seed": config["seed"],
+        "sets": [
+            (name, IMAGES[name]["transform"] if name in UNSTORED else None)
+            for name in SHOWN
+            if name not in ADVERSARIAL
+        ],
+        "adversarial": list(adversarial_examples()),
+    }
