@@ -11,7 +11,10 @@ from shapebias.seeds import generator_of
 
 
 def build_transform(
-    settings: dict[str, Any], *, styles: Sequence[str | Path] = (), segmenter: str | Path = ""
+    settings: dict[str, Any],
+    *,
+    styles: Sequence[str | Path] = (),
+    segmenter: Sequence[str | Path] = (),
 ) -> Any:
     """Transform of a study's entry, with the images and networks that it needs.
 
@@ -23,7 +26,7 @@ def build_transform(
     styles
         Parts of the image set of style images.
     segmenter
-        File of a trained segmenter.
+        The file of a trained segmenter, for a transform that needs one.
     """
     settings = {key: settings[key] for key in settings if key not in ("styles", "segmenter")}
     if "stylizer" in settings:
@@ -33,7 +36,7 @@ def build_transform(
         settings["styles"] = [row["pixels"] for row in rows]
         settings["style_ids"] = [row["image_id"] for row in rows]
     if segmenter:
-        settings["segmenter"] = plugins.module("segmenter_files").load_segmenter(segmenter)
+        settings["segmenter"] = plugins.module("segmenter_files").load_segmenter(segmenter[0])
     return plugins.build("transforms", **settings)
 
 
@@ -71,7 +74,7 @@ def rows_of(
     seed: int,
     image_set: str,
     styles: Sequence[str | Path] = (),
-    segmenter: str | Path = "",
+    segmenter: Sequence[str | Path] = (),
 ) -> Iterator[dict[str, Any]]:
     """Rows of an image set, whether its images are stored or made now from its source's.
 
