@@ -18,7 +18,7 @@ plan: $(READY)
 	$(SNAKEMAKE) --dry-run --quiet rules
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -36,8 +36,8 @@ class Workflow:
         shutil.copy(ROOT / "tests/tiny.yaml", folder / "tests/tiny.yaml")
 
     def run(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores)]
-        command += ["--configfile", self.study, *arguments]
+        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)]
+        command += ["--configfile", self.study]
         # The scripts must import this copy of the library, not the installed one.
         environment = {**os.environ, "PYTHONPATH": str(self.folder)}
         return subprocess.run(
@@ -46,19 +46,16 @@ class Workflow:
 
     def planned(self, *arguments: str) -> set[str]:
         """Names of the outputs that a run would make, each by its rule and wildcards."""
-        result = self.run("--dry-run", "--quiet", "host", "progress", *arguments)
+        result = self.run("--dry-run", *arguments)
         assert result.returncode == 0, result.stdout + result.stderr
-        jobs, rule = set(), None
-        for line in result.stdout.splitlines() + result.stderr.splitlines():
+        jobs, rule, wildcards = set(), None, ""
+        for line in [*(result.stdout + result.stderr).splitlines(), "rule end:"]:
             if line.startswith(("rule ", "localrule ")):
-                rule = line.split()[1].rstrip(":")
-                wildcards = ""
+                jobs.add(f"{rule} {wildcards}".strip())
+                rule, wildcards = line.split()[1].rstrip(":"), ""
             elif line.strip().startswith("wildcards:"):
                 wildcards = line.split(":", 1)[1].strip()
-            elif not line.strip() and rule:
-                jobs.add(f"{rule} {wildcards}".strip())
-                rule = None
-        return jobs - {"all"}
+        return jobs - {"all", "None"}
 
 
 @pytest.fixture(scope="session")

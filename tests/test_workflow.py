@@ -32,7 +32,7 @@ def edited(path, old, new):
     """A file with one text replaced, put back afterwards."""
     before = path.read_text()
     assert old in before, f"{old!r} is not in {path}"
-    path.write_text(before.replace(old, new))
+    path.write_text(before.replace(old, new, 1))
     try:
         yield
     finally:
