@@ -53,7 +53,8 @@ def shape_bias_table(scored: Scored, cues: Mapping[str, list]) -> pd.DataFrame:
     ShapebiasError
         If an image has no shape or texture class.
     """
-    known = pd.DataFrame(cues)
+    # Two sets may show the same stimuli, brought to size in different ways.
+    known = pd.DataFrame(cues).drop_duplicates()
     for name in ("shape", "texture"):
         if known[name].isna().any():
             image = known.loc[known[name].isna(), "image_id"].iloc[0]
