@@ -27,7 +27,8 @@ def save_segmenter(
     classes
         Class names, "background" first.
     """
-    note = {"architecture": json.dumps(architecture), "classes": json.dumps(list(classes))}
+    # One entry: safetensors writes several in an order that is never the same twice.
+    note = {"segmenter": json.dumps({"architecture": architecture, "classes": list(classes)})}
     tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
     with written_whole(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=note))
@@ -37,11 +38,12 @@ def load_segmenter(path: str | Path) -> Segmenter:
     """Segmenter that `save_segmenter` wrote, ready to be called on pixels."""
     try:
         with safe_open(path, framework="pt") as file:
-            note = file.metadata()
+            note = json.loads((file.metadata() or {})["segmenter"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except KeyError:
+        raise ShapebiasError(f"{path} is not a segmenter that shapebias wrote") from None
     except (OSError, SafetensorError) as error:
         raise ShapebiasError(f"cannot read the segmenter {path}: {error}") from error
-    classes = json.loads(note["classes"])
-    network = build("segmenters", classes=classes, **json.loads(note["architecture"]))
+    network = build("segmenters", classes=note["classes"], **note["architecture"])
     network.load_state_dict(tensors)
-    return Segmenter(network, classes)
+    return Segmenter(network, note["classes"])

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from shapebias.errors import ShapebiasError
 from shapebias.plugins import build
 from shapebias.segmentation import Segmenter, mean_iou, train_segmenter
+from shapebias.segmenter_files import load_segmenter, save_segmenter
 
 CLASSES = ["background", "disc", "square"]
 SIZE = 32
@@ -110,3 +112,23 @@ def test_mistakes_are_named_in_one_line():
         train_segmenter(fresh(), images, masks[:, :8], **settings)
     with pytest.raises(ShapebiasError, match="lower its learning_rate"):
         train_segmenter(fresh(), images, masks, **{**settings, "learning_rate": 1e30, "epochs": 4})
+
+
+def test_a_saved_segmenter_comes_back_and_its_file_is_always_the_same(tmp_path):
+    network = fresh()
+    architecture = {"kind": "deeplab", "width": 8}
+    files = [tmp_path / f"{number}.safetensors" for number in range(8)]
+    for path in files:
+        save_segmenter(network, path, architecture=architecture, classes=CLASSES)
+    assert len({path.read_bytes() for path in files}) == 1
+    images, _ = drawn(4, seed=2)
+    segmenter = load_segmenter(files[0])
+    assert segmenter.classes == tuple(CLASSES)
+    assert torch.equal(segmenter.predict(images), Segmenter(network, CLASSES).predict(images))
+
+
+def test_other_weights_are_no_segmenter(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(ShapebiasError, match="is not a segmenter"):
+        load_segmenter(path)
