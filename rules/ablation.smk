@@ -23,7 +23,6 @@ rule ablate_channels:
         runtime=480,
     params:
         code=code_of("ablate_channels", plugins_of_model),
-        model="{model}",
         entry_level=config["entry_level"],
         settings=ABLATION,
     script:

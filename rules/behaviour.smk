@@ -67,5 +67,7 @@ rule tabulate_shape_bias:
     params:
         code=code_of("tabulate_shape_bias"),
         scored=[(model, image_set) for model in MODELS for image_set in CONFLICTS],
+        # Image set of each of the files above.
+        shown=[name for name in CONFLICTS for _ in image_files(name)],
     script:
         "../scripts/tabulate_shape_bias.py"

@@ -2,11 +2,12 @@
 
 import re
 import sys
+from pathlib import Path
 
 from rules.fingerprints import fingerprint
 from rules.listings import listing
 from rules.plugins import settings_of
-from rules.study import StudyError, expand_folders, read_study
+from rules.study import StudyError, expand_folders, plugin_settings, read_study
 
 try:
     config.update(read_study(config))
@@ -83,15 +84,21 @@ def plugins_of_training(wildcards):
     return found
 
 
+def plugins_of_figure(wildcards):
+    shows_images = wildcards.figure == "example_stimuli"
+    return [("figures", wildcards.figure)] + (
+        [("", "examples")] if shows_images else []
+    )
+
+
 def source_settings(entry):
     """Settings of a source's plug-in: the study's seed where it takes one, folders by their path."""
-    reserved = {"kind", "parts", "resize", "crop", "materialize"}
-    settings = {key: value for key, value in entry.items() if key not in reserved}
+    settings = plugin_settings("images", entry)
     if "seed" in settings_of("images", entry["kind"]):
         settings.setdefault("seed", config["seed"])
     if "path" in settings:
         settings["path"] = expand_folders(settings["path"], config["folders"])
-    return {"kind": entry["kind"], **settings}
+    return settings
 
 
 def content_of_folder(entry):

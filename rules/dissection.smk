@@ -23,7 +23,6 @@ rule dissect_channels:
         runtime=480,
     params:
         code=code_of("dissect_channels", plugins_of_model),
-        model="{model}",
         settings=DISSECTION,
     script:
         "../scripts/dissect_channels.py"

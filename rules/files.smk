@@ -141,11 +141,9 @@ def description_of(model):
     return f"<results>/models/{model}/model.json"
 
 
-def plugins_of_figure(wildcards):
-    shows_images = wildcards.figure == "example_stimuli"
-    return [("figures", wildcards.figure)] + (
-        [("", "examples")] if shows_images else []
-    )
+def caption(name):
+    """Text of a file in `report`."""
+    return Path(workflow.basedir, "report", f"{name}.rst").read_text(encoding="utf-8")
 
 
 def stimuli():

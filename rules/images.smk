@@ -80,7 +80,11 @@ rule train_segmenter:
                 ("segmenters", config["segmenters"][wildcards.segmenter]["kind"])
             ],
         ),
-        settings=lookup("segmenters/{segmenter}", within=config),
+        architecture=lambda wildcards: plugin_settings(
+            "segmenters", config["segmenters"][wildcards.segmenter]
+        ),
+        category=lookup("segmenters/{segmenter}/category", within=config),
+        training=lookup("segmenters/{segmenter}/training", within=config),
     script:
         "../scripts/train_segmenter.py"
 

@@ -25,12 +25,6 @@ class Setting:
     optional: bool
 
 
-def kinds(family: str) -> list[str]:
-    """Kinds of a family, in alphabetical order."""
-    folder = LIBRARY / family
-    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
-
-
 @cache
 def settings_of(family: str, kind: str) -> dict[str, Setting]:
     """Settings of a plug-in that come from the study; what the workflow hands in is left out."""

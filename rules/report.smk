@@ -145,12 +145,6 @@ rule write_report:
     input:
         tables=expand("<results>/tables/{table}.parquet", table=GATHERED + DERIVED),
         figures=expand("<results>/figures/{figure}.png", figure=DRAWN),
-        captions=[workflow.source_path(f"../report/{figure}.rst") for figure in DRAWN],
-        table_captions=[
-            workflow.source_path(f"../report/table_{table}.rst")
-            for table in GATHERED + DERIVED
-        ],
-        introduction=workflow.source_path("../report/workflow.rst"),
     output:
         report=report(
             "<results>/report/report.html",
@@ -166,5 +160,11 @@ rule write_report:
         study=config,
         tables=GATHERED + DERIVED,
         figures=DRAWN,
+        # As texts, so that an edit counts and a copied checkout does not.
+        introduction=caption("workflow"),
+        captions={figure: caption(figure) for figure in DRAWN},
+        table_captions={
+            table: caption(f"table_{table}") for table in GATHERED + DERIVED
+        },
     script:
         "../scripts/write_report.py"

@@ -56,7 +56,6 @@ rule match_filters:
                 for model in sorted(PAIRS[wildcards.pair].values())
             ],
         ),
-        pair="{pair}",
     script:
         "../scripts/match_filters.py"
 
@@ -87,7 +86,5 @@ rule measure_activation_tv:
             lambda wildcards: unstored(plugins_of_transform, wildcards),
         ),
         transform=lambda wildcards: unstored(transform_of, wildcards) or None,
-        model="{model}",
-        image_set="{image_set}",
     script:
         "../scripts/measure_activation_tv.py"

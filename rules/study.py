@@ -1,7 +1,6 @@
 """A study as its file gives it: completed with defaults, checked, and mistakes told in one line."""
 
 import copy
-import difflib
 import os
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,9 @@ from typing import Any
 import jsonschema
 import yaml
 
-from rules.plugins import TYPES, kinds, settings_of
+from rules.plugins import TYPES, settings_of
+from shapebias.errors import UnknownName
+from shapebias.plugins import kinds
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = ROOT / "config.schema.yaml"
@@ -70,7 +71,7 @@ def check_schema(study: Any, schema: dict[str, Any]) -> None:
         if error.validator == "additionalProperties" and isinstance(error.schema, dict):
             known = error.schema.get("properties", {})
             unknown = next(key for key in error.instance if key not in known)
-            raise StudyError(unknown_name(f"key in {where}", unknown, known))
+            raise StudyError(str(UnknownName(f"key in {where}", unknown, known)))
         if error.validator == "required":
             missing = next(key for key in error.validator_value if key not in error.instance)
             raise StudyError(f"{where} lacks the key {missing!r}")
@@ -83,7 +84,7 @@ def explained(error: jsonschema.ValidationError) -> str:
     if error.validator == "type":
         return f"{value!r} is not of type {' or '.join([rule] if isinstance(rule, str) else rule)}"
     if error.validator == "enum":
-        return unknown_name("value", value, rule)
+        return str(UnknownName("value", value, rule))
     if error.validator == "pattern":
         return f"{value!r} is no name: use letters, digits, `_`, `-`, `.`, a letter or digit first"
     if error.validator == "oneOf":
@@ -178,7 +179,7 @@ def check_plugin(
         Settings that the workflow hands in.
     """
     if entry["kind"] not in kinds(family):
-        raise StudyError(f"{where}: " + unknown_name("kind", entry["kind"], kinds(family)))
+        raise StudyError(f"{where}: {UnknownName('kind', entry['kind'], kinds(family))}")
     known = settings_of(family, entry["kind"])
     check_keys(where, entry, (known.keys() - given) | reserved)
     for name, setting in known.items():
@@ -195,11 +196,17 @@ def check_plugin(
             raise StudyError(f"{where}.{name}: {value!r} is not of type {setting.type}")
 
 
+def plugin_settings(family: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Kind and settings of an entry's plug-in, without the workflow's own keys."""
+    reserved = RESERVED[family] - {"kind"}
+    return {key: value for key, value in entry.items() if key not in reserved}
+
+
 def check_references(study: dict[str, Any]) -> None:
     """Raise `StudyError` unless every name that an entry refers to is an entry."""
     for where, family, name in references(study):
         if name not in study[family]:
-            raise StudyError(f"{where}: " + unknown_name(f"entry of {family}", name, study[family]))
+            raise StudyError(f"{where}: {UnknownName(f'entry of {family}', name, study[family])}")
     for name in study["images"]:
         check_chain(study["images"], name)
     check_uses(study)
@@ -285,15 +292,7 @@ def check_keys(where: str, entry: dict[str, Any], known: set[str]) -> None:
     """Raise `StudyError` for the first key of an entry that is not known."""
     for key in entry:
         if key not in known:
-            raise StudyError(unknown_name(f"key in {where}", key, known))
-
-
-def unknown_name(what: str, name: object, known: Any) -> str:
-    """Message about an unknown name: the nearest known one, and all of them."""
-    known = sorted(map(str, known))
-    nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return f"unknown {what}: {name!r}{guess} (known: {', '.join(known) or 'none'})"
+            raise StudyError(str(UnknownName(f"key in {where}", key, known)))
 
 
 def dotted(path: Any) -> str:

@@ -12,26 +12,19 @@ from shapebias.units import channels_of_part
 
 def main(paths, weights, description, scores, flips, *, model, part, entry_level, settings):
     network = load_network(weights, description).to(device())
-    tables = ablate_rows(
+    ablation, ablation_flips = ablate_rows(
         network,
         list(read_rows(paths)),
         entry_level=entry_level_of(entry_level),
         channels=channels_of_part(network, settings.get("layers"), part, settings["parts"]),
         batch=settings["batch"],
     )
-    for table, path, schema in zip(
-        tables, (scores, flips), ("ablation", "ablation_flips"), strict=True
-    ):
-        write_table(table.assign(model=model), path, schema=schema)
+    write_table(ablation.assign(model=model), scores, schema="ablation")
+    write_table(ablation_flips.assign(model=model), flips, schema="ablation_flips")
 
 
 if __name__ == "__main__":
-    with job(
-        snakemake.log[0],
-        code=snakemake.params.code,
-        inputs=snakemake.input,
-        threads=snakemake.threads,
-    ):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             paths=snakemake.input.images,
             weights=snakemake.input.weights,

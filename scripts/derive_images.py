@@ -14,12 +14,7 @@ def main(path_to_source, path_to_images, *, image_set, transform, seed, styles, 
 
 
 if __name__ == "__main__":
-    with job(
-        snakemake.log[0],
-        code=snakemake.params.code,
-        inputs=snakemake.input,
-        threads=snakemake.threads,
-    ):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             path_to_source=snakemake.input.images,
             path_to_images=snakemake.output.images,

@@ -25,12 +25,7 @@ def main(paths, weights, description, path_to_labels, path_to_overlaps, *, model
 
 
 if __name__ == "__main__":
-    with job(
-        snakemake.log[0],
-        code=snakemake.params.code,
-        inputs=snakemake.input,
-        threads=snakemake.threads,
-    ):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             paths=snakemake.input.concepts,
             weights=snakemake.input.weights,

@@ -14,7 +14,7 @@ def main(figure, paths_to_figure, *, pairs, settings, **sources):
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0], code=snakemake.params.code, inputs=snakemake.input):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             figure=snakemake.wildcards.figure,
             paths_to_figure=snakemake.output,

@@ -11,7 +11,7 @@ def main(paths, paths_to_tables, *, schema):
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0], code=snakemake.params.code, inputs=snakemake.input):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             paths=snakemake.input.parts,
             paths_to_tables=snakemake.output.tables,

@@ -16,7 +16,7 @@ def main(path, weights, description, *, architecture, input_size, classes, sourc
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0], code=snakemake.params.code, inputs=snakemake.input):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             path=snakemake.input.get("weights"),
             weights=snakemake.output.weights,

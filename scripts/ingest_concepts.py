@@ -13,7 +13,7 @@ def main(path_to_concepts, *, source, resize, crop, part, parts):
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0], code=snakemake.params.code, inputs=snakemake.input):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             path_to_concepts=snakemake.output.concepts,
             source=snakemake.params.source,

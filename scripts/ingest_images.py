@@ -12,7 +12,7 @@ def main(path_to_images, *, source, resize, crop, part, parts):
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0], code=snakemake.params.code, inputs=snakemake.input):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             path_to_images=snakemake.output.images,
             source=snakemake.params.source,

@@ -21,12 +21,7 @@ def main(standard, robust, path_to_table, path_to_kernels, *, pair):
 
 
 if __name__ == "__main__":
-    with job(
-        snakemake.log[0],
-        code=snakemake.params.code,
-        inputs=snakemake.input,
-        threads=snakemake.threads,
-    ):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             standard=(snakemake.input.standard, snakemake.input.standard_description),
             robust=(snakemake.input.robust, snakemake.input.robust_description),

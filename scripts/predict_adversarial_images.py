@@ -23,12 +23,7 @@ def main(paths, weights, description, predictions, examples, *, attack, entry_le
 
 
 if __name__ == "__main__":
-    with job(
-        snakemake.log[0],
-        code=snakemake.params.code,
-        inputs=snakemake.input,
-        threads=snakemake.threads,
-    ):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             paths=snakemake.input.images,
             weights=snakemake.input.weights,

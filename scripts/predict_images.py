@@ -18,12 +18,7 @@ def main(weights, description, path_to_predictions, *, entry_level, **images):
 
 
 if __name__ == "__main__":
-    with job(
-        snakemake.log[0],
-        code=snakemake.params.code,
-        inputs=snakemake.input,
-        threads=snakemake.threads,
-    ):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             weights=snakemake.input.weights,
             description=snakemake.input.description,

@@ -20,7 +20,7 @@ def main(paths_to_standard, paths_to_robust, paths_to_table, *, pairs):
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0], code=snakemake.params.code, inputs=snakemake.input):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             paths_to_standard=snakemake.input.standard,
             paths_to_robust=snakemake.input.robust,

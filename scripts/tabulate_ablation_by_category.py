@@ -18,7 +18,7 @@ def main(path_to_ablation, path_to_dissection, paths_to_table):
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0], code=snakemake.params.code, inputs=snakemake.input):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             path_to_ablation=snakemake.input.ablation,
             path_to_dissection=snakemake.input.dissection,

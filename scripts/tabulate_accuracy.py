@@ -16,7 +16,7 @@ def main(paths_to_predictions, path_to_selections, paths_to_table, *, scored, pa
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0], code=snakemake.params.code, inputs=snakemake.input):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             paths_to_predictions=snakemake.input.predictions,
             path_to_selections=snakemake.input.selections,

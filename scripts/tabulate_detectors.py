@@ -19,7 +19,7 @@ def main(path_to_dissection, path_to_concepts, paths_to_table):
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0], code=snakemake.params.code, inputs=snakemake.input):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             path_to_dissection=snakemake.input.dissection,
             path_to_concepts=snakemake.input.concepts[0],

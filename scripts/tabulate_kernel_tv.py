@@ -18,12 +18,7 @@ def main(weights, descriptions, paths_to_table, *, models):
 
 
 if __name__ == "__main__":
-    with job(
-        snakemake.log[0],
-        code=snakemake.params.code,
-        inputs=snakemake.input,
-        threads=snakemake.threads,
-    ):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             weights=snakemake.input.weights,
             descriptions=snakemake.input.descriptions,

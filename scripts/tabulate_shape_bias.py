@@ -1,5 +1,7 @@
 """Shape bias of every network on every cue-conflict set."""
 
+import pandas as pd
+
 from shapebias.behaviour_tables import shape_bias_table
 from shapebias.imagesets import read_columns
 from shapebias.jobs import job
@@ -7,19 +9,23 @@ from shapebias.prediction_files import read_predictions
 from shapebias.tables import write_table
 
 
-def main(paths_to_predictions, paths_to_images, paths_to_table, *, scored):
+def main(paths_to_predictions, paths_to_images, paths_to_table, *, scored, shown):
     frames = zip(scored, map(read_predictions, paths_to_predictions), strict=True)
-    cues = read_columns(paths_to_images, ["image_id", "shape", "texture"])
+    cues = pd.concat(
+        read_columns(path, ["image_id", "shape", "texture"]).assign(image_set=image_set)
+        for path, image_set in zip(paths_to_images, shown, strict=True)
+    )
     table = shape_bias_table(frames, cues)
     for path in paths_to_table:
         write_table(table, path, schema="shape_bias")
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0], code=snakemake.params.code, inputs=snakemake.input):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             paths_to_predictions=snakemake.input.predictions,
             paths_to_images=snakemake.input.images,
             paths_to_table=snakemake.output,
             scored=snakemake.params.scored,
+            shown=snakemake.params.shown,
         )

@@ -10,30 +10,23 @@ from shapebias.segmentation import train_segmenter
 from shapebias.segmenter_files import save_segmenter
 
 
-def main(paths_to_concepts, path_to_weights, *, settings, seed):
+def main(paths_to_concepts, path_to_weights, *, architecture, category, training, seed):
     rows = list(read_rows(paths_to_concepts))
-    classes, masks = class_masks(rows, concepts_of(paths_to_concepts[0]), settings["category"])
-    reserved = ("kind", "concepts", "category", "training")
-    architecture = {"kind": settings["kind"]} | {
-        key: value for key, value in settings.items() if key not in reserved
-    }
+    classes, masks = class_masks(rows, concepts_of(paths_to_concepts[0]), category)
     torch.manual_seed(seed)
     network = build("segmenters", classes=classes, **architecture)
     images = torch.from_numpy(stack(rows)).contiguous()
-    train_segmenter(network, images, torch.from_numpy(masks), seed=seed, **settings["training"])
+    train_segmenter(network, images, torch.from_numpy(masks), seed=seed, progress=print, **training)
     save_segmenter(network, path_to_weights, architecture=architecture, classes=classes)
 
 
 if __name__ == "__main__":
-    with job(
-        snakemake.log[0],
-        code=snakemake.params.code,
-        inputs=snakemake.input,
-        threads=snakemake.threads,
-    ):
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             paths_to_concepts=snakemake.input.concepts,
             path_to_weights=snakemake.output.weights,
-            settings=snakemake.params.settings,
+            architecture=snakemake.params.architecture,
+            category=snakemake.params.category,
+            training=snakemake.params.training,
             seed=snakemake.params.code["seed"],
         )

@@ -9,19 +9,16 @@ from shapebias.tables import read_table
 from shapebias.writing import written_whole
 
 
-def main(path_to_report, *, study, tables, figures, table_captions, introduction):
+def main(path_to_report, *, study, tables, figures, captions, table_captions, introduction):
     page = render_report(
         study=study,
         tables={name: read_table(path) for name, path in tables.items()},
         figures=[
-            ReportFigure(kind, Path(png).read_bytes(), Path(caption).read_text(encoding="utf-8"))
-            for kind, png, caption in figures
+            ReportFigure(kind, Path(path).read_bytes(), captions[kind])
+            for kind, path in figures.items()
         ],
-        captions={
-            name: Path(path).read_text(encoding="utf-8")
-            for name, path in zip(tables, table_captions, strict=True)
-        },
-        introduction=Path(introduction).read_text(encoding="utf-8"),
+        captions=table_captions,
+        introduction=introduction,
         provenance=current(),
     )
     with written_whole(path_to_report) as temporary:
@@ -29,13 +26,13 @@ def main(path_to_report, *, study, tables, figures, table_captions, introduction
 
 
 if __name__ == "__main__":
-    with job(snakemake.log[0], code=snakemake.params.code, inputs=snakemake.input):
-        names, kinds, files = snakemake.params.tables, snakemake.params.figures, snakemake.input
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             path_to_report=snakemake.output.report,
             study=snakemake.params.study,
-            tables=dict(zip(names, files.tables, strict=True)),
-            figures=list(zip(kinds, files.figures, files.captions, strict=True)),
-            table_captions=files.table_captions,
-            introduction=files.introduction,
+            tables=dict(zip(snakemake.params.tables, snakemake.input.tables, strict=True)),
+            figures=dict(zip(snakemake.params.figures, snakemake.input.figures, strict=True)),
+            captions=snakemake.params.captions,
+            table_captions=snakemake.params.table_captions,
+            introduction=snakemake.params.introduction,
         )

@@ -38,7 +38,7 @@ def accuracy_table(
     return pd.DataFrame(rows)
 
 
-def shape_bias_table(scored: Scored, cues: Mapping[str, list]) -> pd.DataFrame:
+def shape_bias_table(scored: Scored, cues: pd.DataFrame) -> pd.DataFrame:
     """Shape bias of each network on each cue-conflict set.
 
     Parameters
@@ -46,24 +46,24 @@ def shape_bias_table(scored: Scored, cues: Mapping[str, list]) -> pd.DataFrame:
     scored
         Pairs of (model, image_set) and its predictions.
     cues
-        Columns image_id, shape and texture of the conflict images.
+        Columns image_set, image_id, shape and texture of the conflict images.
 
     Raises
     ------
     ShapebiasError
         If an image has no shape or texture class.
     """
-    # Two sets may show the same stimuli, brought to size in different ways.
-    known = pd.DataFrame(cues).drop_duplicates()
     for name in ("shape", "texture"):
-        if known[name].isna().any():
-            image = known.loc[known[name].isna(), "image_id"].iloc[0]
-            raise ShapebiasError(f"image {image!r} has no {name}: it is not of a cue-conflict set")
+        for image_set, image_id in cues.loc[cues[name].isna(), ["image_set", "image_id"]].values:
+            raise ShapebiasError(
+                f"{image_set}: image {image_id!r} has no {name}; this is no cue-conflict set"
+            )
     frames = []
     for (model, image_set), predictions in scored:
         decided = predictions[["image_id"]].assign(
             decision=entry_decisions(predictions, predictions.attrs["entry_classes"]).to_numpy()
         )
+        known = cues[cues["image_set"] == image_set]
         joined = decided.merge(known, on="image_id", how="left", validate="one_to_one")
         frames.append(shape_bias(joined).assign(model=model, image_set=image_set))
     return pd.concat(frames, ignore_index=True)

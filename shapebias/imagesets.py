@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,7 +21,7 @@ from shapebias.concepts import encode_map
 from shapebias.decoding import decode
 from shapebias.errors import ShapebiasError
 from shapebias.provenance import metadata
-from shapebias.writing import written_whole
+from shapebias.writing import reading, written_whole
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 LABELS = ("label", "shape", "texture", "coarse")
@@ -114,7 +115,7 @@ def read_rows(paths: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
     """
     for path in paths:
         file = _open(path)
-        sizing = sizing_of(path)
+        sizing = sizing_of(file)
         for batch in file.iter_batches(batch_size=ROWS_A_GROUP):
             for row in batch.to_pylist():
                 image = row.pop("image")
@@ -125,14 +126,9 @@ def read_rows(paths: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
                 yield row
 
 
-def read_columns(paths: Sequence[str | Path], columns: Sequence[str]) -> dict[str, list]:
-    """Columns of all parts together, without decoding an image."""
-    found: dict[str, list] = {name: [] for name in columns}
-    for path in paths:
-        table = _open(path).read(columns=list(columns))
-        for name in columns:
-            found[name] += table.column(name).to_pylist()
-    return found
+def read_columns(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Columns of one part, without decoding an image."""
+    return _open(path).read(columns=list(columns)).to_pandas()
 
 
 def concepts_of(path: str | Path) -> list[tuple[int, str, str]]:
@@ -143,9 +139,9 @@ def concepts_of(path: str | Path) -> list[tuple[int, str, str]]:
     return [(number, name, category) for number, name, category in json.loads(note[b"concepts"])]
 
 
-def sizing_of(path: str | Path) -> Sizing:
+def sizing_of(file: pq.ParquetFile) -> Sizing:
     """How the images of a part are brought to size."""
-    note = _open(path).schema_arrow.metadata or {}
+    note = file.schema_arrow.metadata or {}
     return Sizing(**json.loads(note.get(b"sizing", b"{}")))
 
 
@@ -210,12 +206,8 @@ def _groups(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _open(path: str | Path) -> pq.ParquetFile:
-    try:
+    with reading(path):
         return pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ShapebiasError(
-            f"cannot read {path}: {error}; delete it and run again to make it anew"
-        ) from error
 
 
 def _hugging_face() -> dict[bytes, bytes]:

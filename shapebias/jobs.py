@@ -15,7 +15,7 @@ from shapebias.provenance import provenance
 
 @contextmanager
 def job(
-    log: str | Path, *, code: dict[str, Any], inputs: Iterable[str], threads: int = 1
+    log: str | Path, code: dict[str, Any], inputs: Iterable[str], threads: int
 ) -> Iterator[None]:
     """Surroundings of a job.
 

@@ -7,9 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shapebias.errors import ShapebiasError
 from shapebias.provenance import metadata
-from shapebias.writing import written_whole
+from shapebias.writing import reading, written_whole
 
 PREDICTIONS = pa.schema(
     [
@@ -35,12 +34,8 @@ def write_predictions(frame: pd.DataFrame, path: str | Path) -> None:
 
 def read_predictions(path: str | Path) -> pd.DataFrame:
     """Predictions of one network on one image set; `attrs["entry_classes"]` may be None."""
-    try:
+    with reading(path):
         table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ShapebiasError(
-            f"cannot read {path}: {error}; delete it and run again to make it anew"
-        ) from error
     frame = table.to_pandas()
     frame.attrs["entry_classes"] = json.loads(table.schema.metadata[b"entry_classes"])
     return frame

@@ -93,4 +93,7 @@ def _image_set(entry: Mapping[str, Any]) -> tuple[str, str]:
         return str(entry["from"]), f"attack {entry['attack']} on each network"
     if "from" in entry:
         return str(entry["from"]), words(entry.get("transform", {}))
-    return "source", words(entry)
+    settings = {
+        k: v for k, v in entry.items() if k not in ("parts", "materialize") and v is not None
+    }
+    return "source", words(settings)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.provenance import metadata
-from shapebias.writing import written_whole
+from shapebias.writing import reading, written_whole
 
 TYPES = {"text": pa.string(), "count": pa.int64(), "number": pa.float64()}
 
@@ -277,12 +277,8 @@ def arrow_table(frame: pd.DataFrame, schema: str) -> pa.Table:
 
 def read_table(path: str | Path) -> pd.DataFrame:
     """Table of a Parquet file; a damaged file is an error that names it."""
-    try:
+    with reading(path):
         return pq.read_table(path).to_pandas()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ShapebiasError(
-            f"cannot read {path}: {error}; delete it and run again to make it anew"
-        ) from error
 
 
 def join_by_layer(paths: Sequence[str | Path], path: str | Path, *, schema: str) -> None:

@@ -1,9 +1,13 @@
-"""Files that are whole or not there: written under a temporary name, then renamed."""
+"""Files that are whole or not there, and those that turn out to be damaged."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pyarrow as pa
+
+from shapebias.errors import ShapebiasError
 
 
 @contextmanager
@@ -20,3 +24,14 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Within this context a damaged or missing Parquet file is an error that names it."""
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ShapebiasError(
+            f"cannot read {path}: {error}; delete it and run again to make it anew"
+        ) from error

@@ -11,7 +11,7 @@ CODE = {"study": "tiny", "seed": 1, "fingerprint": "abc"}
 
 
 def test_a_mistake_is_one_line_and_an_exit_code(tmp_path, capfd):
-    with pytest.raises(SystemExit) as caught, job(tmp_path / "log", code=CODE, inputs=[]):
+    with pytest.raises(SystemExit) as caught, job(tmp_path / "log", CODE, [], threads=1):
         raise ShapebiasError("folder photos is missing")
     assert caught.value.code == 1
     assert capfd.readouterr().err == "error: folder photos is missing\n"
@@ -21,7 +21,7 @@ def test_a_mistake_is_one_line_and_an_exit_code(tmp_path, capfd):
 
 
 def test_a_defect_keeps_its_traceback_in_the_log(tmp_path, capfd):
-    with pytest.raises(SystemExit) as caught, job(tmp_path / "log", code=CODE, inputs=[]):
+    with pytest.raises(SystemExit) as caught, job(tmp_path / "log", CODE, [], threads=1):
         raise ZeroDivisionError("oh")
     assert caught.value.code == 2
     assert capfd.readouterr().err.count("\n") == 1
@@ -29,7 +29,7 @@ def test_a_defect_keeps_its_traceback_in_the_log(tmp_path, capfd):
 
 
 def test_progress_leaves_plain_lines_in_the_log(tmp_path):
-    with job(tmp_path / "log", code=CODE, inputs=[]):
+    with job(tmp_path / "log", CODE, [], threads=1):
         assert list(progress(range(5), what="counting")) == list(range(5))
     assert "counting: 5 of 5" in (tmp_path / "log").read_text()
 
