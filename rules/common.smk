@@ -8,6 +8,7 @@ from rules.fingerprints import fingerprint
 from rules.listings import listing
 from rules.plugins import settings_of
 from rules.study import StudyError, expand_folders, plugin_settings, read_study
+from shapebias.plugins import NESTED
 
 try:
     config.update(read_study(config))
@@ -56,8 +57,11 @@ def plugins_of_transform(wildcards):
     if not transform:
         return []
     found = [("transforms", transform["kind"])]
-    if "stylizer" in transform:
-        found.append(("stylizers", transform["stylizer"]["kind"]))
+    found += [
+        (family, transform[key]["kind"])
+        for key, family in NESTED.items()
+        if key in transform
+    ]
     if "segmenter" in transform:
         found.append(
             ("segmenters", config["segmenters"][transform["segmenter"]]["kind"])

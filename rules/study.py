@@ -10,7 +10,7 @@ import yaml
 
 from rules.plugins import TYPES, settings_of
 from shapebias.errors import UnknownName
-from shapebias.plugins import kinds
+from shapebias.plugins import NESTED, kinds
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = ROOT / "config.schema.yaml"
@@ -130,16 +130,10 @@ def check_plugins(study: dict[str, Any]) -> None:
             raise StudyError(f"{where} is derived and needs either `transform` or `attack`")
         if "transform" in entry:
             transform = entry["transform"]
-            check_plugin(
-                f"{where}.transform",
-                "transforms",
-                transform,
-                {"kind", "styles", "stylizer", "segmenter"},
-            )
-            if "stylizer" in transform:
-                check_plugin(
-                    f"{where}.transform.stylizer", "stylizers", transform["stylizer"], {"kind"}
-                )
+            workflows = {"kind", "styles", "segmenter", *NESTED}
+            check_plugin(f"{where}.transform", "transforms", transform, workflows)
+            for key in NESTED.keys() & transform.keys():
+                check_plugin(f"{where}.transform.{key}", NESTED[key], transform[key], {"kind"})
     for name, entry in study.get("concepts", {}).items():
         check_plugin(f"concepts.{name}", "images", entry, RESERVED["concepts"])
     for family in ("segmenters", "attacks"):

@@ -8,6 +8,9 @@ from typing import Any
 
 from shapebias.errors import ShapebiasError, UnknownName
 
+# Settings of a transform that are plug-ins themselves, and their families.
+NESTED = {"stylizer": "stylizers", "corruption": "corruptions"}
+
 
 def kinds(family: str) -> list[str]:
     """Kinds of a family, in alphabetical order."""
