@@ -7,7 +7,8 @@ PYTHON ?= python3
 
 BIN := .venv/bin
 READY := .venv/ready
-SNAKEMAKE := $(BIN)/snakemake $(SNAKEMAKE_ARGS) --cores $(CORES) --configfile $(STUDY)
+SNAKEMAKE = $(BIN)/snakemake $(SNAKEMAKE_ARGS) --cores $(CORES) --configfile $(or \
+    $(wildcard $(STUDY)),$(error there is no study $(STUDY); see studies/))
 
 .PHONY: run plan test lint docs
 

@@ -11,7 +11,7 @@ from rules.study import StudyError, expand_folders, plugin_settings, read_study
 from shapebias.plugins import NESTED
 
 try:
-    config.update(read_study(config))
+    config.update(read_study(config, whole=bool(workflow.configfiles)))
 except StudyError as error:
     sys.exit(f"error in the study: {error}")
 

@@ -29,14 +29,15 @@ class StudyError(Exception):
     """A mistake in a study; its message is one line that names the key and what is allowed."""
 
 
-def read_study(given: dict[str, Any]) -> dict[str, Any]:
+def read_study(given: dict[str, Any], *, whole: bool) -> dict[str, Any]:
     """A whole study, checked and completed.
 
     Parameters
     ----------
     given
-        What the command line gave, by ``--configfile`` or ``--config``. Where it holds no
-        `models`, it changes single keys of the default study.
+        What the command line gave, by ``--configfile`` and ``--config``.
+    whole
+        Whether that is a study; otherwise it changes single keys of the default one.
 
     Raises
     ------
@@ -44,7 +45,7 @@ def read_study(given: dict[str, Any]) -> dict[str, Any]:
         For the first mistake found.
     """
     study = copy.deepcopy(given)
-    if "models" not in study:
+    if not whole:
         study = merged(yaml.safe_load(DEFAULT.read_text(encoding="utf-8")), study)
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     check_schema(study, schema)

@@ -76,7 +76,7 @@ def test_parsing_loads_nothing_heavy():
     code = (
         "import sys; sys.path.insert(0, '.');"
         "import rules.study, rules.fingerprints, rules.listings, rules.plugins, yaml;"
-        "rules.study.read_study({});"
+        "rules.study.read_study({}, whole=False);"
         "rules.fingerprints.fingerprint('predict_images');"
         "print(*{'torch', 'pandas', 'pyarrow', 'numpy'} & set(sys.modules))"
     )

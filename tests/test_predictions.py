@@ -1,10 +1,12 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shapebias.batching import batches
 from shapebias.decisions import decide, entry_weights
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.predictions import predict
@@ -87,3 +89,11 @@ def test_mistakes_are_named():
     model.network[-1].bias.data[0] = float("nan")
     with pytest.raises(ShapebiasError, match="'image0' are not finite"):
         predict(model, batches)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((224, 224), 20), ((64, 64), 128), ((2000, 2000), 1)])
+def test_batches_hold_as_many_pixels_as_fit_caches(shape, size):
+    row = {"image_id": "a", "label": None, "pixels": np.zeros((*shape, 3), np.uint8)}
+    found = [len(ids) for ids, _, _ in batches([row] * (size + 1))]
+    assert found == [size, 1]
+    assert list(batches([])) == []

@@ -17,13 +17,13 @@ STUDIES = [ROOT / "config.yaml", *sorted((ROOT / "studies").glob("*.yaml"))]
 def test_shipped_studies_are_right(path, monkeypatch):
     for name in ("SHAPEBIAS_PHOTOS", "SHAPEBIAS_CUE_CONFLICT"):
         monkeypatch.setenv(name, "/nowhere")
-    study = read_study(yaml.safe_load(path.read_text()))
+    study = read_study(yaml.safe_load(path.read_text()), whole=True)
     assert study["seed"] == 0
     assert all("kind" in e or "materialize" in e for e in study["images"].values())
 
 
 def test_single_keys_change_the_default_study():
-    study = read_study({"seed": 7, "measurements": {"dissection": {"quantile": 0.01}}})
+    study = read_study({"seed": 7, "measurements": {"dissection": {"quantile": 0.01}}}, whole=False)
     assert (study["name"], study["seed"]) == ("default", 7)
     assert study["measurements"]["dissection"]["quantile"] == 0.01
     assert study["measurements"]["dissection"]["concepts"] == "scenes"
@@ -136,7 +136,7 @@ WRONG = {
 def test_wrong_studies_are_refused_in_one_line(name):
     path, value, said = WRONG[name]
     with pytest.raises(StudyError) as caught:
-        read_study(changed(path, value))
+        read_study(changed(path, value), whole=True)
     message = str(caught.value)
     assert "\n" not in message
     for words in said:
