@@ -200,7 +200,11 @@ def test_a_choice_of_classes_leaves_the_others_to_the_background():
             grouped(entry_levels("voc_classes.csv"), wrong)
 
 
-def test_an_imported_segmenter_makes_silhouettes_that_name_their_source(imported, file, tmp_path):
+def test_an_imported_segmenter_makes_silhouettes_that_name_their_source(
+    imported, file, tmp_path, monkeypatch
+):
+    # Masks are compared exactly, so on the processor also where there is a graphics card.
+    monkeypatch.setattr("shapebias.segmenter_files.device", lambda: torch.device("cpu"))
     network, classes = imported
     assert classes == ["background", *SIXTEEN]
     path = tmp_path / "segmenter.safetensors"
