@@ -13,9 +13,9 @@ from shapebias.errors import ShapebiasError
 
 # Where training programs keep the weights among optimiser states, counters and the like.
 HOLDERS = ("state_dict", "model", "model_state_dict", "network")
-# Wrappers that leave their name in front of every key. Data parallelism leaves `module`, and not
-# always in front: `features.module.0.weight` in many an AlexNet.
-WRAPPERS = ("model", "network")
+# Wrappers that leave their name in front of every key (`base`: a segmenter at several scales).
+# Data parallelism leaves `module`, not always in front: `features.module.0.weight` in AlexNets.
+WRAPPERS = ("model", "network", "base")
 # Entries of other modules that were saved along: an attacker with its own copy, its normalisation.
 COMPANIONS = ("attacker.", "normalizer.", "normalize.")
 

@@ -97,11 +97,14 @@ class Segmenter:
         See `train_segmenter`; it is put into eval mode.
     classes
         Class names in the order of the scores, "background" first.
+    source
+        What is recorded as the source of its masks.
     """
 
-    def __init__(self, network: nn.Module, classes: Sequence[str]):
+    def __init__(self, network: nn.Module, classes: Sequence[str], *, source: str = "unnamed"):
         self.network = network.eval()
         self.classes = tuple(classes)
+        self.source = source
 
     def __call__(self, pixels: UInt8[np.ndarray, "row column 3"]) -> Int[np.ndarray, "row column"]:
         """Class index of every pixel of one image."""

@@ -1,4 +1,4 @@
-"""Trained segmenters on disk: weights, with their architecture in the file's metadata."""
+"""Trained and imported segmenters on disk: weights, with their architecture as metadata."""
 
 import json
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from shapebias.batching import device
 from shapebias.errors import ShapebiasError
 from shapebias.plugins import build
 from shapebias.segmentation import Segmenter
@@ -16,7 +17,12 @@ from shapebias.writing import written_whole
 
 
 def save_segmenter(
-    network: nn.Module, path: str | Path, *, architecture: dict[str, Any], classes: Sequence[str]
+    network: nn.Module,
+    path: str | Path,
+    *,
+    architecture: dict[str, Any],
+    classes: Sequence[str],
+    source: str = "trained here",
 ) -> None:
     """Write a segmenter's weights with the settings that rebuild it.
 
@@ -26,9 +32,12 @@ def save_segmenter(
         `kind` and settings of its plug-in in `segmenters`.
     classes
         Class names, "background" first.
+    source
+        Where the weights come from, in words: the published file's name.
     """
     # One entry: safetensors writes several in an order that is never the same twice.
-    note = {"segmenter": json.dumps({"architecture": architecture, "classes": list(classes)})}
+    description = {"architecture": architecture, "classes": list(classes), "source": source}
+    note = {"segmenter": json.dumps(description)}
     tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
     with written_whole(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=note))
@@ -46,4 +55,8 @@ def load_segmenter(path: str | Path) -> Segmenter:
         raise ShapebiasError(f"cannot read the segmenter {path}: {error}") from error
     network = build("segmenters", classes=note["classes"], **note["architecture"])
     network.load_state_dict(tensors)
-    return Segmenter(network, note["classes"])
+    return Segmenter(
+        network.to(device()),
+        note["classes"],
+        source=f"{note['architecture']['kind']}, {note['source']}",
+    )

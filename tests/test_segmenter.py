@@ -123,6 +123,8 @@ def test_a_saved_segmenter_comes_back_and_its_file_is_always_the_same(tmp_path):
     assert len({path.read_bytes() for path in files}) == 1
     images, _ = drawn(4, seed=2)
     segmenter = load_segmenter(files[0])
+    network.to(next(segmenter.network.parameters()).device)
+    assert segmenter.source == "deeplab, trained here"
     assert segmenter.classes == tuple(CLASSES)
     assert torch.equal(segmenter.predict(images), Segmenter(network, CLASSES).predict(images))
 

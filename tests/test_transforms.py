@@ -23,6 +23,7 @@ class Halves:
     """Segmenter that calls the left half a cat and the rest background."""
 
     classes = ("background", "cat", "dog")
+    source = "left half"
 
     def __init__(self, share: float = 0.5):
         self.share = share
@@ -223,7 +224,7 @@ def test_silhouette_is_the_labels_mask_in_black_on_white():
     white_on_black = build("transforms", kind="silhouette", segmenter=Halves(), ground="black")
     drawn, note = black_on_white(picture(), label="cat")
     assert (drawn[:, :8] == 0).all() and (drawn[:, 8:] == 255).all()
-    assert note == {"coverage": 0.5, "kept": 1}
+    assert note == {"coverage": 0.5, "kept": 1, "mask_source": "left half"}
     assert np.array_equal(255 - drawn, white_on_black(picture(), label="cat")[0])
 
 
@@ -231,7 +232,8 @@ def test_silhouette_is_the_labels_mask_in_black_on_white():
 def test_silhouette_leaves_out_what_is_too_small_or_too_large(share, label):
     transform = build("transforms", kind="silhouette", segmenter=Halves(share))
     drawn, note = transform(picture(), label=label)
-    assert drawn is None and note == {"coverage": float(label == "cat"), "kept": 0}
+    assert drawn is None
+    assert note == {"coverage": float(label == "cat"), "kept": 0, "mask_source": "left half"}
 
 
 @pytest.mark.parametrize("label", ["cow", "background", None])
@@ -251,6 +253,8 @@ def test_silhouette_names_a_label_that_the_segmenter_does_not_know(label):
         ("stylize", {"style_ids": ["a"]}),
         ("silhouette", {"ground": "grey"}),
         ("silhouette", {"smallest": 0.9, "largest": 0.1}),
+        ("silhouette", {"unknown": "ignore"}),
+        ("silhouette", {"entry_level": "imagenet"}),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(kind, wrong):

@@ -6,11 +6,11 @@ from math import floor
 
 import cairosvg
 import numpy as np
-import potrace
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from shapebias.errors import ShapebiasError
+from shapebias.tracing import Outline, Point, find_tracer
 
 # Outlines are written in tenths of a pixel, as potrace's own SVG is.
 UNITS_PER_PIXEL = 10
@@ -73,13 +73,19 @@ class BlackAndWhite:
         *,
         rng: np.random.Generator | None = None,
         label: str | None = None,
-    ) -> tuple[UInt8[np.ndarray, "row column 3"], dict[str, float]]:
-        """Black-and-white image; and ``black``, the share of black pixels before tracing.
+    ) -> tuple[UInt8[np.ndarray, "row column 3"], dict[str, float | str]]:
+        """Black-and-white image.
 
         Greys occur only along the outlines, where black covers a part of a pixel.
+
+        Returns
+        -------
+        The image; ``black``, the share of black pixels before tracing; and ``tracer``, the
+        package that traced them: "pypotrace" or "potracer".
         """
         black = self.binarise(pixels)
-        return draw(self.trace(black)), {"black": float(black.mean())}
+        drawn = {"black": float(black.mean()), "tracer": find_tracer().name}
+        return draw(self.trace(black)), drawn
 
     def binarise(self, pixels: UInt8[np.ndarray, "row column 3"]) -> Bool[np.ndarray, "row column"]:
         """Which pixels are black; at 0.5 those whose colours add up to at most 382."""
@@ -87,17 +93,15 @@ class BlackAndWhite:
 
     def trace(self, black: Bool[np.ndarray, "row column"]) -> str:
         """SVG of the outlines of the black pixels, on a transparent ground."""
-        # Rows run bottom up in potrace, and which way ties turn depends on it.
-        bitmap = potrace.Bitmap(black[::-1].astype(np.uint32))
-        outlines = bitmap.trace(
-            turdsize=self.turdsize, alphamax=self.alphamax, opttolerance=self.opttolerance
+        outlines = find_tracer().outlines(
+            black, turdsize=self.turdsize, alphamax=self.alphamax, opttolerance=self.opttolerance
         )
         rows, columns = black.shape
         upright = f"translate(0,{rows}) scale({1 / UNITS_PER_PIXEL},{-1 / UNITS_PER_PIXEL})"
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{columns}" height="{rows}"'
             f' viewBox="0 0 {columns} {rows}"><path transform="{upright}"'
-            f' d="{" ".join(map(_path, outlines.curves))}"/></svg>'
+            f' d="{" ".join(map(_path, outlines))}"/></svg>'
         )
 
 
@@ -108,18 +112,16 @@ def draw(svg: str) -> UInt8[np.ndarray, "row column 3"]:
     return np.array(Image.open(io.BytesIO(encoded)).convert("RGB"))
 
 
-def _path(curve: potrace.Curve) -> str:
+def _path(outline: Outline) -> str:
     """One closed outline in the path language of SVG."""
-    parts = [f"M{_point(curve.start_point)}"]
-    for segment in curve.segments:
-        end = _point(segment.end_point)
-        if segment.is_corner:
-            parts.append(f"L{_point(segment.c)} {end}")
-        else:
-            parts.append(f"C{_point(segment.c1)} {_point(segment.c2)} {end}")
+    start, segments = outline
+    parts = [f"M{_point(start)}"]
+    for points in segments:
+        # Two points are a corner's straight lines, three a curve with its handles.
+        parts.append(("L" if len(points) == 2 else "C") + " ".join(map(_point, points)))
     return " ".join(parts) + "Z"
 
 
-def _point(point: tuple[float, float]) -> str:
+def _point(point: Point) -> str:
     x, y = point
     return f"{floor(UNITS_PER_PIXEL * x + 0.5)},{floor(UNITS_PER_PIXEL * y + 0.5)}"

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
+from shapebias.entry_level import entry_level_of
 from shapebias.errors import ShapebiasError, UnknownName
 
 
@@ -15,6 +16,8 @@ def build(
     ground: str = "white",
     smallest: float = 0.01,
     largest: float = 0.95,
+    entry_level: str = "none",
+    unknown: str = "refuse",
 ) -> "Silhouette":
     """Transform that draws the segmented object of an image's own class, filled.
 
@@ -22,14 +25,28 @@ def build(
     ----------
     segmenter
         ``segmenter(pixels)`` gives the index of each pixel's class in ``segmenter.classes``, as
-        an integer array ``(row, column)``; the first class is "background".
+        an integer array ``(row, column)``; the first class is "background". ``segmenter.source``
+        says which segmenter it is.
     ground
         Colour of what is not the object: "white" (the object is black) or "black" (it is white).
     smallest, largest
-        Share of the image that the mask must cover, both ends included; an image outside is left
-        out.
+        Share of the image that the mask must cover, both ends included; an image outside, or
+        without a mask, is left out.
+    entry_level
+        "imagenet_16" where labels are WordNet ids, to be brought to their entry-level class;
+        "none" where they are the segmenter's classes themselves.
+    unknown
+        What becomes of an image whose label is no class of the segmenter: "refuse" stops there,
+        "leave_out" leaves it out and counts it.
     """
-    return Silhouette(segmenter=segmenter, ground=ground, smallest=smallest, largest=largest)
+    return Silhouette(
+        segmenter=segmenter,
+        ground=ground,
+        smallest=smallest,
+        largest=largest,
+        entry_level=entry_level,
+        unknown=unknown,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +55,7 @@ class Silhouette:
 
     Parameters
     ----------
-    segmenter, ground, smallest, largest
+    segmenter, ground, smallest, largest, entry_level, unknown
         See `build`.
     """
 
@@ -46,8 +63,13 @@ class Silhouette:
     ground: str = "white"
     smallest: float = 0.01
     largest: float = 0.95
+    entry_level: str = "none"
+    unknown: str = "refuse"
 
     def __post_init__(self):
+        entry_level_of(self.entry_level)
+        if self.unknown not in ("refuse", "leave_out"):
+            raise UnknownName("`unknown` of a silhouette", self.unknown, ("refuse", "leave_out"))
         if self.ground not in ("white", "black"):
             raise UnknownName("ground of a silhouette", self.ground, ("white", "black"))
         if not 0 <= self.smallest <= self.largest <= 1:
@@ -62,26 +84,36 @@ class Silhouette:
         *,
         rng: np.random.Generator | None = None,
         label: str | None,
-    ) -> tuple[UInt8[np.ndarray, "row column 3"] | None, dict[str, float | int]]:
+    ) -> tuple[UInt8[np.ndarray, "row column 3"] | None, dict[str, float | int | str]]:
         """Silhouette of the label's class.
 
         Returns
         -------
-        The image, or None where the mask is too small or too large; ``coverage``, the share of
-        the image that the mask covers, in [0, 1]; and ``kept``, 1 or 0.
+        The image, or None where it is left out; ``coverage``, the share of the image that the
+        mask covers, in [0, 1]; ``kept``, 1 or 0; and ``mask_source``, the segmenter.
 
         Raises
         ------
         UnknownName
-            If the segmenter does not know the label, or there is none.
+            If the segmenter does not know the label, or there is none, and that is refused.
         """
-        if label not in self.segmenter.classes[1:]:
-            raise UnknownName("class of the segmenter", label, self.segmenter.classes[1:])
-        mask = self.segmenter(pixels) == self.segmenter.classes.index(label)
+        mask = self.mask(pixels, label)
         coverage = float(mask.mean())
-        kept = self.smallest <= coverage <= self.largest
-        drawn = {"coverage": coverage, "kept": int(kept)}
+        kept = self.smallest <= coverage <= self.largest and mask.any()
+        drawn = {"coverage": coverage, "kept": int(kept), "mask_source": self.segmenter.source}
         return (self.draw(mask) if kept else None), drawn
+
+    def mask(
+        self, pixels: UInt8[np.ndarray, "row column 3"], label: str | None
+    ) -> Bool[np.ndarray, "row column"]:
+        """Pixels of the label's class; none where the label is unknown and that is allowed."""
+        entry_level = entry_level_of(self.entry_level) or {}
+        name, known = entry_level.get(label, label), self.segmenter.classes[1:]
+        if name in known:
+            return self.segmenter(pixels) == self.segmenter.classes.index(name)
+        if self.unknown == "refuse":
+            raise UnknownName("class of the segmenter", name, known)
+        return np.zeros(pixels.shape[:2], bool)
 
     def draw(self, mask: np.ndarray) -> UInt8[np.ndarray, "row column 3"]:
         """Mask in black on white, or white on black."""
