@@ -7,7 +7,13 @@ from pathlib import Path
 from rules.fingerprints import fingerprint
 from rules.listings import listing
 from rules.plugins import settings_of
-from rules.study import StudyError, expand_folders, plugin_settings, read_study
+from rules.study import (
+    StudyError,
+    expand_folders,
+    paths_among,
+    plugin_settings,
+    read_study,
+)
 from shapebias.plugins import NESTED
 
 try:
@@ -70,6 +76,10 @@ def plugins_of_transform(wildcards):
     return found
 
 
+def plugins_of_segmenter(wildcards):
+    return [("segmenters", config["segmenters"][wildcards.segmenter]["kind"])]
+
+
 def plugins_of_attack(wildcards):
     return [
         ("attacks", config["attacks"][IMAGES[wildcards.image_set]["attack"]]["kind"])
@@ -96,15 +106,14 @@ def plugins_of_figure(wildcards):
 
 
 def source_settings(entry):
-    """Settings of a source's plug-in: the study's seed where it takes one, folders by their path."""
-    settings = plugin_settings("images", entry)
+    """Settings of a source's plug-in, with the study's seed where it takes one."""
+    settings = plugin_settings(config, "images", entry)
     if "seed" in settings_of("images", entry["kind"]):
         settings.setdefault("seed", config["seed"])
-    if "path" in settings:
-        settings["path"] = expand_folders(settings["path"], config["folders"])
     return settings
 
 
 def content_of_folder(entry):
-    """Digest of the files under a source's folder; none where the workflow makes the images."""
-    return listing(source_settings(entry).get("path"))
+    """Digests of the files that a source reads; none where the workflow makes the images."""
+    settings = source_settings(entry)
+    return [listing(settings[key]) for key in paths_among("images", settings)]

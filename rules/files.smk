@@ -39,6 +39,23 @@ def segmenter_files(wildcards):
     )
 
 
+def segmenter_settings(wildcards):
+    entry = config["segmenters"][wildcards.segmenter]
+    return plugin_settings(config, "segmenters", entry)
+
+
+def transform_files(wildcards):
+    """Files that a transform's plug-ins read: weights and pictures from elsewhere."""
+    transform = transform_of(wildcards)
+    holders = [("transforms", transform)]
+    holders += [(NESTED[key], transform[key]) for key in NESTED if key in transform]
+    return [
+        settings[key]
+        for family, settings in holders
+        for key in paths_among(family, settings)
+    ]
+
+
 def attack_settings(wildcards):
     return config["attacks"][IMAGES[wildcards.image_set]["attack"]]
 
@@ -121,7 +138,18 @@ def weights_path(wildcards):
 
 
 def transform_of(wildcards):
-    return IMAGES[wildcards.image_set]["transform"]
+    return transform_settings(wildcards.image_set)
+
+
+def transform_settings(image_set):
+    """Settings of an image set's transform and of the plug-ins in it, with paths written out."""
+    entry = IMAGES[image_set]["transform"]
+    nested = {
+        key: plugin_settings(config, NESTED[key], entry[key])
+        for key in NESTED
+        if key in entry
+    }
+    return plugin_settings(config, "transforms", entry) | nested
 
 
 def unstored(found_by, wildcards):
@@ -152,7 +180,7 @@ def stimuli():
         "n": config["report"]["examples"],
         "seed": config["seed"],
         "sets": [
-            (name, IMAGES[name]["transform"] if name in UNSTORED else None)
+            (name, transform_settings(name) if name in UNSTORED else None)
             for name in SHOWN
             if name not in ADVERSARIAL
         ],

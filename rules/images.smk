@@ -1,5 +1,9 @@
 # 1. Source images, concept sets, the segmenter that makes silhouettes, and derived images.
 
+TRAINED_SEGMENTERS = [
+    name for name, entry in config["segmenters"].items() if "training" in entry
+]
+
 
 rule ingest_images:
     """Images of a source, as they were published or as they are rendered."""
@@ -66,6 +70,8 @@ rule train_segmenter:
         weights="<results>/segmenters/{segmenter}/segmenter.safetensors",
     log:
         "<results>/logs/train_segmenter/{segmenter}.log",
+    wildcard_constraints:
+        segmenter=one_of(TRAINED_SEGMENTERS),
     conda:
         "../envs/shapebias.yaml"
     threads: 1
@@ -76,17 +82,38 @@ rule train_segmenter:
     params:
         code=code_of(
             "train_segmenter",
-            lambda wildcards: [
-                ("segmenters", config["segmenters"][wildcards.segmenter]["kind"])
-            ],
+            plugins_of_segmenter,
         ),
-        architecture=lambda wildcards: plugin_settings(
-            "segmenters", config["segmenters"][wildcards.segmenter]
-        ),
+        architecture=segmenter_settings,
         category=lookup("segmenters/{segmenter}/category", within=config),
         training=lookup("segmenters/{segmenter}/training", within=config),
     script:
         "../scripts/train_segmenter.py"
+
+
+rule import_segmenter:
+    """Segmentation network with published weights."""
+    input:
+        weights=lambda wildcards: expand_folders(
+            config["segmenters"][wildcards.segmenter]["weights"]["path"],
+            config["folders"],
+        ),
+    output:
+        weights="<results>/segmenters/{segmenter}/segmenter.safetensors",
+    log:
+        "<results>/logs/import_segmenter/{segmenter}.log",
+    wildcard_constraints:
+        segmenter=one_of(set(config["segmenters"]) - set(TRAINED_SEGMENTERS)),
+    conda:
+        "../envs/shapebias.yaml"
+    resources:
+        mem_mb=4_000,
+        runtime=30,
+    params:
+        code=code_of("import_segmenter", plugins_of_segmenter),
+        architecture=segmenter_settings,
+    script:
+        "../scripts/import_segmenter.py"
 
 
 rule derive_images:
@@ -97,6 +124,7 @@ rule derive_images:
         ],
         styles=style_files,
         segmenter=segmenter_files,
+        files=transform_files,
     output:
         images="<results>/images/{image_set}/part-{part}.parquet",
     log:
@@ -110,6 +138,6 @@ rule derive_images:
         runtime=240,
     params:
         code=code_of("derive_images", plugins_of_transform),
-        transform=lookup("images/{image_set}/transform", within=config),
+        transform=transform_of,
     script:
         "../scripts/derive_images.py"

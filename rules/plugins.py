@@ -13,6 +13,7 @@ TYPES = {
     "bool": bool,
     "list": list,
     "dict": dict,
+    "FilePath": str,
 }
 
 

@@ -7,6 +7,7 @@ rule predict_images:
         images=lambda wildcards: image_files(wildcards.image_set),
         styles=lambda wildcards: unstored(style_files, wildcards),
         segmenter=lambda wildcards: unstored(segmenter_files, wildcards),
+        files=lambda wildcards: unstored(transform_files, wildcards),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     output:

@@ -20,7 +20,7 @@ DEFAULT = ROOT / "config.yaml"
 RESERVED = {
     "images": {"kind", "parts", "resize", "crop", "materialize"},
     "concepts": {"kind", "parts", "resize", "crop"},
-    "segmenters": {"kind", "concepts", "category", "training"},
+    "segmenters": {"kind", "concepts", "category", "training", "weights"},
     "attacks": {"kind"},
 }
 
@@ -140,6 +140,8 @@ def check_plugins(study: dict[str, Any]) -> None:
     for family in ("segmenters", "attacks"):
         for name, entry in study.get(family, {}).items():
             check_plugin(f"{family}.{name}", family, entry, RESERVED[family], given={"classes"})
+    for name, entry in study.get("segmenters", {}).items():
+        check_segmenter(f"segmenters.{name}", entry)
     for name, entry in study["models"].items():
         where = f"models.{name}"
         given = {"classes", "input_size"}
@@ -153,6 +155,15 @@ def check_plugins(study: dict[str, Any]) -> None:
         if "training" in entry:
             recipe = entry["training"]["recipe"]
             check_plugin(f"{where}.training.recipe", "training", recipe, {"kind", "attack"})
+
+
+def check_segmenter(where: str, entry: dict[str, Any]) -> None:
+    """Raise `StudyError` unless a segmenter is either imported or trained, and wholly so."""
+    trained = {"concepts", "category", "training"}
+    if "weights" in entry and (both := trained & entry.keys()):
+        raise StudyError(f"{where} has `weights` and so takes no {sorted(both)[0]!r}")
+    if "weights" not in entry and (missing := trained - entry.keys()):
+        raise StudyError(f"{where} needs `weights`, or else the key {sorted(missing)[0]!r}")
 
 
 def check_plugin(
@@ -191,10 +202,19 @@ def check_plugin(
             raise StudyError(f"{where}.{name}: {value!r} is not of type {setting.type}")
 
 
-def plugin_settings(family: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """Kind and settings of an entry's plug-in, without the workflow's own keys."""
-    reserved = RESERVED[family] - {"kind"}
-    return {key: value for key, value in entry.items() if key not in reserved}
+def plugin_settings(study: dict[str, Any], family: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """Kind and settings of an entry's plug-in: no keys of the workflow's own, paths written out."""
+    reserved = RESERVED.get(family, set()) - {"kind"}
+    settings = {key: value for key, value in entry.items() if key not in reserved}
+    for key in paths_among(family, settings):
+        settings[key] = expand_folders(settings[key], study["folders"])
+    return settings
+
+
+def paths_among(family: str, entry: dict[str, Any]) -> list[str]:
+    """Settings of an entry's plug-in that name a file or folder."""
+    known = settings_of(family, entry["kind"])
+    return [key for key in known if known[key].type == "FilePath" and entry.get(key)]
 
 
 def check_references(study: dict[str, Any]) -> None:
@@ -228,7 +248,8 @@ def references(study: dict[str, Any]) -> list[tuple[str, str, str]]:
                 place = "transform." if holder is transform else ""
                 found.append((f"images.{name}.{place}{key}", family, holder[key]))
     for name, entry in study["segmenters"].items():
-        found.append((f"segmenters.{name}.concepts", "concepts", entry["concepts"]))
+        if "concepts" in entry:
+            found.append((f"segmenters.{name}.concepts", "concepts", entry["concepts"]))
     for name, entry in study["models"].items():
         training = entry.get("training", {})
         for key in ("images", "validation"):

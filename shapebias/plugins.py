@@ -8,6 +8,10 @@ from typing import Any
 
 from shapebias.errors import ShapebiasError, UnknownName
 
+# Type of a setting that names a file or folder: the workflow writes out what stands for its place,
+# and watches it.
+FilePath = str
+
 # Settings of a transform that are plug-ins themselves, and their families.
 NESTED = {"stylizer": "stylizers", "corruption": "corruptions"}
 

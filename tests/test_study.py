@@ -2,11 +2,12 @@
 
 import copy
 from functools import reduce
+from pathlib import Path
 
 import pytest
 import yaml
 
-from rules.study import StudyError, merged, read_study
+from rules.study import StudyError, merged, paths_among, plugin_settings, read_study
 from tests.conftest import ROOT
 
 TINY = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
@@ -75,6 +76,16 @@ WRONG = {
     ),
     "unknown attack": ("images/adversarial/attack", "l3", ["did you mean 'l2'"]),
     "unknown segmenter": ("images/silhouette/transform/segmenter", "deep", ["'deeplab'"]),
+    "a segmenter from nowhere": (
+        "segmenters/deeplab",
+        {"kind": "deeplab"},
+        ["segmenters.deeplab needs `weights`", "'category'"],
+    ),
+    "a segmenter both imported and trained": (
+        "segmenters/deeplab/weights",
+        {"path": "deeplab.pth"},
+        ["takes no 'category'"],
+    ),
     "unknown image set to score": (
         "measurements/shape_bias/image_sets",
         ["conflic"],
@@ -145,6 +156,15 @@ def test_wrong_studies_are_refused_in_one_line(name):
 
 def test_merging_goes_level_by_level():
     assert merged({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+
+
+def test_paths_of_plugins_are_written_out(monkeypatch):
+    monkeypatch.setenv("WHERE", "/data")
+    study = {"folders": {"weights": "$WHERE/vgg"}}
+    entry = {"kind": "adain", "encoder": "{weights}/vgg.pth", "decoder": "~", "alpha": 0.5}
+    assert paths_among("stylizers", entry) == ["encoder", "decoder"]
+    found = plugin_settings(study, "stylizers", entry)
+    assert found == entry | {"encoder": "/data/vgg/vgg.pth", "decoder": str(Path.home())}
 
 
 def test_every_key_of_the_schema_is_described():

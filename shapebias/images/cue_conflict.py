@@ -7,11 +7,12 @@ from pathlib import Path
 
 from shapebias.errors import ShapebiasError
 from shapebias.image_files import check_folder, class_files, read_image, slice_of
+from shapebias.plugins import FilePath
 
 NAME = re.compile(r"(?P<shape>\D+)\d+-(?P<texture>\D+)\d+")
 
 
-def build(*, path: str) -> "CueConflict":
+def build(*, path: FilePath) -> "CueConflict":
     """Cue-conflict stimuli in the layout of Geirhos et al.
 
     Parameters

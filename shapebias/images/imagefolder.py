@@ -6,11 +6,12 @@ from pathlib import Path
 
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.image_files import check_folder, class_files, read_image, slice_of
+from shapebias.plugins import FilePath
 
 LABELS = ("folder", "filename_prefix")
 
 
-def build(*, path: str, label_from: str = "folder") -> "ImageFolder":
+def build(*, path: FilePath, label_from: str = "folder") -> "ImageFolder":
     """Images in the class folders of a folder.
 
     Parameters

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from shapebias.batching import device
 from shapebias.errors import ShapebiasError
+from shapebias.plugins import FilePath
 from shapebias.published_weights import fitted, read_weights
 from shapebias.vgg import as_pixels, as_tensor, check_sides, load_vgg19, vgg19
 
@@ -23,7 +24,7 @@ LEAST = 9
 
 
 def build(
-    *, encoder: str, decoder: str, alpha: float = 1.0, style_size: int | None = 224
+    *, encoder: FilePath, decoder: FilePath, alpha: float = 1.0, style_size: int | None = 224
 ) -> "AdaIN":
     """Stylizer ``stylizer(content, style, rng)`` of uint8 images ``(row, column, 3)``.
 

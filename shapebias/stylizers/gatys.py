@@ -10,6 +10,7 @@ from torch import Tensor
 
 from shapebias.batching import device
 from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.plugins import FilePath
 from shapebias.vgg import (
     VGG19,
     as_pixels,
@@ -30,7 +31,7 @@ LEAST = 16
 
 def build(
     *,
-    weights: str | None = None,
+    weights: FilePath | None = None,
     seed: int = 0,
     steps: int = 300,
     optimiser: str = "lbfgs",

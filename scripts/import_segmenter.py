@@ -1,0 +1,24 @@
+"""Bring a segmentation network with published weights into the study."""
+
+from pathlib import Path
+
+from shapebias.jobs import job
+from shapebias.published_segmenter import import_segmenter
+from shapebias.segmenter_files import save_segmenter
+
+
+def main(path, path_to_weights, *, architecture):
+    network, classes = import_segmenter(architecture, path)
+    source = Path(path).name
+    save_segmenter(
+        network, path_to_weights, architecture=architecture, classes=classes, source=source
+    )
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
+        main(
+            path=snakemake.input.weights,
+            path_to_weights=snakemake.output.weights,
+            architecture=snakemake.params.architecture,
+        )
