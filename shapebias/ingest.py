@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from shapebias.concepts import framed_map
@@ -107,15 +108,25 @@ def checked(rows: Iterable[dict[str, Any]], sizing: Sizing) -> Iterator[dict[str
 
 
 def _fitted(row: dict[str, Any], sizing: Sizing) -> dict[str, Any]:
-    rows, columns, _ = decode(row["image"], name=row["image_id"]).shape
-    resized, box = framed((columns, rows), **vars(sizing), name=row["image_id"])
-    if sizing == Sizing() or "maps" not in row:
+    name = row["image_id"]
+    rows, columns, _ = decode(row["image"], name=name).shape
+    resized, box = framed((columns, rows), **vars(sizing), name=name)
+    if "maps" not in row:
         return row
-    maps = [
-        (category, framed_map(labels, size=(columns, rows), resized=resized, box=box))
-        for category, labels in row["maps"]
-    ]
+    maps = []
+    for category, labels in row["maps"]:
+        _check_proportions(labels, columns, rows, name)
+        maps.append((category, framed_map(labels, size=(columns, rows), resized=resized, box=box)))
     return {**row, "maps": maps}
+
+
+def _check_proportions(labels: np.ndarray, columns: int, rows: int, name: str) -> None:
+    """Raise `ShapebiasError` unless a label map, of any size, can lie over the whole image."""
+    if abs(labels.shape[1] - labels.shape[0] * columns / rows) > 1:
+        raise ShapebiasError(
+            f"{name}: its label map has {labels.shape[1]}×{labels.shape[0]} pixels, which is not "
+            f"the shape of its {columns}×{rows}"
+        )
 
 
 def _ingest(

@@ -35,8 +35,8 @@ def build(
     category
         Category of all these concepts.
     images, labels
-        Folders of the photos and of the label maps: PNG files of the photos' names and sizes,
-        whose pixels are the numbers (grey levels or palette indices).
+        Folders of the photos and of the label maps: PNG files of the photos' names, whose pixels
+        are the numbers (grey levels or palette indices). They may be smaller than the photos.
 
     Raises
     ------
@@ -98,6 +98,7 @@ class Segmented:
             yield labelled_row(row, lambda name=name: self._map_of(name))
 
     def _map_of(self, name: str) -> dict[str, list]:
+        """The photo's label map, its numbers those of the concepts."""
         file = f"{self.labels}/{PurePosixPath(name).with_suffix('.png')}"
         numbers = numbers_in(self.folder, file)
         unknown = set(np.unique(numbers).tolist()) - self._known
