@@ -82,7 +82,10 @@ def _opened(data: bytes, name: str) -> Image.Image:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_area(image.size, name)
             _check_frames(image, name)
-            return _to_rgb(ImageOps.exif_transpose(image), name)
+            # In place: each copy of the largest image allowed takes a quarter of a gigabyte.
+            ImageOps.exif_transpose(image, in_place=True)
+            image.load()
+            return _to_rgb(image, name)
     except ShapebiasError:
         raise
     except Image.DecompressionBombError as error:
@@ -124,10 +127,11 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         raise ShapebiasError(f"{name}: floating-point pixels have no known range; save as 8 bits")
     if image.has_transparency_data:
-        seen = image.convert("RGBA")
-        ground = Image.new("RGBA", seen.size, "white")
-        return Image.alpha_composite(ground, seen).convert("RGB")
-    return image.convert("RGB")
+        seen = image if image.mode == "RGBA" else image.convert("RGBA")
+        ground = Image.new("RGB", seen.size, "white")
+        ground.paste(seen, mask=seen)
+        return ground
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bit(image: Image.Image, name: str) -> Image.Image:

@@ -120,7 +120,7 @@ def download(
 
     Returns
     -------
-    The folders.
+    The folder of each archive's content: where an archive holds one folder, that one.
 
     Raises
     ------
@@ -145,8 +145,8 @@ def download(
 def _bring(archive: Archive, folder: Path, checksum: str | None) -> Path:
     file = folder / archive.name
     target = folder / archive.name.partition(".")[0]
-    if target.is_dir() and any(target.iterdir()):
-        return target
-    fetch(archive.url, file, checksum=checksum, size=archive.size)
-    unpack(file, target)
-    return target
+    if not target.is_dir():
+        fetch(archive.url, file, checksum=checksum, size=archive.size)
+        unpack(file, target)
+    inner = list(target.iterdir())
+    return inner[0] if len(inner) == 1 and inner[0].is_dir() else target

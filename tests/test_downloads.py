@@ -78,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with Server() as one:
-        thread = threading.Thread(target=one.serve_forever, daemon=True)
+        thread = threading.Thread(target=one.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield one
         one.shutdown()
@@ -395,8 +395,8 @@ def test_a_published_set_is_fetched_and_unpacked(server, tmp_path, monkeypatch):
     url = server.url.replace("a.bin", "set.tar.gz")
     monkeypatch.setitem(ARCHIVES, "cifar10", (Archive(url), Archive(url.replace("set", "b"))))
     (folder,) = download("cifar10", tmp_path / "here", only="set.tar.gz")
-    assert (folder / "set/a/1.png").read_bytes() == b"one"
-    assert folder == tmp_path / "here/set"
+    assert (folder / "a/1.png").read_bytes() == b"one"
+    assert folder == tmp_path / "here/set/set"
     assert download("cifar10", tmp_path / "here", only="set.tar.gz") == [folder]
     assert len(server.seen) == 1
     with pytest.raises(ShapebiasError, match="has the md5"):
