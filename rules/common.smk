@@ -9,6 +9,8 @@ from rules.listings import listing
 from rules.plugins import settings_of
 from rules.study import (
     StudyError,
+    download_folder,
+    downloads_among,
     expand_folders,
     paths_among,
     plugin_settings,
@@ -114,6 +116,19 @@ def source_settings(entry):
 
 
 def content_of_folder(entry):
-    """Digests of the files that a source reads; none where the workflow makes the images."""
+    """Digests of the folders that a source reads; none where the workflow brings or makes them."""
     settings = source_settings(entry)
-    return [listing(settings[key]) for key in paths_among("images", settings)]
+    return [
+        listing(settings[key])
+        for key in paths_among("images", settings)
+        if not downloads_among(entry[key], config["folders"])
+    ]
+
+
+def downloads_of(entry):
+    """Notes on the downloads that a source reads."""
+    return [
+        f"{folder}/content.json"
+        for key in paths_among("images", entry)
+        for folder in downloads_among(entry[key], config["folders"])
+    ]

@@ -3,10 +3,36 @@
 TRAINED_SEGMENTERS = [
     name for name, entry in config["segmenters"].items() if "training" in entry
 ]
+DOWNLOADS = {
+    Path(download_folder(folder)).name: folder
+    for folder in config["folders"].values()
+    if not isinstance(folder, str)
+}
+
+
+rule download_images:
+    """Image set from its publisher's address, checked and unpacked."""
+    output:
+        note="downloads/{download}/content.json",
+    log:
+        "<results>/logs/download_images/{download}.log",
+    wildcard_constraints:
+        download=one_of(DOWNLOADS),
+    # Where there is a cluster, only its head may reach the network.
+    localrule: True
+    conda:
+        "../envs/shapebias.yaml"
+    params:
+        code=code_of("download_images"),
+        download=lambda wildcards: DOWNLOADS[wildcards.download],
+    script:
+        "../scripts/download_images.py"
 
 
 rule ingest_images:
     """Images of a source, as they were published or as they are rendered."""
+    input:
+        downloads=lambda wildcards: downloads_of(IMAGES[wildcards.image_set]),
     output:
         images="<results>/images/{image_set}/part-{part}.parquet",
     log:
@@ -24,6 +50,7 @@ rule ingest_images:
         content=lambda wildcards: content_of_folder(IMAGES[wildcards.image_set]),
         resize=lookup("images/{image_set}/resize", within=config),
         crop=lookup("images/{image_set}/crop", within=config),
+        most_rejected=lookup("images/{image_set}/most_rejected", within=config),
         parts=lookup("images/{image_set}/parts", within=config),
     script:
         "../scripts/ingest_images.py"
@@ -31,6 +58,10 @@ rule ingest_images:
 
 rule ingest_concepts:
     """Images of a concept set with their label maps and whole-image labels."""
+    input:
+        downloads=lambda wildcards: downloads_of(
+            config["concepts"][wildcards.concept_set]
+        ),
     output:
         concepts="<results>/concepts/{concept_set}/part-{part}.parquet",
     log:
@@ -55,9 +86,31 @@ rule ingest_concepts:
         ),
         resize=lookup("concepts/{concept_set}/resize", within=config),
         crop=lookup("concepts/{concept_set}/crop", within=config),
+        most_rejected=lookup("concepts/{concept_set}/most_rejected", within=config),
         parts=lookup("concepts/{concept_set}/parts", within=config),
     script:
         "../scripts/ingest_concepts.py"
+
+
+rule tabulate_rejected:
+    """Images of every source that were refused, and why."""
+    input:
+        parts=[path for name in SOURCES for path in image_files(name)]
+        + [path for name in config["concepts"] for path in concept_files(name)],
+    output:
+        table="<results>/tables/rejected.parquet",
+        csv="<results>/tables/rejected.csv",
+    log:
+        "<results>/logs/tabulate_rejected.log",
+    conda:
+        "../envs/shapebias.yaml"
+    params:
+        code=code_of("tabulate_rejected"),
+        # Set of each of the files above.
+        sets=[name for name in SOURCES for _ in image_files(name)]
+        + [name for name in config["concepts"] for _ in concept_files(name)],
+    script:
+        "../scripts/tabulate_rejected.py"
 
 
 rule train_segmenter:

@@ -1,34 +1,47 @@
 """What a folder outside the checkout holds, as a digest that changes with its content."""
 
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
 
-# Beyond this many bytes contents are not read: planning must stay quick.
-CONTENT_LIMIT = 512 * 2**20
+# Planning must stay quick: beyond this many bytes contents are not read, and beyond this many
+# files not even their sizes.
+MOST_BYTES = 512 * 2**20
+MOST_FILES = 50_000
 
 
 @cache
-def listing(folder: str | None) -> str | None:
-    """Digest over the names and sizes of a folder's files, and their content if not too large.
+def listing(folder: str) -> str:
+    """Digest over the names of a folder's files, their sizes, and their content if not too large.
 
     Parameters
     ----------
     folder
-        Folder or file; None gives None, and one that is not there gives "absent": the job that
-        reads it says so.
+        Folder or file. One that is not there gives "absent": the job that reads it says so.
     """
-    if folder is None:
-        return None
     root = Path(folder)
     if not root.exists():
         return "absent"
-    files = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file())
-    sizes = [path.stat().st_size for path in files]
-    read = sum(sizes) <= CONTENT_LIMIT
-    digest = hashlib.sha256()
-    for path, size in zip(files, sizes, strict=True):
-        digest.update(f"{path.relative_to(root)}\x1f{size}\x1e".encode(errors="surrogateescape"))
-        if read:
+    names = [""] if root.is_file() else sorted(_names_in(folder))
+    digest = hashlib.sha256("\0".join(names).encode(errors="surrogateescape"))
+    if len(names) > MOST_FILES:
+        return digest.hexdigest()
+    paths = [root / name for name in names]
+    sizes = [path.stat().st_size for path in paths]
+    digest.update(str(sizes).encode())
+    if sum(sizes) <= MOST_BYTES:
+        for path in paths:
             digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _names_in(folder: str) -> list[str]:
+    names = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                names += [f"{entry.name}/{name}" for name in _names_in(entry.path)]
+            elif entry.is_file():
+                names.append(entry.name)
+    return names

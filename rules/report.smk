@@ -36,6 +36,7 @@ LARGE_STAGES = {
 GATHERED = [table for table, files in STAGES.items() if files]
 LARGE = [table for table, files in LARGE_STAGES.items() if files]
 DERIVED = [
+    "rejected",
     *(["correctly_labelled", "accuracy"] if CLEAN else []),
     *(["kernel_tv"] if "kernel_tv" in MEASURED else []),
     *(["shape_bias"] if CONFLICTS else []),

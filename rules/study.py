@@ -18,8 +18,8 @@ DEFAULT = ROOT / "config.yaml"
 
 # Keys of an entry that belong to the workflow, not to the plug-in that it names.
 RESERVED = {
-    "images": {"kind", "parts", "resize", "crop", "materialize"},
-    "concepts": {"kind", "parts", "resize", "crop"},
+    "images": {"kind", "parts", "resize", "crop", "most_rejected", "materialize"},
+    "concepts": {"kind", "parts", "resize", "crop", "most_rejected"},
     "segmenters": {"kind", "concepts", "category", "training", "weights"},
     "attacks": {"kind"},
 }
@@ -225,10 +225,10 @@ def check_references(study: dict[str, Any]) -> None:
     for name in study["images"]:
         check_chain(study["images"], name)
     check_uses(study)
-    for name, text in study["folders"].items():
-        if "$" in os.path.expandvars(text):
+    for name, folder in study["folders"].items():
+        if isinstance(folder, str) and "$" in os.path.expandvars(folder):
             raise StudyError(
-                f"folders.{name}: {text} is not set: export it, "
+                f"folders.{name}: {folder} is not set: export it, "
                 f"or give --config folders='{{{name}: /path/to/folder}}'"
             )
 
@@ -283,11 +283,27 @@ def check_uses(study: dict[str, Any]) -> None:
             )
 
 
-def expand_folders(path: str, folders: dict[str, str]) -> str:
+def expand_folders(path: str, folders: dict[str, Any]) -> str:
     """A path with `{name}` replaced by the folder of that name, and $VARIABLES by theirs."""
     for name, folder in folders.items():
-        path = path.replace(f"{{{name}}}", folder)
+        place = folder if isinstance(folder, str) else f"{download_folder(folder)}/content"
+        path = path.replace(f"{{{name}}}", place)
     return os.path.expanduser(os.path.expandvars(path))
+
+
+def download_folder(folder: dict[str, Any]) -> str:
+    """Where a downloaded image set lies, the same for every study."""
+    archive = f".{folder['only'].partition('.')[0]}" if "only" in folder else ""
+    return f"downloads/{folder['download']}{archive}"
+
+
+def downloads_among(path: str, folders: dict[str, Any]) -> list[str]:
+    """Downloads that a path names."""
+    return [
+        download_folder(folder)
+        for name, folder in folders.items()
+        if f"{{{name}}}" in path and not isinstance(folder, str)
+    ]
 
 
 def check_chain(images: dict[str, Any], name: str) -> None:

@@ -1,15 +1,14 @@
 """Write one part of a concept set."""
 
-from shapebias.imagesets import Sizing, write_concepts
+from shapebias.imagesets import Sizing
+from shapebias.ingest import ingest_concepts
 from shapebias.jobs import job
 from shapebias.plugins import build
-from shapebias.progress import progress
 
 
-def main(path_to_concepts, *, source, resize, crop, part, parts):
-    source = build("images", **source)
-    rows = progress(source.rows(part, parts), what="reading concepts")
-    write_concepts(rows, path_to_concepts, concepts=source.concepts, sizing=Sizing(resize, crop))
+def main(path_to_concepts, *, source, resize, crop, **settings):
+    sizing = Sizing(resize, crop)
+    ingest_concepts(build("images", **source), path_to_concepts, sizing=sizing, **settings)
 
 
 if __name__ == "__main__":
@@ -19,6 +18,7 @@ if __name__ == "__main__":
             source=snakemake.params.source,
             resize=snakemake.params.resize,
             crop=snakemake.params.crop,
+            most_rejected=snakemake.params.most_rejected,
             part=int(snakemake.wildcards.part),
             parts=snakemake.params.parts,
         )

@@ -1,14 +1,14 @@
 """Write one part of a source image set."""
 
-from shapebias.imagesets import Sizing, write_images
+from shapebias.imagesets import Sizing
+from shapebias.ingest import ingest_images
 from shapebias.jobs import job
 from shapebias.plugins import build
-from shapebias.progress import progress
 
 
-def main(path_to_images, *, source, resize, crop, part, parts):
-    rows = progress(build("images", **source).rows(part, parts), what="reading images")
-    write_images(rows, path_to_images, sizing=Sizing(resize, crop))
+def main(path_to_images, *, source, resize, crop, **settings):
+    sizing = Sizing(resize, crop)
+    ingest_images(build("images", **source), path_to_images, sizing=sizing, **settings)
 
 
 if __name__ == "__main__":
@@ -18,6 +18,7 @@ if __name__ == "__main__":
             source=snakemake.params.source,
             resize=snakemake.params.resize,
             crop=snakemake.params.crop,
+            most_rejected=snakemake.params.most_rejected,
             part=int(snakemake.wildcards.part),
             parts=snakemake.params.parts,
         )

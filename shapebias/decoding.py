@@ -1,17 +1,15 @@
 """Encoded image files to pixels and back: every reader of an image set sees the same pixels."""
 
 import io
-import struct
-import zlib
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from shapebias.errors import ShapebiasError
 
-# What Pillow raises on files that are damaged, by the place where it notices.
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+# Formats of photographs; Pillow knows others whose files may start programs (EPS) or hold none.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM", "TIFF")
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
@@ -26,7 +24,7 @@ def decode(
     Parameters
     ----------
     data
-        Content of a PNG, JPEG or any other file that Pillow reads.
+        Content of an image file in one of `FORMATS`.
     resize
         Length of the short side in pixels, reached by bilinear interpolation with antialiasing;
         the long side is rounded down. None leaves the size as it is.
@@ -38,14 +36,37 @@ def decode(
     Raises
     ------
     ShapebiasError
-        If the image is damaged, suspiciously large, of no known range, or smaller than the crop.
+        If the image is damaged, suspiciously large, animated, of no known range, or smaller than
+        the crop.
     """
     image = _opened(data, name)
+    resized, box = framed(image.size, resize=resize, crop=crop, name=name)
     if resize is not None:
-        image = image.resize(_resized(image.size, resize), Image.Resampling.BILINEAR)
+        image = image.resize(resized, Image.Resampling.BILINEAR)
     if crop is not None:
-        image = image.crop(_central(image.size, crop, name))
+        image = image.crop(box)
     return np.array(image)
+
+
+def framed(
+    size: tuple[int, int], *, resize: int | None, crop: int | None, name: str = "image"
+) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
+    """Width and height to which an image is resized, and the box (left, top, right, bottom) kept.
+
+    Parameters
+    ----------
+    size
+        Width and height of the image as it is seen, in pixels.
+    resize, crop, name
+        As for `decode`.
+
+    Raises
+    ------
+    ShapebiasError
+        If the image is smaller than the crop.
+    """
+    resized = size if resize is None else _resized(size, resize)
+    return resized, (0, 0, *resized) if crop is None else _central(resized, crop, name)
 
 
 def encode_png(pixels: UInt8[np.ndarray, "row column 3"]) -> bytes:
@@ -58,15 +79,37 @@ def encode_png(pixels: UInt8[np.ndarray, "row column 3"]) -> bytes:
 
 def _opened(data: bytes, name: str) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_area(image.size, name)
-            return _to_rgb(ImageOps.exif_transpose(image), name)
+            _check_frames(image, name)
+            # In place: each copy of the largest image allowed takes a quarter of a gigabyte.
+            ImageOps.exif_transpose(image, in_place=True)
+            image.load()
+            return _to_rgb(image, name)
+    except ShapebiasError:
+        raise
     except Image.DecompressionBombError as error:
         raise ShapebiasError(f"{name}: {error}") from error
-    except DAMAGED as error:
+    # Pillow raises errors of almost every class on damaged files, by the place where it notices.
+    except Exception as error:
         raise ShapebiasError(
-            f"{name}: not a readable image, or cut short ({error}); get the file anew or remove it"
+            f"{name}: not a readable image, or cut short ({_why(error)}); "
+            "get the file anew or remove it"
         ) from error
+
+
+def _why(error: Exception) -> str:
+    """What Pillow says, in one line that is the same in every run."""
+    if isinstance(error, UnidentifiedImageError):
+        return f"none of {', '.join(FORMATS)}"
+    return " ".join(f"{error}".split()) or type(error).__name__
+
+
+def _check_frames(image: Image.Image, name: str) -> None:
+    """Refuse animations and stacks; a camera's MPO file is its first picture with a preview."""
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":
+        raise ShapebiasError(f"{name}: {frames} frames or pages; save the one that is meant")
 
 
 def _check_area(size: tuple[int, int], name: str) -> None:
@@ -84,10 +127,11 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         raise ShapebiasError(f"{name}: floating-point pixels have no known range; save as 8 bits")
     if image.has_transparency_data:
-        seen = image.convert("RGBA")
-        ground = Image.new("RGBA", seen.size, "white")
-        return Image.alpha_composite(ground, seen).convert("RGB")
-    return image.convert("RGB")
+        seen = image if image.mode == "RGBA" else image.convert("RGBA")
+        ground = Image.new("RGB", seen.size, "white")
+        ground.paste(seen, mask=seen)
+        return ground
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bit(image: Image.Image, name: str) -> Image.Image:

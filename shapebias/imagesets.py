@@ -40,6 +40,8 @@ CONCEPT_COLUMNS = pa.schema(
 )
 DRAWN = {str: pa.string(), int: pa.int64(), bool: pa.bool_(), float: pa.float64()}
 ROWS_A_GROUP = 256
+# So that a group of large photos does not fill the memory.
+BYTES_A_GROUP = 32 * 2**20
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def write_images(rows: Iterable[dict[str, Any]], path: str | Path, *, sizing: Si
     rows
         Dicts of `image_id`, `image` (bytes of an encoded file), `path`, any of `LABELS`, and
         in `drawn` what was drawn for the image: each of its keys becomes a column. A row whose
-        `image` is None is left out; its id goes to the file's metadata under `left_out`.
+        `image` is None is left out; its id goes to the file's metadata under `left_out`, or,
+        where `rejected` says why it was refused, with the reason under `rejected`.
     path
         Parquet file.
     sizing
@@ -96,7 +99,7 @@ def write_concepts(
     rows
         Dicts of `image_id`, `image`, `maps` (pairs of a category and an array of
         label numbers of shape (row, column), 0 where unlabelled) and `labels` (pairs of a
-        category and a number).
+        category and a number). A row whose `image` is None is left out, as of images.
     concepts
         Number, name and category of every concept, stored with each part.
     """
@@ -116,8 +119,9 @@ def read_rows(paths: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
     for path in paths:
         file = _open(path)
         sizing = sizing_of(file)
-        for batch in file.iter_batches(batch_size=ROWS_A_GROUP):
-            for row in batch.to_pylist():
+        # Row group by row group: one batch would otherwise span several.
+        for group in range(file.num_row_groups):
+            for row in file.read_row_group(group).to_pylist():
                 image = row.pop("image")
                 row["path"] = image["path"]
                 row["pixels"] = decode(
@@ -137,6 +141,12 @@ def concepts_of(path: str | Path) -> list[tuple[int, str, str]]:
     if b"concepts" not in note:
         raise ShapebiasError(f"{path} is an image set, not a concept set: it lists no concepts")
     return [(number, name, category) for number, name, category in json.loads(note[b"concepts"])]
+
+
+def rejected_in(path: str | Path) -> list[tuple[str, str]]:
+    """Id of every image that was refused when a part was written, and the reason."""
+    note = _open(path).metadata.metadata or {}
+    return [(image_id, reason) for image_id, reason in json.loads(note.get(b"rejected", b"[]"))]
 
 
 def sizing_of(file: pq.ParquetFile) -> Sizing:
@@ -174,21 +184,25 @@ def _with_image(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_maps(row: dict[str, Any]) -> dict[str, Any]:
-    maps = [{"category": name, "bytes": encode_map(labels)} for name, labels in row["maps"]]
-    labels = [{"category": category, "number": number} for category, number in row["labels"]]
+    maps = [{"category": name, "bytes": encode_map(map_)} for name, map_ in row.get("maps", ())]
+    labels = [{"category": category, "number": n} for category, n in row.get("labels", ())]
     return {**_with_image(row), "maps": maps, "labels": labels}
 
 
 def _write(rows: Iterable[dict[str, Any]], path: str | Path, schema: pa.Schema) -> int:
-    count, left_out = 0, []
+    count, left_out, rejected = 0, [], []
     with written_whole(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         for group in _groups(rows):
-            left_out += [row["image_id"] for row in group if row["image"] is None]
+            missing = [row for row in group if row["image"] is None]
+            rejected += [(row["image_id"], row["rejected"]) for row in missing if "rejected" in row]
+            left_out += [row["image_id"] for row in missing if "rejected" not in row]
             kept = [row for row in group if row["image"] is not None]
             chosen = [{name: row.get(name) for name in schema.names} for row in kept]
             writer.write_table(pa.Table.from_pylist(chosen, schema))
             count += len(kept)
-        writer.add_key_value_metadata({"left_out": json.dumps(left_out)})
+        writer.add_key_value_metadata(
+            {"left_out": json.dumps(left_out), "rejected": json.dumps(rejected)}
+        )
     if left_out:
         print(f"left out {len(left_out)} of {count + len(left_out)} images: {left_out[:5]} …")
     return count
@@ -196,11 +210,13 @@ def _write(rows: Iterable[dict[str, Any]], path: str | Path, schema: pa.Schema) 
 
 def _groups(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     group: list[dict[str, Any]] = []
+    size = 0
     for row in rows:
         group.append(row)
-        if len(group) == ROWS_A_GROUP:
+        size += len(row["image"]["bytes"]) if row["image"] else 0
+        if len(group) == ROWS_A_GROUP or size >= BYTES_A_GROUP:
             yield group
-            group = []
+            group, size = [], 0
     if group:
         yield group
 

@@ -61,6 +61,14 @@ def _count(name: str, unit: str, description: str) -> Column:
 
 
 TABLES = {
+    "rejected": Table(
+        "an image of a source that was refused, and is in no image set",
+        (
+            IMAGE_SET,
+            Column("image_id", "text", "", "image of the source"),
+            Column("reason", "text", "", "why it was refused"),
+        ),
+    ),
     "training_log": Table(
         "an epoch of a network that the study trained",
         (

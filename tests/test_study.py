@@ -1,6 +1,8 @@
 """Wrong studies, each answered by one line that names the place and what is right."""
 
 import copy
+import subprocess
+import sys
 from functools import reduce
 from pathlib import Path
 
@@ -165,6 +167,20 @@ def test_paths_of_plugins_are_written_out(monkeypatch):
     assert paths_among("stylizers", entry) == ["encoder", "decoder"]
     found = plugin_settings(study, "stylizers", entry)
     assert found == entry | {"encoder": "/data/vgg/vgg.pth", "decoder": str(Path.home())}
+
+
+def test_a_download_is_planned_before_what_reads_it(tmp_path):
+    study = copy.deepcopy(TINY)
+    study["folders"] = {"cifar": {"download": "cifar10"}}
+    study["images"]["photos"] = {"kind": "cifar10", "path": "{cifar}", "split": "test"}
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(study))
+    command = [sys.executable, "-m", "snakemake", "-n", "--cores", "1", "--nolock"]
+    command += ["results/tiny/images/photos/part-0.parquet", "--configfile", str(path)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    text = result.stdout + result.stderr
+    assert "downloads/cifar10/content.json" in text
+    assert text.index("rule download_images") < text.index("rule ingest_images")
 
 
 def test_every_key_of_the_schema_is_described():

@@ -57,6 +57,7 @@ def test_every_table_figure_and_the_report_are_there(tiny):
     names = {path.stem for path in (made / "tables").glob("*.parquet")}
     assert names == {path.stem for path in (made / "tables").glob("*.csv")}
     assert names == {
+        "rejected",
         "training_log",
         "correctly_labelled",
         "accuracy",
@@ -275,7 +276,7 @@ def test_another_clone_gives_the_same_bytes(tiny, tmp_path):
     result = other.run(cores=1)
     assert result.returncode == 0, result.stderr
     files = sorted(tiny.folder.glob("results/tiny/tables/**/*.parquet"))
-    assert len(files) == 15
+    assert len(files) == 16
     for path in files:
         twin = tmp_path / path.relative_to(tiny.folder)
         assert path.read_bytes() == twin.read_bytes(), path.name

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from shapebias.errors import ShapebiasError
-from shapebias.image_files import check_folder, class_files, read_image, slice_of
+from shapebias.image_files import check_folder, class_files, image_row, slice_of
 from shapebias.plugins import FilePath
 
 NAME = re.compile(r"(?P<shape>\D+)\d+-(?P<texture>\D+)\d+")
@@ -42,8 +42,8 @@ class CueConflict:
         self.folder = folder
 
     @cached_property
-    def files(self) -> list[Path]:
-        """Stimuli, sorted by shape and name."""
+    def files(self) -> list[str]:
+        """Stimuli `<shape>/<name>`, sorted by shape and name."""
         return class_files(self.folder)
 
     def __len__(self) -> int:
@@ -51,24 +51,18 @@ class CueConflict:
 
     def rows(self, part: int, parts: int) -> Iterator[dict]:
         """Rows of one contiguous part (from 0) of the stimuli; the label is the shape's class."""
-        for file in slice_of(self.files, part, parts):
-            image_id = file.relative_to(self.folder).as_posix()
-            shape, texture = cues_of(file)
-            yield {
-                "image_id": image_id,
-                "image": read_image(file),
-                "path": image_id,
-                "label": shape,
-                "shape": shape,
-                "texture": texture,
-            }
+        for name in slice_of(self.files, part, parts):
+            shape, texture = cues_of(name)
+            row = image_row(self.folder, name)
+            yield {**row, "label": shape, "shape": shape, "texture": texture}
 
 
-def cues_of(file: Path) -> tuple[str, str]:
-    """Classes of a stimulus's shape and texture, read from its name."""
-    found = NAME.fullmatch(file.stem)
-    if found is None or found["shape"] != file.parent.name:
+def cues_of(name: str) -> tuple[str, str]:
+    """Classes of a stimulus's shape and texture, read from its folder's and its own name."""
+    folder, _, file = name.partition("/")
+    found = NAME.fullmatch(Path(file).stem)
+    if found is None or found["shape"] != folder:
         raise ShapebiasError(
-            f"{file} is not named <shape>/<shape><n>-<texture><m>, as cat/cat3-clock1.png is"
+            f"{name} is not named <shape>/<shape><n>-<texture><m>, as cat/cat3-clock1.png is"
         )
     return found["shape"], found["texture"]

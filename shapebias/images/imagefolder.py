@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.image_files import check_folder, class_files, read_image, slice_of
+from shapebias.image_files import check_folder, class_files, image_row, slice_of
 from shapebias.plugins import FilePath
 
 LABELS = ("folder", "filename_prefix")
@@ -41,8 +41,8 @@ class ImageFolder:
         self.folder, self.label_from = folder, label_from
 
     @cached_property
-    def files(self) -> list[Path]:
-        """Image files, sorted by class and name."""
+    def files(self) -> list[str]:
+        """Image files `<class>/<name>`, sorted by class and name."""
         return class_files(self.folder)
 
     def __len__(self) -> int:
@@ -50,16 +50,16 @@ class ImageFolder:
 
     def rows(self, part: int, parts: int) -> Iterator[dict]:
         """Rows of one contiguous part (from 0) of the images, with the files' own bytes."""
-        for file in slice_of(self.files, part, parts):
-            image_id = file.relative_to(self.folder).as_posix()
-            image = read_image(file)
-            yield {"image_id": image_id, "image": image, "path": image_id, **self._labels(file)}
+        for name in slice_of(self.files, part, parts):
+            yield {**image_row(self.folder, name), **self._labels(name)}
 
-    def _labels(self, file: Path) -> dict[str, str]:
-        folder = file.parent.name
+    def _labels(self, name: str) -> dict[str, str]:
+        folder, _, file = name.partition("/")
         if self.label_from == "folder":
             return {"label": folder}
-        prefix, underscore, _ = file.name.partition("_")
+        prefix, underscore, _ = file.partition("_")
         if not (prefix and underscore):
-            raise ShapebiasError(f"{file} has no label before an underscore in its name")
+            raise ShapebiasError(
+                f"{self.folder / name} has no label before an underscore in its name"
+            )
         return {"label": prefix, "coarse": folder}

@@ -1,0 +1,18 @@
+"""Bring an image set from its publisher."""
+
+from shapebias.jobs import job
+from shapebias.published_images import bring
+
+
+def main(path_to_note, *, name, only, checksum):
+    bring(path_to_note, name, only=only, checksum=checksum)
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
+        main(
+            path_to_note=snakemake.output.note,
+            name=snakemake.params.download["download"],
+            only=snakemake.params.download.get("only"),
+            checksum=snakemake.params.download.get("checksum"),
+        )

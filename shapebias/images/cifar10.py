@@ -1,0 +1,39 @@
+"""CIFAR-10: 32x32 images of ten classes."""
+
+from shapebias.cifar import CifarBatches, CifarFolders, Layout, open_cifar
+from shapebias.plugins import FilePath
+
+LAYOUT = Layout(
+    folder="cifar-10-batches-py",
+    batches={
+        "train": tuple(f"data_batch_{number}" for number in range(1, 6)),
+        "test": ("test_batch",),
+    },
+    names="batches.meta",
+    labels={"label": (b"labels", b"label_names")},
+)
+
+
+def build(*, path: FilePath, split: str) -> CifarBatches | CifarFolders:
+    """Images of CIFAR-10.
+
+    Parameters
+    ----------
+    path
+        The unpacked "python version" (cifar-10-batches-py) or the folder that holds it; or a
+        folder of images `train/<class>/` and `test/<class>/`. The pickles are read without
+        executing anything in them.
+    split
+        "train" or "test".
+
+    Raises
+    ------
+    ShapebiasError
+        If the folder does not exist or holds neither.
+
+    References
+    ----------
+    .. [1] Krizhevsky (2009). Learning multiple layers of features from tiny images.
+       https://www.cs.toronto.edu/~kriz/cifar.html
+    """
+    return open_cifar(LAYOUT, path=path, split=split)
