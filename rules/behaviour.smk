@@ -44,6 +44,8 @@ rule tabulate_accuracy:
         code=code_of("tabulate_accuracy"),
         scored=[(model, image_set) for model in MODELS for image_set in SCORED],
         pairs=PAIRS,
+        entry_level=config["entry_level"],
+        entry_level_sets=MEASURED.get("accuracy", {}).get("entry_level_sets"),
     script:
         "../scripts/tabulate_accuracy.py"
 

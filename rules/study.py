@@ -9,6 +9,7 @@ import jsonschema
 import yaml
 
 from rules.plugins import TYPES, settings_of
+from rules.templates import expanded
 from shapebias.errors import UnknownName
 from shapebias.plugins import NESTED, kinds
 
@@ -47,6 +48,10 @@ def read_study(given: dict[str, Any], *, whole: bool) -> dict[str, Any]:
     study = copy.deepcopy(given)
     if not whole:
         study = merged(yaml.safe_load(DEFAULT.read_text(encoding="utf-8")), study)
+    try:
+        study = expanded(study)
+    except ValueError as error:
+        raise StudyError(str(error)) from None
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     check_schema(study, schema)
     check_plugins(study)
@@ -265,7 +270,7 @@ def references(study: dict[str, Any]) -> list[tuple[str, str, str]]:
             where = f"measurements.{name}.{key}"
             if key in ("clean", "noisy", "images"):
                 found.append((where, "images", value))
-            elif key == "image_sets":
+            elif key.endswith("_sets"):
                 found += [(where, "images", one) for one in value]
             elif key == "concepts":
                 found.append((where, "concepts", value))
@@ -276,7 +281,7 @@ def check_uses(study: dict[str, Any]) -> None:
     """Raise `StudyError` where an adversarial set is used for more than predictions."""
     adversarial = {name for name, entry in study["images"].items() if "attack" in entry}
     for where, family, name in references(study):
-        if family == "images" and name in adversarial and not where.endswith("image_sets"):
+        if family == "images" and name in adversarial and not where.endswith("_sets"):
             raise StudyError(
                 f"{where}: {name!r} belongs to the network that it attacks and can only be "
                 "scored (measurements.accuracy.image_sets)"

@@ -1,16 +1,17 @@
 """Accuracy of every network on every image set, over all images and over selections."""
 
 from shapebias.behaviour_tables import accuracy_table
+from shapebias.entry_level import entry_level_of
 from shapebias.jobs import job
 from shapebias.prediction_files import read_predictions
 from shapebias.tables import read_table, write_table
 
 
-def main(paths_to_predictions, path_to_selections, paths_to_table, *, scored, pairs):
+def main(paths_to_predictions, path_to_selections, paths_to_table, *, scored, pairs, **levels):
     frames = zip(scored, map(read_predictions, paths_to_predictions), strict=True)
     chosen = read_table(path_to_selections)
     selections = {pair: set(chosen.loc[chosen["pair"] == pair, "image_id"]) for pair in pairs}
-    table = accuracy_table(frames, selections, pairs)
+    table = accuracy_table(frames, selections, pairs, **levels)
     for path in paths_to_table:
         write_table(table, path, schema="accuracy")
 
@@ -23,4 +24,6 @@ if __name__ == "__main__":
             paths_to_table=snakemake.output,
             scored=snakemake.params.scored,
             pairs=snakemake.params.pairs,
+            entry_level=entry_level_of(snakemake.params.entry_level),
+            entry_level_sets=snakemake.params.entry_level_sets,
         )

@@ -1,6 +1,6 @@
 """The tables `accuracy` and `shape_bias` from the predictions of several networks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,7 +12,12 @@ Scored = Iterable[tuple[tuple[str, str], pd.DataFrame]]
 
 
 def accuracy_table(
-    scored: Scored, selections: Mapping[str, set[str]], pairs: Mapping[str, Mapping[str, str]]
+    scored: Scored,
+    selections: Mapping[str, set[str]],
+    pairs: Mapping[str, Mapping[str, str]],
+    *,
+    entry_level: Mapping[str, str] | None = None,
+    entry_level_sets: Collection[str] = (),
 ) -> pd.DataFrame:
     """Accuracy over all images, and over the images that a network's pair labels correctly.
 
@@ -24,15 +29,20 @@ def accuracy_table(
         Image ids by pair.
     pairs
         Pair to its `standard` and `robust` network.
+    entry_level
+        Entry-level class of each fine class.
+    entry_level_sets
+        Image sets that are scored by entry-level class.
     """
     rows: list[dict[str, Any]] = []
     for (model, image_set), predictions in scored:
         chosen = {"all": None} | {
             name: selections[name] for name, pair in pairs.items() if model in pair.values()
         }
+        levels = entry_level if image_set in entry_level_sets else None
         rows += [
             {"model": model, "image_set": image_set, "selection": name}
-            | accuracy(predictions, selection)
+            | accuracy(predictions, selection, entry_level=levels)
             for name, selection in chosen.items()
         ]
     return pd.DataFrame(rows)

@@ -17,6 +17,7 @@ from shapebias.behaviour import (
     shape_bias,
     shape_outcomes,
 )
+from shapebias.behaviour_tables import accuracy_table
 from shapebias.errors import ShapebiasError
 from shapebias.predictions import predict
 from shapebias.statistics import wilson
@@ -166,3 +167,18 @@ def test_counts_add_up(seed):
     table = shape_bias(frame).set_index("class")[["n_shape", "n_texture", "n_neither"]]
     assert table.loc["all"].sum() == (frame["shape"] != frame["texture"]).sum()
     assert (table.drop(index="all").sum() == table.loc["all"]).all()
+
+
+def test_some_sets_are_scored_by_entry_level_class():
+    predictions = pd.DataFrame(
+        {"image_id": ["a", "b"], "label": ["tabby", "tench"], "top5": [["siamese"], ["tabby"]]}
+    )
+    scored = [(("net", "photos"), predictions), (("net", "silhouettes"), predictions)]
+    table = accuracy_table(
+        scored,
+        {},
+        {},
+        entry_level={"tabby": "cat", "siamese": "cat"},
+        entry_level_sets=["silhouettes"],
+    )
+    assert table.set_index("image_set")["top1"].to_dict() == {"photos": 0, "silhouettes": 0.5}
