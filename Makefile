@@ -10,7 +10,7 @@ READY := .venv/ready
 SNAKEMAKE = $(BIN)/snakemake $(SNAKEMAKE_ARGS) --cores $(CORES) --configfile $(or \
     $(wildcard $(STUDY)),$(error there is no study $(STUDY); see studies/))
 
-.PHONY: run plan test lint docs
+.PHONY: run plan test lint docs bench
 
 run: $(READY)
 	$(SNAKEMAKE)
@@ -30,6 +30,11 @@ lint: $(READY)
 docs: $(READY)
 	$(BIN)/python -c "from shapebias.tables import documentation; print(documentation(), end='')" \
 	    > docs/tables.md
+	$(BIN)/python -m rules.catalogue > docs/plugins.md
+
+# NAME=transforms runs one of them.
+bench: $(READY)
+	$(BIN)/python -m benchmarks $(NAME)
 
 $(READY): envs/requirements.lock envs/set_up pyproject.toml
 	PYTHON=$(PYTHON) envs/set_up .venv

@@ -8,6 +8,7 @@ import sys
 import pytest
 import yaml
 
+from rules.catalogue import page
 from rules.plugins import LIBRARY, settings_of
 from tests.conftest import ROOT
 
@@ -70,6 +71,10 @@ def test_every_plugin_has_settings_that_can_be_read():
             tree = ast.parse(path.read_text())
             assert any(getattr(node, "name", "") == "build" for node in tree.body), path
             settings_of(path.parent.name, path.stem)
+
+
+def test_the_page_on_plugins_is_current():
+    assert (ROOT / "docs/plugins.md").read_text() == page(), "run `make docs`"
 
 
 def test_parsing_loads_nothing_heavy():
