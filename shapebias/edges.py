@@ -2,12 +2,14 @@
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
-from scipy.ndimage import correlate1d, label
+from scipy.ndimage import label
 
 # Tangent of 22.5 degrees in 32768ths.
 TANGENT = 13573
 # Lengths of the steps to the side, across a corner, and of a knight: 65536ths of a pixel.
 SIDE, CORNER, KNIGHT = 65536, 91750, 143976
+# Rows at a time: what is worked on stays in the processor's cache.
+BLOCK = 32
 
 
 def canny(
@@ -41,7 +43,14 @@ def canny(
 def chamfer_distance(
     edges: Bool[np.ndarray, "row column"], longest: int
 ) -> Float32[np.ndarray, "row column"]:
-    """Distance from each pixel to the nearest edge in steps of a 5 x 5 mask, up to the longest.
+    """Distance from each pixel to the nearest edge in steps of a 5 x 5 mask.
+
+    Parameters
+    ----------
+    edges
+        Where the edges are.
+    longest
+        Length in whole pixels, at most 254, at which longer distances are cut off.
 
     References
     ----------
@@ -50,24 +59,29 @@ def chamfer_distance(
     """
     rows, _ = edges.shape
     # Along a row the nearest edge is the only one that counts, whatever row is asked from.
-    aside = _steps_along_rows(edges, longest)
+    aside = np.pad(_steps_along_rows(edges, longest), ((longest, longest), (0, 0)), mode="edge")
     table = _lengths(longest)
-    nearest = table[0].take(aside)
-    for steps in range(1, min(longest, rows - 1) + 1):
-        for here, there in (
-            (slice(steps, None), slice(-steps)),
-            (slice(-steps), slice(steps, None)),
-        ):
-            np.minimum(nearest[here], table[steps].take(aside[there]), out=nearest[here])
+    nearest = np.full(edges.shape, longest, np.float32)
+    for top in range(0, rows, BLOCK):
+        block = nearest[top : top + BLOCK]
+        for steps in range(longest + 1):
+            if block.max() <= steps:
+                break
+            above, below = (
+                aside[start : start + len(block)]
+                for start in (top + longest - steps, top + longest + steps)
+            )
+            np.minimum(block, table[steps].take(np.minimum(above, below)), out=block)
     return nearest
 
 
 def _slopes(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sobel's derivatives to the right and downwards."""
-    smooth, step = (1, 2, 1), (-1, 0, 1)
-    return tuple(
-        correlate1d(correlate1d(grey, first, 0, mode="nearest"), second, 1, mode="nearest")
-        for first, second in ((smooth, step), (step, smooth))
+    wide = np.pad(grey, 1, mode="edge")
+    down, across = wide[2:] - wide[:-2], wide[:, 2:] - wide[:, :-2]
+    return (
+        across[:-2] + 2 * across[1:-1] + across[2:],
+        down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:],
     )
 
 
@@ -94,10 +108,10 @@ def _crests(across: np.ndarray, down: np.ndarray, strength: np.ndarray, low: int
 def _steps_along_rows(edges: np.ndarray, longest: int) -> np.ndarray:
     """Columns from each pixel to the nearest edge in its row, at most one more than the longest."""
     columns = np.arange(edges.shape[1], dtype=np.int32)
-    far = edges.shape[1] + longest + 1
+    far = np.int32(edges.shape[1] + longest + 1)
     left = np.maximum.accumulate(np.where(edges, columns, -far), axis=1)
     right = np.minimum.accumulate(np.where(edges, columns, 2 * far)[:, ::-1], axis=1)[:, ::-1]
-    return np.minimum(np.minimum(columns - left, right - columns), longest + 1)
+    return np.minimum(np.minimum(columns - left, right - columns), longest + 1).astype(np.uint8)
 
 
 def _lengths(longest: int) -> Float32[np.ndarray, "down aside"]:

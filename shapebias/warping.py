@@ -5,17 +5,18 @@ from jaxtyping import Float, Float32, Int, UInt8
 
 # OpenCV rounds coordinates to 1/1024 of a pixel and then cuts them off to 1/32.
 FINE, COARSE = 1024, 32
-# Bits for each colour of a packed pixel: 8, and 10 for the products of two weights, to spare.
+# Bits for each colour of a packed pixel: 8, and 10 for the product of two weights, to spare.
 BITS = 21
 MASK = (1 << BITS) - 1
+# Rows at a time: what is worked on stays in the processor's cache.
+BLOCK = 112
 
 
 def affine_map(
     before: Float[np.ndarray, "3 2"], after: Float[np.ndarray, "3 2"]
 ) -> Float[np.ndarray, "2 3"]:
     """Matrix of the affine map that takes three points to three others, ``(x, y)`` each."""
-    ones = np.ones((3, 1))
-    return np.linalg.solve(np.hstack([before, ones]), after).T
+    return np.linalg.solve(np.hstack([before, np.ones((3, 1))]), after).T
 
 
 def affinely_warped(
@@ -31,14 +32,16 @@ def affinely_warped(
         Map of the image's points ``(x, y)`` to where they go.
     """
     rows, columns, _ = pixels.shape
-    x, y = _origins(matrix, rows, columns)
-    column, row = x >> 5, y >> 5
-    first, last = (row.min(), column.min()), (row.max() + 1, column.max() + 1)
-    down = _mirror(np.arange(first[0], last[0] + 1), rows)
-    right = _mirror(np.arange(first[1], last[1] + 1), columns)
-    wide = _packed(pixels).take(down, axis=0).take(right, axis=1)
-    corner = (row - first[0]) * wide.shape[1] + (column - first[1])
-    return _unpacked(_blended(wide, corner, x & 31, y & 31))
+    (x_of_row, x_of_column), (y_of_row, y_of_column) = _origins(matrix, rows, columns)
+    down, right = _reached(y_of_row, y_of_column), _reached(x_of_row, x_of_column)
+    wide = _packed(pixels).take(_mirror(down, rows), axis=0).take(_mirror(right, columns), axis=1)
+    planes = np.empty((3, rows, columns), np.float32)
+    for block in _blocks(rows):
+        x, y = ((x_of_row[block] + x_of_column) >> 5, (y_of_row[block] + y_of_column) >> 5)
+        corner = ((y >> 5) - down[0]) * len(right) + ((x >> 5) - right[0])
+        planes[:, block] = _unpacked(_blended(wide, corner, x & 31, y & 31))
+    planes /= 255 * COARSE * COARSE
+    return planes
 
 
 def displaced(
@@ -55,33 +58,55 @@ def displaced(
     down, right
         Where each pixel is fetched from, in pixels from its own place.
     """
-    rows, columns = down.shape
-    row, column = np.floor(down), np.floor(right)
-    # Whole pixels are taken off first, which leaves the shares as exact as the displacements.
-    down, right = down - row, right - column
-    row = row.astype(np.intp) + np.arange(rows)[:, None]
-    column = column.astype(np.intp) + np.arange(columns)
-    top, left = row.min(), column.min()
-    low = _half_mirror(np.arange(top, row.max() + 2), rows)
-    high = _half_mirror(np.arange(left, column.max() + 2), columns)
-    wide = planes.take(low, axis=1).take(high, axis=2)
-    corner = (row - top) * wide.shape[2] + (column - left)
-    return np.stack([_blended(plane, corner, right, down) for plane in wide])
+    margins = [_margins(way) for way in (down, right)]
+    wide = np.pad(planes, ((0, 0), *margins), mode="symmetric")
+    width = wide.shape[2]
+    row_places = (np.arange(len(down))[:, None] + margins[0][0]) * width
+    column_places = np.arange(down.shape[1]) + margins[1][0]
+    fetched = np.empty_like(planes)
+    for block in _blocks(len(down)):
+        # Whole pixels are taken off first, which leaves the shares as exact as they came.
+        row, column = np.floor(down[block]), np.floor(right[block])
+        corner = row.astype(np.intp) * width + row_places[block]
+        corner += column.astype(np.intp) + column_places
+        shares = right[block] - column, down[block] - row
+        for source, plane in zip(wide, fetched, strict=True):
+            plane[block] = _blended(source, corner, *shares)
+    return fetched
 
 
-def _origins(matrix: np.ndarray, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each pixel of the warped image comes from: x and y in 32nds of a pixel."""
+def _blocks(rows: int) -> list[slice]:
+    return [slice(top, top + BLOCK) for top in range(0, rows, BLOCK)]
+
+
+def _margins(way: np.ndarray) -> tuple[int, int]:
+    """Pixels that displacements and interpolation reach beyond the first and the last one."""
+    return max(0, -int(np.floor(way.min()))), max(0, int(np.floor(way.max())) + 1)
+
+
+def _origins(matrix: np.ndarray, rows: int, columns: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Where pixels of the warped image come from: x, then y, in 1024ths of a pixel.
+
+    Each is a sum of what a row ``(row, 1)`` and what a column ``(column,)`` contributes.
+    """
     (a, b), (c, d) = matrix[:, :2]
-    determinant = a * d - b * c
-    inverse = np.array([[d, -b], [-c, a]]) / determinant
-    shift = -inverse @ matrix[:, 2]
-    found = []
-    for (along, across), start in zip(inverse, shift, strict=True):
-        columns_part = np.rint(along * np.arange(columns) * FINE).astype(np.int64)
-        rows_part = np.rint((across * np.arange(rows) + start) * FINE).astype(np.int64)
-        half = FINE // COARSE // 2
-        found.append((rows_part[:, None] + half + columns_part) >> 5)
-    return found[0], found[1]
+    inverse = np.array([[d, -b], [-c, a]]) / (a * d - b * c)
+    starts = -inverse @ matrix[:, 2]
+    half = FINE // COARSE // 2
+    return [
+        (
+            np.rint((across * np.arange(rows)[:, None] + start) * FINE).astype(np.int64) + half,
+            np.rint(along * np.arange(columns) * FINE).astype(np.int64),
+        )
+        for (along, across), start in zip(inverse, starts, strict=True)
+    ]
+
+
+def _reached(of_row: np.ndarray, of_column: np.ndarray) -> np.ndarray:
+    """Whole pixels that places in 1024ths reach, and one more."""
+    first = (of_row.min() + of_column.min()) // FINE
+    last = (of_row.max() + of_column.max()) // FINE
+    return np.arange(first, last + 2)
 
 
 def _blended(
@@ -92,9 +117,9 @@ def _blended(
     Shares that are integers count 32nds, and the mean is times 1024.
     """
     whole = COARSE if right.dtype.kind == "i" else right.dtype.type(1)
-    above, below = (
-        _between(plane.ravel()[start:], corner, right, whole) for start in (0, plane.shape[1])
-    )
+    flat = plane.ravel()
+    above = _between(flat, corner, right, whole)
+    below = _between(flat[plane.shape[1] :], corner, right, whole)
     below -= above
     below *= down
     above *= whole
@@ -113,25 +138,19 @@ def _between(flat: np.ndarray, corner: np.ndarray, right: np.ndarray, whole: flo
 
 def _packed(pixels: np.ndarray) -> np.ndarray:
     """Three colours in one integer, so that one sum blends them all."""
-    red, green, blue = (pixels[..., colour].astype(np.int64) for colour in range(3))
-    return red | green << BITS | blue << 2 * BITS
+    packed = pixels[..., 2].astype(np.int64)
+    for colour in (1, 0):
+        packed <<= BITS
+        packed |= pixels[..., colour]
+    return packed
 
 
-def _unpacked(blended: np.ndarray) -> np.ndarray:
-    colours = (blended & MASK, (blended >> BITS) & MASK, blended >> 2 * BITS)
-    planes = np.stack([colour.astype(np.float32) for colour in colours])
-    planes /= 255 * COARSE * COARSE
-    return planes
+def _unpacked(blended: np.ndarray) -> tuple[np.ndarray, ...]:
+    return blended & MASK, (blended >> BITS) & MASK, blended >> 2 * BITS
 
 
 def _mirror(places: np.ndarray, size: int) -> np.ndarray:
     """Places folded into [0, size), the outermost ones not repeated."""
     period = max(2 * (size - 1), 1)
     places = places % period
-    return np.minimum(places, period - places) if size > 1 else places * 0
-
-
-def _half_mirror(places: np.ndarray, size: int) -> np.ndarray:
-    """Places folded into [0, size), the outermost ones repeated."""
-    places = places % (2 * size)
-    return np.minimum(places, 2 * size - 1 - places)
+    return np.minimum(places, period - places) if size > 1 else places

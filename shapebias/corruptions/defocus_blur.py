@@ -32,11 +32,17 @@ class DefocusBlur(Corruption):
         """Image out of focus, mirrored about its outermost pixels beyond the borders."""
         rows, columns, _ = pixels.shape
         margin = len(disk(*self.level)) // 2
-        planes = _mirrored(pixels, margin).transpose(2, 0, 1) / 255
-        size = tuple(next_fast_len(side, real=True) for side in planes.shape[1:])
-        spectrum = rfft2(planes, size) * _spectrum(*self.level, size)
-        blurred = irfft2(spectrum, size)[:, 2 * margin :, 2 * margin :][:, :rows, :columns]
-        return to_bytes(blurred.transpose(1, 2, 0).copy())
+        wide = pixels.take(_mirrored(rows, margin), axis=0).take(_mirrored(columns, margin), axis=1)
+        size = tuple(next_fast_len(side, real=True) for side in wide.shape[:2])
+        weights = _spectrum(*self.level, size)
+        blurred = np.empty((3, rows, columns))
+        # One colour at a time stays in the processor's cache.
+        for colour in range(3):
+            spectrum = rfft2(wide[..., colour] / 255, size)
+            spectrum *= weights
+            plane = irfft2(spectrum, size, overwrite_x=True)
+            blurred[colour] = plane[2 * margin :, 2 * margin :][:rows, :columns]
+        return np.stack(to_bytes(blurred), axis=-1)
 
 
 @cache
@@ -59,7 +65,8 @@ def _spectrum(radius: int, softness: float, size: tuple[int, int]) -> np.ndarray
     return rfft2(disk(radius, softness).astype(np.float64), size)
 
 
-def _mirrored(pixels: np.ndarray, margin: int) -> np.ndarray:
-    """Pixels with a margin that repeats them in mirrored order, the outermost ones once."""
-    wide = ((margin, margin), (margin, margin), (0, 0))
-    return np.pad(pixels, wide, mode="reflect")
+def _mirrored(size: int, margin: int) -> np.ndarray:
+    """Places of a line with a margin that repeats it in mirrored order, its ends only once."""
+    period = max(2 * (size - 1), 1)
+    places = np.arange(-margin, size + margin) % period
+    return np.minimum(places, period - places) if size > 1 else places * 0

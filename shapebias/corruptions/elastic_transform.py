@@ -10,6 +10,8 @@ from shapebias.warping import affine_map, affinely_warped, displaced
 
 # The published constants are multiples of 244 where the side of the images, 224, was meant.
 SHARE_OF_SIDE = 244 / 224
+# Pixels of a line that are blurred together.
+PART = 16
 
 
 def build(*, severity: int) -> "ElasticTransform":
@@ -47,7 +49,8 @@ class ElasticTransform(Corruption):
         planes = affinely_warped(pixels, self.shear(pixels.shape[:2], reach, rng))
         fields = rng.uniform(-1, 1, (2, *pixels.shape[:2])).astype(np.float32)
         right, down = smoothed(fields, smoothness) * np.float32(strength)
-        return to_bytes(displaced(planes, down, right).transpose(1, 2, 0).copy())
+        # Bytes are brought into an image's order sooner than floats.
+        return np.stack(to_bytes(displaced(planes, down, right)), axis=-1)
 
     def shear(self, shape: tuple[int, int], reach: float, rng: np.random.Generator) -> np.ndarray:
         """Affine map that moves three corners of a central square by up to `reach` pixels."""
@@ -64,22 +67,34 @@ def smoothed(
 ) -> Float32[np.ndarray, "field row column"]:
     """Fields blurred by a Gaussian of any width, mirrored at the borders.
 
-    A product of matrices takes the same short time however wide the Gaussian is.
+    Products of matrices take the same short time however wide the Gaussian is.
     """
-    count, rows, columns = fields.shape
-    along = (fields.reshape(-1, columns) @ smoothing(columns, sigma).T).reshape(fields.shape)
-    return np.matmul(smoothing(rows, sigma), along)
+    along, both = np.empty_like(fields), np.empty_like(fields)
+    for part, source, weights in smoothing(fields.shape[2], sigma):
+        np.matmul(fields[..., source], weights.T, out=along[..., part])
+    for part, source, weights in smoothing(fields.shape[1], sigma):
+        np.matmul(weights, along[:, source], out=both[:, part])
+    return both
 
 
 @cache
-def smoothing(size: int, sigma: float) -> Float32[np.ndarray, "out in"]:
-    """Matrix of a Gaussian blur, cut off at three standard deviations, of a line of pixels."""
+def smoothing(size: int, sigma: float) -> list[tuple[slice, slice, np.ndarray]]:
+    """Gaussian blur of a line of pixels, cut off at three standard deviations, as matrices.
+
+    Returns
+    -------
+    For each part of the line the pixels that bear on it, and their weights ``(out, in)``.
+    """
     radius = int(3 * sigma + 0.5)
     steps = np.arange(-radius, radius + 1)
     weights = np.exp(-(steps**2) / (2 * sigma**2))
-    weights /= weights.sum()
     places = (np.arange(size)[:, None] + steps) % (2 * size)
     places = np.minimum(places, 2 * size - 1 - places)
     matrix = np.zeros((size, size))
-    np.add.at(matrix, (np.arange(size)[:, None], places), weights)
-    return matrix.astype(np.float32)
+    np.add.at(matrix, (np.arange(size)[:, None], places), weights / weights.sum())
+    parts = [slice(start, start + PART) for start in range(0, size, PART)]
+    sources = [slice(max(0, one.start - radius), one.stop + radius) for one in parts]
+    return [
+        (part, source, matrix[part, source].astype(np.float32))
+        for part, source in zip(parts, sources, strict=True)
+    ]

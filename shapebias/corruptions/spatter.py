@@ -54,7 +54,9 @@ class Spatter(Corruption):
             colours *= for_each_colour(1 - cover)
         else:
             cover = self.water(liquid)
-        colours += for_each_colour(cover) * np.array(MUD if is_mud else WATER, np.float32)
+        drops = for_each_colour(cover).reshape(len(cover), -1)
+        drops *= np.tile(np.array(MUD if is_mud else WATER, np.float32), cover.shape[1])
+        colours += drops.reshape(colours.shape)
         return to_bytes(colours)
 
     def mud(self, liquid: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "row column"]:

@@ -35,4 +35,4 @@ class ZoomBlur(Corruption):
             total += zoomed(planes, factor)
         total += planes
         total /= len(factors) + 1
-        return np.ascontiguousarray(to_bytes(total).transpose(1, 2, 0))
+        return np.stack(to_bytes(total), axis=-1)
