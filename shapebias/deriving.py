@@ -21,16 +21,18 @@ def build_transform(
     Parameters
     ----------
     settings
-        The entry: `kind` and the settings of its plug-in. Under `stylizer` stands another
-        plug-in's entry; `styles` and `segmenter` are names, replaced by the files below.
+        The entry: `kind` and the settings of its plug-in. Under `stylizer` and `corruption`
+        stand other plug-ins' entries; `styles` and `segmenter` are names, replaced by the files
+        below.
     styles
         Parts of the image set of style images.
     segmenter
         The file of a trained segmenter, for a transform that needs one.
     """
     settings = {key: settings[key] for key in settings if key not in ("styles", "segmenter")}
-    if "stylizer" in settings:
-        settings["stylizer"] = plugins.build("stylizers", **settings["stylizer"])
+    for key, family in (("stylizer", "stylizers"), ("corruption", "corruptions")):
+        if key in settings:
+            settings[key] = plugins.build(family, **settings[key])
     if styles:
         rows = list(read_rows(styles))
         settings["styles"] = [row["pixels"] for row in rows]
