@@ -1,6 +1,6 @@
 """Defocus blur: every point becomes a disk, as through an open lens."""
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -60,7 +60,7 @@ def disk(radius: int, softness: float) -> Float[np.ndarray, "row column"]:
     return inside
 
 
-@cache
+@lru_cache(maxsize=8)
 def _spectrum(radius: int, softness: float, size: tuple[int, int]) -> np.ndarray:
     return rfft2(disk(radius, softness).astype(np.float64), size)
 

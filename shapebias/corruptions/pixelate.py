@@ -30,7 +30,7 @@ class Pixelate(Corruption):
         rows, columns, _ = pixels.shape
         small = max(1, int(columns * self.level)), max(1, int(rows * self.level))
         image = np.asarray(Image.fromarray(pixels).resize(small, Image.Resampling.BOX))
-        # What Pillow's box would find here: exact where its nearest neighbour suffers from rounding.
+        # What Pillow's box finds when it enlarges; its nearest neighbour suffers from rounding.
         return image.take(_places(small[0], columns), axis=1).take(_places(small[1], rows), axis=0)
 
 
