@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float32
 
-# Pixels of a line that are blurred together; more of them would multiply more zeros.
+# Pixels of a line that are blurred together, at least: fewer would be many small products, more
+# than the Gaussian's reach many zeros.
 PART = 16
 
 
@@ -41,8 +42,9 @@ def _bands(size: int, sigma: float, radius: int) -> list[tuple[slice, slice, np.
     weights = np.exp(-(steps**2) / (2 * sigma**2))
     weights /= weights.sum()
     bands = []
-    for start in range(0, size, PART):
-        part = np.arange(start, min(start + PART, size))[:, None]
+    length = max(PART, radius)
+    for start in range(0, size, length):
+        part = np.arange(start, min(start + length, size))[:, None]
         places = (part + steps) % (2 * size)
         places = np.minimum(places, 2 * size - 1 - places)
         first, last = places.min(), places.max()

@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.ndimage import correlate1d
 
-from shapebias.corrupting import Corruption, to_bytes
+from shapebias.corrupting import Corruption
 
 
 def build(*, severity: int) -> "DefocusBlur":
@@ -35,14 +35,14 @@ class DefocusBlur(Corruption):
         wide = pixels.take(_mirrored(rows, margin), axis=0).take(_mirrored(columns, margin), axis=1)
         size = tuple(next_fast_len(side, real=True) for side in wide.shape[:2])
         weights = _spectrum(*self.level, size)
-        blurred = np.empty((3, rows, columns))
+        planes = np.empty((3, rows, columns), np.uint8)
         # One colour at a time stays in the processor's cache.
-        for colour in range(3):
-            spectrum = rfft2(wide[..., colour] / 255, size)
+        for colour, plane in enumerate(planes):
+            spectrum = rfft2(wide[..., colour], size)
             spectrum *= weights
-            plane = irfft2(spectrum, size, overwrite_x=True)
-            blurred[colour] = plane[2 * margin :, 2 * margin :][:rows, :columns]
-        return np.stack(to_bytes(blurred), axis=-1)
+            blurred = irfft2(spectrum, size, overwrite_x=True)
+            plane[:] = blurred[margin : margin + rows, margin : margin + columns].clip(0, 255)
+        return np.stack(planes, axis=-1)
 
 
 @cache
@@ -62,7 +62,11 @@ def disk(radius: int, softness: float) -> Float[np.ndarray, "row column"]:
 
 @lru_cache(maxsize=8)
 def _spectrum(radius: int, softness: float, size: tuple[int, int]) -> np.ndarray:
-    return rfft2(disk(radius, softness).astype(np.float64), size)
+    """Spectrum of the disk around the first pixel, which is real because the disk is symmetric."""
+    weights = np.zeros(size)
+    kernel = disk(radius, softness)
+    weights[: len(kernel), : len(kernel)] = kernel
+    return rfft2(np.roll(weights, (-(len(kernel) // 2),) * 2, axis=(0, 1))).real.copy()
 
 
 def _mirrored(size: int, margin: int) -> np.ndarray:

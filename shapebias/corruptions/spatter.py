@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from scipy.ndimage import correlate, gaussian_filter, uniform_filter
+from scipy.ndimage import gaussian_filter
 
 from shapebias.corrupting import Corruption, for_each_colour, to_bytes
 from shapebias.edges import canny, chamfer_distance
@@ -10,7 +10,7 @@ from shapebias.edges import canny, chamfer_distance
 WATER = (175 / 255, 238 / 255, 238 / 255)
 MUD = (63 / 255, 42 / 255, 20 / 255)
 # Light falls on the drops from one side.
-RELIEF = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]])
+RELIEF = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.int16)
 # Distance in pixels from a drop's outline up to which its shade changes.
 RIM = 20
 
@@ -77,15 +77,32 @@ class Spatter(Corruption):
 def relief(levels: UInt8[np.ndarray, "row column"]) -> UInt8[np.ndarray, "row column"]:
     """Drops as if they stood out from the lens, from the distances to their outlines."""
     distance = chamfer_distance(canny(levels, 50, 150), RIM)
-    heights = equalised(uniform_filter(distance.astype(np.float64), 3, mode="mirror"))
-    lit = correlate(heights.astype(np.int32), RELIEF, mode="mirror").clip(0, 255)
+    heights = equalised(sums_of_nine(distance) / 9)
+    lit = correlated(heights.astype(np.int16), RELIEF).clip(0, 255)
     # Ninths never lie half-way between two levels.
-    return np.rint(uniform_filter(lit.astype(np.float64), 3, mode="mirror")).astype(np.uint8)
+    return ((sums_of_nine(lit) + 4) // 9).astype(np.uint8)
+
+
+def sums_of_nine(plane: np.ndarray) -> np.ndarray:
+    """Sum of each pixel and its eight neighbours, mirrored about the outermost pixels."""
+    wide = np.pad(plane, 1, mode="reflect" if min(plane.shape) > 1 else "edge")
+    tall = wide[:, :-2] + wide[:, 1:-1] + wide[:, 2:]
+    return tall[:-2] + tall[1:-1] + tall[2:]
+
+
+def correlated(plane: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sum of each pixel and its eight neighbours with weights, mirrored likewise."""
+    rows, columns = plane.shape
+    wide = np.pad(plane, 1, mode="reflect" if min(plane.shape) > 1 else "edge")
+    total = np.zeros_like(plane)
+    for down, right in np.argwhere(weights):
+        total += weights[down, right] * wide[down : down + rows, right : right + columns]
+    return total
 
 
 def equalised(heights: Float[np.ndarray, "row column"]) -> UInt8[np.ndarray, "row column"]:
     """Heights cut off to whole levels, and these spread so that all are equally frequent."""
-    levels = heights.astype(np.float32).astype(np.uint8)
+    levels = heights.astype(np.uint8)
     counts = np.bincount(levels.ravel(), minlength=256)
     lowest = int(np.flatnonzero(counts)[0])
     above = levels.size - counts[lowest]
