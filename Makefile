@@ -33,8 +33,12 @@ docs: $(READY)
 	$(BIN)/python -m rules.catalogue > docs/plugins.md
 
 # NAME=transforms runs one of them.
-bench: $(READY)
+bench: .venv/bench
 	$(BIN)/python -m benchmarks $(NAME)
+
+.venv/bench: $(READY) benchmarks/requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps -r benchmarks/requirements.txt
+	touch $@
 
 $(READY): envs/requirements.lock envs/set_up pyproject.toml
 	PYTHON=$(PYTHON) envs/set_up .venv

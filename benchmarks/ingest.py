@@ -4,7 +4,6 @@ Small images are made, 20,000 and 200,000 of them, as files in class folders and
 each set is ingested in a process of its own, whose peak memory is what counts.
 """
 
-import argparse
 import json
 import os
 import resource
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import harness
+
 COUNTS = (20_000, 200_000)
 KINDS = ("imagefolder", "hf_parquet")
 CLASSES = 100
@@ -24,29 +25,26 @@ MOST_MEBIBYTES = 1000
 MOST_GROWTH = 1.25
 
 
-def main() -> None:
-    """Print one line a case: images a second, peak memory, and its growth."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
-    parser.add_argument("--one", nargs=4, metavar=("KIND", "FOLDER", "FILE", "PARTS"))
-    arguments = parser.parse_args()
-    if arguments.one:
-        kind, folder, file, parts = arguments.one
-        print(json.dumps(ingested(kind, folder, file, int(parts))))
-        return
+def run(name: str) -> None:
+    """Print one line a case: images a second, peak memory, and its growth; write them as well."""
+    rows = []
     for kind in KINDS:
         first = None
-        for count in arguments.counts:
+        for count in COUNTS:
             case = measured(kind, count)
             first = first or case["mebibytes"]
             growth = case["mebibytes"] / first
             ok = case["mebibytes"] < MOST_MEBIBYTES and growth < MOST_GROWTH
+            rows.append(
+                {"name": name, "case": f"{kind} {count}", **case, "growth": growth, "ok": ok}
+            )
             print(
-                f"ingest  {kind} of {count}  {case['rate']:.0f} images/s  "
+                f"{name}  {kind} of {count}  {case['rate']:.0f} images/s  "
                 f"peak {case['mebibytes']:.0f} MiB  x{growth:.2f}  "
                 f"bar <{MOST_MEBIBYTES} MiB and <x{MOST_GROWTH}  {'ok' if ok else 'short'}",
                 flush=True,
             )
+    harness.write(name, rows)
 
 
 def measured(kind: str, count: int) -> dict[str, float]:
@@ -54,7 +52,7 @@ def measured(kind: str, count: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "source"
         MAKERS[kind](folder, count)
-        command = [sys.executable, __file__, "--one", kind, str(folder), f"{name}/set.parquet", "1"]
+        command = [sys.executable, __file__, kind, str(folder), f"{name}/set.parquet"]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
         case = json.loads(done.stdout.splitlines()[-1])
@@ -63,15 +61,15 @@ def measured(kind: str, count: int) -> dict[str, float]:
     return case
 
 
-def ingested(kind: str, folder: str, file: str, parts: int) -> dict[str, float]:
-    """Ingest the first of some parts in this process."""
+def ingested(kind: str, folder: str, file: str) -> dict[str, float]:
+    """Ingest a set, as one part, in this process."""
     from shapebias.imagesets import Sizing
     from shapebias.ingest import ingest_images
     from shapebias.plugins import build
 
     source = build("images", kind=kind, path=folder)
     start = time.perf_counter()
-    stored, _ = ingest_images(source, file, part=0, parts=parts, sizing=Sizing())
+    stored, _ = ingest_images(source, file, part=0, parts=1, sizing=Sizing())
     seconds = time.perf_counter() - start
     # ASSUME Linux, where the peak is given in KiB.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -115,4 +113,4 @@ def make_shards(folder: Path, count: int) -> None:
 MAKERS = {"imagefolder": make_folders, "hf_parquet": make_shards}
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(ingested(*sys.argv[1:])))

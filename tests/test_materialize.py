@@ -31,6 +31,7 @@ ENTRIES = {
     "fourier": {"kind": "fourier", "inner": 1.0, "outer": 5.0},
     "black_and_white": {"kind": "black_and_white"},
     "silhouette": {"kind": "silhouette", "segmenter": "own", "smallest": 0.2},
+    "corrupt": {"kind": "corrupt", "corruption": {"kind": "glass_blur", "severity": 2}},
     "stylize, filter_statistics": {"stylizer": {"kind": "filter_statistics", "scales": 2}},
     "stylize, adain": {"stylizer": {"kind": "adain"}},
     "stylize, gatys": {"stylizer": {"kind": "gatys", "steps": 2, "start": "noise"}},

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import UInt8
-from scipy.ndimage import gaussian_filter
 
 from shapebias.errors import ShapebiasError
+from shapebias.smoothing import smoothed
 
 
 def build(*, sigma: float) -> "Blur":
@@ -44,6 +44,6 @@ class Blur:
         label: str | None = None,
     ) -> tuple[UInt8[np.ndarray, "row column 3"], dict[str, float]]:
         """Blurred image, rounded to 8 bits; and ``blur_sigma``, the width in pixels."""
-        sigmas = (self.sigma, self.sigma, 0)
-        blurred = gaussian_filter(pixels.astype(np.float64), sigmas, mode="reflect")
-        return np.rint(blurred).astype(np.uint8), {"blur_sigma": float(self.sigma)}
+        planes = np.stack([pixels[..., colour] for colour in range(3)]).astype(np.float32)
+        blurred = np.rint(smoothed(planes, self.sigma)).astype(np.uint8)
+        return np.stack(blurred, axis=-1), {"blur_sigma": float(self.sigma)}
