@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from rules.plugins import TYPES, settings_of
+from rules.plugins import TYPES, handed_in, settings_of
 from rules.templates import expanded
 from shapebias.errors import UnknownName
 from shapebias.plugins import NESTED, kinds
@@ -136,10 +136,7 @@ def check_plugins(study: dict[str, Any]) -> None:
             raise StudyError(f"{where} is derived and needs either `transform` or `attack`")
         if "transform" in entry:
             transform = entry["transform"]
-            workflows = {"kind", "styles", "segmenter", *NESTED}
-            check_plugin(f"{where}.transform", "transforms", transform, workflows)
-            for key in NESTED.keys() & transform.keys():
-                check_plugin(f"{where}.transform.{key}", NESTED[key], transform[key], {"kind"})
+            check_transform(f"{where}.transform", transform)
     for name, entry in study.get("concepts", {}).items():
         check_plugin(f"concepts.{name}", "images", entry, RESERVED["concepts"])
     for family in ("segmenters", "attacks"):
@@ -160,6 +157,19 @@ def check_plugins(study: dict[str, Any]) -> None:
         if "training" in entry:
             recipe = entry["training"]["recipe"]
             check_plugin(f"{where}.training.recipe", "training", recipe, {"kind", "attack"})
+
+
+def check_transform(where: str, entry: dict[str, Any]) -> None:
+    """Raise `StudyError` unless a transform has what it needs, and the plug-ins in it as well."""
+    if entry["kind"] not in kinds("transforms"):
+        check_plugin(where, "transforms", entry, set())
+    needed = handed_in("transforms", entry["kind"]) & {"styles", "segmenter", *NESTED}
+    check_plugin(where, "transforms", entry, {"kind", *needed})
+    for key in sorted(needed):
+        if key not in entry:
+            raise StudyError(f"{where} lacks the key {key!r} of kind {entry['kind']!r}")
+        if key in NESTED:
+            check_plugin(f"{where}.{key}", NESTED[key], entry[key], {"kind"})
 
 
 def check_segmenter(where: str, entry: dict[str, Any]) -> None:

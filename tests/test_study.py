@@ -78,6 +78,21 @@ WRONG = {
     ),
     "unknown attack": ("images/adversarial/attack", "l3", ["did you mean 'l2'"]),
     "unknown segmenter": ("images/silhouette/transform/segmenter", "deep", ["'deeplab'"]),
+    "a transform without its plug-in": (
+        "images/stylized/transform",
+        {"kind": "stylize", "styles": "paintings"},
+        ["images.stylized.transform lacks the key 'stylizer'"],
+    ),
+    "a plug-in that a transform does not take": (
+        "images/scrambled/transform/corruption",
+        {"kind": "fog", "severity": 1},
+        ["unknown key", "'corruption'"],
+    ),
+    "a corruption of no known kind": (
+        "images/scrambled/transform",
+        {"kind": "corrupt", "corruption": {"kind": "frog", "severity": 1}},
+        ["transform.corruption: unknown kind", "did you mean 'fog'"],
+    ),
     "a segmenter from nowhere": (
         "segmenters/deeplab",
         {"kind": "deeplab"},

@@ -262,7 +262,7 @@ def test_a_source_re_runs_what_derives_from_it(tiny):
     assert planned == (
         jobs("ingest_images", image_set="conflict", part="0")
         | jobs("predict_images", model=NETWORKS, image_set="conflict")
-        | {"tabulate_shape_bias", "tabulate_ablation_by_category"}
+        | {"tabulate_rejected", "tabulate_shape_bias", "tabulate_ablation_by_category"}
         | jobs("ablate_channels", model=NETWORKS, part=("0", "1"))
         | jobs("gather_table", table="ablation")
         | jobs("gather_tables_by_model", table="ablation_flips")
