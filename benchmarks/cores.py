@@ -1,0 +1,92 @@
+"""Two cores against one: the parts of a derived set as jobs of their own, after one another or not.
+
+Each job is what the workflow runs for a part, its start and the writing of its file included.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from benchmarks import harness
+
+ROUNDS, IMAGES, BAR = 3, 600, 1.7
+TRANSFORMS = {
+    "scramble": {"kind": "scramble", "patches": 4},
+    "black_and_white": {"kind": "black_and_white"},
+    "elastic_transform": {
+        "kind": "corrupt",
+        "corruption": {"kind": "elastic_transform", "severity": 3},
+    },
+}
+
+
+def run(name: str) -> None:
+    """Print one line a transform, and write them as well."""
+    cores = sorted(os.sched_getaffinity(os.getppid()))[:2]
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        sources = [made(Path(folder) / f"source-{part}.parquet") for part in range(2)]
+        for case, transform in TRANSFORMS.items():
+            seconds = [both(transform, sources, cores) for _ in range(ROUNDS)]
+            ratios = [one / two for one, two in seconds]
+            row = {"name": name, "case": case, "ratio": median(ratios), "bar": BAR}
+            row |= {"seconds": seconds, "ok": median(ratios) >= BAR}
+            rows.append(row)
+            one, two = (median(side) for side in zip(*seconds, strict=True))
+            print(
+                f"{name}  {case}  one core {one:.1f} s  two {two:.1f} s  ratio {row['ratio']:.2f} "
+                f"({min(ratios):.2f}-{max(ratios):.2f})  bar {BAR}  {'ok' if row['ok'] else 'short'}",
+                flush=True,
+            )
+    harness.write(name, rows)
+
+
+def both(transform: dict, sources: list[Path], cores: list[int]) -> tuple[float, float]:
+    """Seconds that two jobs take after one another on one core, and side by side on two."""
+    start = time.perf_counter()
+    for source in sources:
+        job(transform, source, cores[0]).wait()
+    between = time.perf_counter()
+    for running in [job(transform, *pair) for pair in zip(sources, cores, strict=True)]:
+        running.wait()
+    return between - start, time.perf_counter() - between
+
+
+def job(transform: dict, source: Path, core: int) -> subprocess.Popen:
+    """Process that derives a part on one core."""
+    command = ["taskset", "--cpu-list", str(core), sys.executable, __file__]
+    root = Path(__file__).parents[1]
+    return subprocess.Popen(
+        [*command, str(source), repr(transform)], env={**os.environ, "PYTHONPATH": str(root)}
+    )
+
+
+def made(path: Path) -> Path:
+    """Part of a source with images of 224 × 224."""
+    from benchmarks.photos import as_jpeg, photo_files
+    from shapebias.imagesets import Sizing, write_images
+
+    photo = as_jpeg(photo_files(os.environ.get("SHAPEBIAS_PHOTOS"))[0])
+    rows = ({"image_id": str(n), "image": photo, "path": "photo.jpg"} for n in range(IMAGES))
+    write_images(rows, path, sizing=Sizing())
+    return path
+
+
+def derive(source: str, transform: str) -> None:
+    """Derive a part in this process."""
+    from ast import literal_eval
+
+    from shapebias.deriving import build_transform, derived, encoded
+    from shapebias.imagesets import Sizing, read_rows, write_images
+
+    built = build_transform(literal_eval(transform))
+    rows = derived(read_rows([source]), built, seed=0, image_set="derived")
+    write_images(encoded(rows), f"{source}.out", sizing=Sizing())
+
+
+if __name__ == "__main__":
+    derive(*sys.argv[1:])
