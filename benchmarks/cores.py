@@ -37,9 +37,10 @@ def run(name: str) -> None:
             row |= {"seconds": seconds, "ok": median(ratios) >= BAR}
             rows.append(row)
             one, two = (median(side) for side in zip(*seconds, strict=True))
+            spread = f"{row['ratio']:.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
             print(
-                f"{name}  {case}  one core {one:.1f} s  two {two:.1f} s  ratio {row['ratio']:.2f} "
-                f"({min(ratios):.2f}-{max(ratios):.2f})  bar {BAR}  {'ok' if row['ok'] else 'short'}",
+                f"{name}  {case}  one core {one:.1f} s  two {two:.1f} s  ratio {spread}  "
+                f"bar {BAR}  {'ok' if row['ok'] else 'short'}",
                 flush=True,
             )
     harness.write(name, rows)
