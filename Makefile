@@ -7,8 +7,11 @@ PYTHON ?= python3
 
 BIN := .venv/bin
 READY := .venv/ready
-SNAKEMAKE = $(BIN)/snakemake $(SNAKEMAKE_ARGS) --cores $(CORES) --configfile $(or \
-    $(wildcard $(STUDY)),$(error there is no study $(STUDY); see studies/))
+SNAKEMAKE := $(BIN)/snakemake $(SNAKEMAKE_ARGS) --cores $(CORES) --configfile $(STUDY)
+
+ifeq ($(wildcard $(STUDY)),)
+$(error there is no study $(STUDY); see studies/)
+endif
 
 .PHONY: run plan test lint docs bench
 

@@ -9,6 +9,7 @@ from rules.listings import listing
 from rules.plugins import settings_of
 from rules.study import (
     StudyError,
+    check_files,
     download_folder,
     downloads_among,
     expand_folders,
@@ -20,6 +21,7 @@ from shapebias.plugins import NESTED
 
 try:
     config.update(read_study(config, whole=bool(workflow.configfiles)))
+    check_files(config)
 except StudyError as error:
     sys.exit(f"error in the study: {error}")
 

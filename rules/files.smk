@@ -134,7 +134,7 @@ def training_attack(wildcards):
 
 def weights_path(wildcards):
     path = config["models"][wildcards.model]["weights"].get("path")
-    return [expand_folders(path, config["folders"])] if path else []
+    return expand_folders(path, config["folders"]) if path else []
 
 
 def transform_of(wildcards):

@@ -118,7 +118,7 @@ rule draw_figure:
     output:
         png=report(
             "<results>/figures/{figure}.png",
-            caption="../report/{figure}.rst",
+            caption="../report/templates/figure.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
@@ -131,6 +131,8 @@ rule draw_figure:
         "../envs/shapebias.yaml"
     params:
         code=code_of("draw_figure", plugins_of_figure),
+        # Shown by the workflow engine's own report.
+        caption=lambda wildcards: caption(wildcards.figure),
         tables=lambda wildcards: FIGURES[wildcards.figure],
         pairs=PAIRS,
         settings=lambda wildcards: FIGURE_SETTINGS.get(wildcards.figure, {}),

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,8 @@ def explained(error: jsonschema.ValidationError) -> str:
     """What is wrong with a value, and what would be right."""
     value, rule = error.instance, error.validator_value
     if error.validator == "type":
-        return f"{value!r} is not of type {' or '.join([rule] if isinstance(rule, str) else rule)}"
+        kinds_allowed = " or ".join([rule] if isinstance(rule, str) else rule)
+        return f"{value!r} is not of type {kinds_allowed}{hint_on_number(value)}"
     if error.validator == "enum":
         return str(UnknownName("value", value, rule))
     if error.validator == "pattern":
@@ -96,6 +98,14 @@ def explained(error: jsonschema.ValidationError) -> str:
     if error.validator == "oneOf":
         return f"{value!r} is neither `imagenet` nor a list of at least two different names"
     return error.message
+
+
+def hint_on_number(value: Any) -> str:
+    """Advice on a text that looks like a number: YAML reads 1e-3, without a point, as text."""
+    try:
+        return f"; write {float(value)}, without quotes" if isinstance(value, str) else ""
+    except ValueError:
+        return ""
 
 
 def fill_defaults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> None:
@@ -214,7 +224,8 @@ def check_plugin(
             continue
         fits = isinstance(value, TYPES[setting.type])
         if not fits or (isinstance(value, bool) and setting.type != "bool"):
-            raise StudyError(f"{where}.{name}: {value!r} is not of type {setting.type}")
+            hint = hint_on_number(value) if setting.type in ("int", "float") else ""
+            raise StudyError(f"{where}.{name}: {value!r} is not of type {setting.type}{hint}")
 
 
 def plugin_settings(study: dict[str, Any], family: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -240,12 +251,67 @@ def check_references(study: dict[str, Any]) -> None:
     for name in study["images"]:
         check_chain(study["images"], name)
     check_uses(study)
+    check_folders(study)
+
+
+def check_folders(study: dict[str, Any]) -> None:
+    """Raise `StudyError` where a path names a folder or variable that is not there, or no path."""
     for name, folder in study["folders"].items():
         if isinstance(folder, str) and "$" in os.path.expandvars(folder):
             raise StudyError(
                 f"folders.{name}: {folder} is not set: export it, "
                 f"or give --config folders='{{{name}: /path/to/folder}}'"
             )
+    named = set()
+    for where, path in paths_of(study):
+        for name in re.findall(r"(?<!\$)\{(\w[\w.-]*)\}", path):
+            named.add(name)
+            if name not in study["folders"]:
+                raise StudyError(f"{where}: {UnknownName('folder', name, study['folders'])}")
+        if "$" in os.path.expandvars(path):
+            raise StudyError(f"{where}: {path} holds a variable that is not set: export it")
+    for name in study["folders"]:
+        if name not in named:
+            raise StudyError(f"folders.{name} is in no path of the study; remove or correct it")
+
+
+def check_files(study: dict[str, Any]) -> None:
+    """Raise `StudyError` for the first missing file or folder that has not been read yet."""
+    results = Path("results", study["name"])
+    for where, path in paths_of(study):
+        family, name = where.split(".")[:2]
+        place = Path(expand_folders(path, study["folders"]))
+        if downloads_among(path, study["folders"]) or (results / family / name).exists():
+            continue
+        if not place.exists():
+            raise StudyError(f"{where}: {place} does not exist; put it there or correct the path")
+
+
+def paths_of(study: dict[str, Any]) -> list[tuple[str, str]]:
+    """Place and text of every path in a study."""
+    holders = []
+    for name, entry in study["images"].items():
+        if "kind" in entry:
+            holders.append((f"images.{name}", "images", entry))
+        if transform := entry.get("transform"):
+            holders.append((f"images.{name}.transform", "transforms", transform))
+            holders += [
+                (f"images.{name}.transform.{key}", NESTED[key], transform[key])
+                for key in NESTED
+                if key in transform
+            ]
+    for name, entry in study["concepts"].items():
+        holders.append((f"concepts.{name}", "images", entry))
+    found = [
+        (f"{where}.{key}", entry[key])
+        for where, family, entry in holders
+        for key in paths_among(family, entry)
+    ]
+    for family in ("segmenters", "models"):
+        for name, entry in study[family].items():
+            if path := entry.get("weights", {}).get("path"):
+                found.append((f"{family}.{name}.weights.path", path))
+    return found
 
 
 def references(study: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -1,7 +1,7 @@
 """Write one part of a derived image set."""
 
 from shapebias.deriving import build_transform, derived, encoded
-from shapebias.imagesets import Sizing, read_rows, write_images
+from shapebias.imagesets import Sizing, number_of_rows, read_rows, write_images
 from shapebias.jobs import job
 from shapebias.progress import progress
 
@@ -9,7 +9,8 @@ from shapebias.progress import progress
 def main(path_to_source, path_to_images, *, image_set, transform, seed, styles, segmenter):
     transform = build_transform(transform, styles=styles, segmenter=segmenter)
     rows = derived(read_rows([path_to_source]), transform, seed=seed, image_set=image_set)
-    rows = progress(encoded(rows), what=f"deriving {image_set}")
+    total = number_of_rows([path_to_source])
+    rows = progress(encoded(rows), what=f"deriving {image_set}", total=total)
     write_images(rows, path_to_images, sizing=Sizing())
 
 

@@ -3,6 +3,7 @@
 from shapebias.batching import batches, device
 from shapebias.checkpoints import load_network
 from shapebias.deriving import rows_of
+from shapebias.imagesets import number_of_rows
 from shapebias.jobs import job
 from shapebias.progress import progress
 from shapebias.smoothness import activation_tv
@@ -10,7 +11,8 @@ from shapebias.tables import write_table
 
 
 def main(weights, description, path_to_table, *, model, **images):
-    rows = progress(rows_of(**images), what="measuring activations")
+    total = number_of_rows(images["paths"])
+    rows = progress(rows_of(**images), what="measuring activations", total=total)
     table = activation_tv(load_network(weights, description).to(device()), batches(rows))
     table = table.assign(model=model, image_set=images["image_set"])
     write_table(table, path_to_table, schema="activation_tv")

@@ -40,12 +40,28 @@ def accuracy_table(
             name: selections[name] for name, pair in pairs.items() if model in pair.values()
         }
         levels = entry_level if image_set in entry_level_sets else None
+        _check_level(predictions["label"], image_set, entry_level or {}, levels)
         rows += [
             {"model": model, "image_set": image_set, "selection": name}
             | accuracy(predictions, selection, entry_level=levels)
             for name, selection in chosen.items()
         ]
     return pd.DataFrame(rows)
+
+
+def _check_level(
+    labels: pd.Series,
+    image_set: str,
+    entry_level: Mapping[str, str],
+    levels: Mapping[str, str] | None,
+) -> None:
+    """Raise `ShapebiasError` where labels are entry-level classes but scored as fine ones."""
+    coarse = set(entry_level.values()) - entry_level.keys()
+    if levels is None and (found := coarse & set(labels.dropna())):
+        raise ShapebiasError(
+            f"{image_set}: its labels are entry-level classes ({min(found)}), not the network's "
+            "own: name it under entry_level_sets, or give its source label_from: filename_prefix"
+        )
 
 
 def shape_bias_table(scored: Scored, cues: pd.DataFrame) -> pd.DataFrame:

@@ -47,6 +47,9 @@ class Classifier(nn.Module):
         input_size: int,
     ):
         super().__init__()
+        for name, values in (("mean", mean), ("std", std)):
+            if len(values) != 3:
+                raise ShapebiasError(f"{name} needs a number for each of three colours: {values}")
         self.network = network
         # Tuples, not containers of modules: the parameters stay registered under `network` alone.
         self._segments = {name: tuple(modules) for name, modules in segments.items()}

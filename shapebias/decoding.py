@@ -154,7 +154,8 @@ def _central(size: tuple[int, int], side: int, name: str) -> tuple[int, int, int
     width, height = size
     if min(size) < side:
         raise ShapebiasError(
-            f"{name}: {width}×{height} pixels are too few for a crop of {side}; set `resize`"
+            f"{name}: {width}×{height} pixels are too few for a crop of {side}; crop less, or "
+            "set a larger `resize`"
         )
     # Half a pixel is rounded to the even number, as in torchvision's CenterCrop.
     left, top = round((width - side) / 2), round((height - side) / 2)

@@ -130,6 +130,11 @@ def read_rows(paths: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
                 yield row
 
 
+def number_of_rows(paths: Sequence[str | Path]) -> int:
+    """Images in all parts together."""
+    return sum(_open(path).metadata.num_rows for path in paths)
+
+
 def read_columns(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     """Columns of one part, without decoding an image."""
     return _open(path).read(columns=list(columns)).to_pandas()

@@ -53,6 +53,12 @@ def train_network(
     unlabelled = [row["image_id"] for row in rows if row["label"] is None]
     if unlabelled:
         raise ShapebiasError(f"training image {unlabelled[0]!r} has no label")
+    sizes = [some[0]["pixels"].shape[:2] for some in (rows, validation) if some]
+    if len(set(sizes)) > 1:
+        raise ShapebiasError(
+            f"training images are {sizes[0][1]}×{sizes[0][0]}, validation images "
+            f"{sizes[1][1]}×{sizes[1][0]}: give both the same `resize` and `crop`"
+        )
     classes = sorted({row["label"] for row in rows})
     images, labels = _tensors(rows, classes)
     torch.manual_seed(seed_of(seed, "weights", name))

@@ -44,7 +44,8 @@ def predict(
     Raises
     ------
     ShapebiasError
-        If a score is not finite.
+        If a score is not finite, or a label is neither a class of the network nor an entry-level
+        one.
     UnknownName
         If `entry_level` names a class that the network does not have.
     """
@@ -52,11 +53,13 @@ def predict(
     names, weights = (
         (None, None) if entry_level is None else entry_weights(model.classes, entry_level)
     )
+    known = {None, *model.classes, *(names or ())}
     rows = []
     for image_ids, images, labels in batches:
+        _check_labels(image_ids, labels, known)
         # Around each batch, not all: an attack that makes the batches needs gradients.
         with evaluating(model):
-            scores = model(images.to(model.mean.device, torch.float32)).float()
+            scores = _scores(model, images)
             _check_finite(scores, image_ids)
             rows += _rows(image_ids, labels, scores.cpu(), model.classes, weights)
     frame = pd.DataFrame(rows, columns=columns + ["entry_probabilities"] * (names is not None))
@@ -66,6 +69,21 @@ def predict(
     if names is not None:
         frame.attrs["entry_classes"] = names
     return frame
+
+
+def _scores(
+    model: Classifier, images: Float[Tensor, "image 3 row column"]
+) -> Float[Tensor, "image class"]:
+    try:
+        return model(images.to(model.mean.device, torch.float32)).float()
+    except RuntimeError as error:
+        size, meant = tuple(images.shape[2:]), (model.input_size, model.input_size)
+        if size == meant or isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise ShapebiasError(
+            f"a network for images of {meant[1]}×{meant[0]} cannot take those of "
+            f"{size[1]}×{size[0]}: give the image set `resize` and `crop`"
+        ) from error
 
 
 def _rows(
@@ -97,6 +115,18 @@ def _rows(
         for row, values in zip(rows, entries, strict=True):
             row["entry_probabilities"] = values
     return rows
+
+
+def _check_labels(
+    image_ids: Sequence[str], labels: Sequence[str | None], known: set[str | None]
+) -> None:
+    for image_id, label in zip(image_ids, labels, strict=True):
+        if label not in known:
+            some = sorted(name for name in known if name)[:3]
+            raise ShapebiasError(
+                f"image {image_id!r} has the label {label!r}, which is no class of the network "
+                f"({', '.join(some)}, …): remove the image, or name its folder for a class"
+            )
 
 
 def _check_finite(scores: Float[Tensor, "image class"], image_ids: Sequence[str]) -> None:

@@ -182,3 +182,9 @@ def test_some_sets_are_scored_by_entry_level_class():
         entry_level_sets=["silhouettes"],
     )
     assert table.set_index("image_set")["top1"].to_dict() == {"photos": 0, "silhouettes": 0.5}
+
+
+def test_entry_level_labels_are_not_scored_as_fine_classes():
+    predictions = pd.DataFrame({"image_id": ["a"], "label": ["cat"], "top5": [["tabby"]]})
+    with pytest.raises(ShapebiasError, match=r"photos: its labels are entry-level classes \(cat\)"):
+        accuracy_table([(("net", "photos"), predictions)], {}, {}, entry_level={"tabby": "cat"})

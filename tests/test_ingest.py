@@ -169,7 +169,7 @@ def test_an_image_too_small_for_the_crop_is_refused(tmp_path):
     source = folder_of(tmp_path, {"a.png": (lambda: encode_png(picture(0, 9, 9)), None), **GOOD})
     _, path = ingest(source, tmp_path, sizing=Sizing(crop=30), most_rejected=0.5)
     assert rejected_in(path) == [
-        ("a/a.png", "9×9 pixels are too few for a crop of 30; set `resize`")
+        ("a/a.png", "9×9 pixels are too few for a crop of 30; crop less, or set a larger `resize`")
     ]
     assert {row["pixels"].shape for row in read_rows([path])} == {(30, 30, 3)}
 

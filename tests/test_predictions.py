@@ -28,7 +28,7 @@ def batches_of(images, labels, size):
 @settings(max_examples=20, deadline=None)
 def test_rows_equal_the_softmax(seed, number, size):
     model, images = exact_network(seed, classes=CLASSES).train(), exact_images(seed, number)
-    labels = [("a", None, "elsewhere")[i % 3] for i in range(number)]
+    labels = [("a", None, "pet")[i % 3] for i in range(number)]
     frame = predict(model, batches_of(images, labels, size), entry_level=ENTRY)
     assert all(module.training for module in model.modules())
     with torch.no_grad():
@@ -97,3 +97,10 @@ def test_batches_hold_as_many_pixels_as_fit_caches(shape, size):
     found = [len(ids) for ids, _, _ in batches([row] * (size + 1))]
     assert found == [size, 1]
     assert list(batches([])) == []
+
+
+def test_a_label_that_no_class_has_is_named():
+    model = exact_network(0)
+    images = exact_images(0, 2)
+    with pytest.raises(ShapebiasError, match="'b' has the label 'nothing', which is no class"):
+        predict(model, [(["a", "b"], images, [model.classes[0], "nothing"])])

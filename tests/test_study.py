@@ -153,6 +153,26 @@ WRONG = {
         "adversarial",
         ["can only be scored"],
     ),
+    "a path with an unknown folder": (
+        "images/validation",
+        {"kind": "imagefolder", "path": "{phots}"},
+        ["images.validation.path", "unknown folder: 'phots'"],
+    ),
+    "a path with an unset variable": (
+        "images/validation",
+        {"kind": "imagefolder", "path": "$NO_SUCH_VARIABLE/photos"},
+        ["images.validation.path", "variable that is not set"],
+    ),
+    "a folder that no path names": (
+        "folders",
+        {"photo": "/photos"},
+        ["folders.photo is in no path"],
+    ),
+    "a number that YAML reads as text": (
+        "models/alexnet/training/learning_rate",
+        "1e-3",
+        ["'1e-3' is not of type number; write 0.001"],
+    ),
     "a folder that is not set": (
         "folders",
         {"photos": "$NO_SUCH_VARIABLE"},
