@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
+from shapebias.categories import category_rank
 from shapebias.classifier import Classifier
 from shapebias.decisions import decide, entry_weights
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.evaluation import evaluating
-from shapebias.overlaps import category_rank
 from shapebias.units import chosen_channels
 
 SCORES = ["layer", "channel", "n_shape", "n_texture", "shape_score", "texture_score"]

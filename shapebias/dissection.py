@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from shapebias.categories import category_rank
 from shapebias.classifier import Classifier
 from shapebias.evaluation import evaluating
-from shapebias.overlaps import ConceptBatch, Concepts, category_rank, count_overlaps
+from shapebias.overlaps import ConceptBatch, Concepts, count_overlaps
 from shapebias.thresholds import find_thresholds
 from shapebias.units import chosen_channels
 

@@ -169,7 +169,7 @@ def note(text: str) -> Figure:
 
 def log_axis(axis) -> None:
     """Give a logarithmic axis plain numbers, and few of them."""
-    axis.set_major_locator(LogLocator(numticks=6))
+    axis.set_major_locator(LogLocator(numticks=4))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -60,7 +60,7 @@ def shape_biases(tables: Tables, pairs: Pairs) -> Finding:
         answers += [_biases(pair, sides, own, image_set) for pair, sides in pairs.items()]
         paired = {model for sides in pairs.values() for model in sides.values()}
         answers += [
-            Answer(f"{model} (in no pair): shape bias {_bias(own.loc[model])}.")
+            Answer(f"{model} (in no pair): shape bias {_bias(own.loc[model])} ({image_set}).")
             for model in own.index
             if model not in paired
         ]
@@ -137,6 +137,9 @@ def _pair_on_sets(
     pair: str, own: Mapping[str, pd.DataFrame], sets: list[str], yes: int
 ) -> Answer | None:
     texts, signs = [], []
+    # The clean set itself is scored on all its images.
+    alike = set(own["standard"].loc[own["standard"]["image_set"].isin(sets), "selection"]) == {pair}
+    counted = ", on images that both label correctly when clean" if alike else ""
     standard, robust = (own[side].set_index("image_set") for side in ("standard", "robust"))
     for name in sets:
         if name not in standard.index or name not in robust.index:
@@ -148,7 +151,9 @@ def _pair_on_sets(
         texts.append(f"{name} {100 * b['top1']:.1f} → {100 * a['top1']:.1f} % ({points(gap)})")
         signs.append(yes * gap.sign)
     return (
-        Answer(f"{pair}, standard → robust: {'; '.join(texts)}.", tuple(signs)) if texts else None
+        Answer(f"{pair}, standard → robust{counted}: {'; '.join(texts)}.", tuple(signs))
+        if texts
+        else None
     )
 
 

@@ -8,11 +8,11 @@ from jaxtyping import Bool, Float, Int64, Integer
 from torch import Tensor
 from torch.nn import functional
 
+from shapebias.categories import category_rank
 from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.thresholds import chosen_maps
 
-CATEGORIES = ("object", "part", "scene", "material", "texture", "color")
 AREAS = ("labelled_images", "inside_mask", "all_images")
 
 
@@ -82,12 +82,6 @@ class Concepts:
     def index(self, numbers: Integer[Tensor, "*any"]) -> Int64[Tensor, "*any"]:
         """Place of each number in this order; -1 for 0 and for numbers that are not listed."""
         return self._index[numbers.long().clamp(0, len(self._index) - 1)]
-
-
-def category_rank(category: str) -> tuple[int, str]:
-    """Order of categories: the six of Broden as dissection ranks them, then by the alphabet."""
-    known = category in CATEGORIES
-    return (CATEGORIES.index(category) if known else len(CATEGORIES), category)
 
 
 @dataclass

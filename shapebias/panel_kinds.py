@@ -46,7 +46,7 @@ def layer_lines(
         figure, cells = grid(len(shown), height=2.2)
         for panel, (axes,) in zip(shown, cells, strict=True):
             _draw_lines(axes, frame, panel, value, numbered)
-            axes.set_title(panel.title, pad=16 if means else 6)
+            axes.set_title(panel.title, pad=(16 + 9 * (len(panel.networks) > 2)) if means else 6)
             _write_means(axes, panel, means)
             axes.set_xlabel("Convolution" if numbered else "Layer")
         for axes in first_column(cells):
@@ -141,9 +141,16 @@ def _write_means(axes: Axes, panel: Panel, means: Mapping[str, float]) -> None:
     known = [network for network in panel.networks if network.model in means]
     for i, network in enumerate(known[:4]):
         text = f"mean {means[network.model]:.3g}"
-        place = (0.42 * i, 1.03)
+        # Two a line, from either end.
+        right, line = i % 2, i // 2
         written = axes.text(
-            *place, text, transform=axes.transAxes, color=network.colour, fontsize=7
+            right,
+            1.03 + 0.09 * line,
+            text,
+            ha="right" if right else "left",
+            transform=axes.transAxes,
+            color=network.colour,
+            fontsize=7,
         )
         # Otherwise a long text would narrow the axes below it.
         written.set_in_layout(False)

@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from shapebias.categories import category_rank
 from shapebias.drawing import Pairs, note
 from shapebias.panel_kinds import category_bars
 
@@ -24,5 +25,6 @@ def draw(*, ablation_by_category: pd.DataFrame, pairs: Pairs) -> Figure:
         "Shape score (images)": ("mean_shape_score", table),
         "Texture score (images)": ("mean_texture_score", table),
     }
-    order = sorted(dict.fromkeys(table["category"]), key=lambda name: name != "all")
+    categories = set(table["category"])
+    order = sorted(categories, key=lambda name: (name != "all", category_rank(name)))
     return category_bars(table, rows=rows, pairs=pairs, order=order)

@@ -38,10 +38,9 @@ def draw(*, activation_tv: pd.DataFrame, pairs: Pairs, clean: str, noisy: str) -
     with look():
         shown = panels(both["model"], pairs)
         figure, cells = grid(len(shown), height=1.8 if len(shown) == 4 else 2.4)
-        limits = (
-            both[["clean", "noisy"]].min().min() / 1.3,
-            both[["clean", "noisy"]].max().max() * 1.3,
-        )
+        limits = _limits(both[["clean", "noisy"]].to_numpy())
+        # A few nearly silent channels would squeeze all others into a corner.
+        both = both.assign(clean=both["clean"].clip(*limits), noisy=both["noisy"].clip(*limits))
         for panel, (axes,) in zip(shown, cells, strict=True):
             axes.set_title(panel.title)
             axes.plot(limits, limits, color=FAINT, lw=0.8, dashes=(3, 2), zorder=0)
@@ -56,6 +55,11 @@ def draw(*, activation_tv: pd.DataFrame, pairs: Pairs, clean: str, noisy: str) -
         )
         legend(figure, shown)
         return figure
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Ends of both axes: the lowest of a hundred values may lie beyond."""
+    return max(values.min(), np.quantile(values, 0.01) / 3) / 1.3, values.max() * 1.3
 
 
 def _draw_points(axes: Axes, own: pd.DataFrame, network: Network, place: int) -> None:

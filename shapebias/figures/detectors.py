@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from shapebias.categories import category_rank
 from shapebias.drawing import Pairs, note
 from shapebias.panel_kinds import category_bars
 from shapebias.selecting import counted
@@ -27,7 +28,7 @@ def draw(*, detectors: pd.DataFrame, pairs: Pairs, iou_cut: float = 0.0) -> Figu
         return note("Units are not dissected in this study.")
     cuts = dict.fromkeys((iou_cut, STRICT))
     rows = {_label(cut): ("n_channels", counted(detectors, cut)) for cut in cuts}
-    order = [name for name in dict.fromkeys(detectors["category"]) if name != "all"]
+    order = sorted(set(detectors["category"]) - {"all"}, key=category_rank)
     return category_bars(detectors, rows=rows, pairs=pairs, order=order)
 
 
