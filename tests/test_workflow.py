@@ -1,5 +1,6 @@
 """The tiny study through the real rules: what it makes, and what each change re-runs."""
 
+import json
 import os
 import re
 import time
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from shapebias.prediction_files import read_predictions
 from tests.conftest import Workflow
 
 pytestmark = pytest.mark.xdist_group("workflow")
@@ -106,6 +108,11 @@ def test_counts_add_up(tiny):
     assert ablation[["shape_score", "texture_score"]].sum().sum() == len(flips)
     detectors = tables(tiny, "detectors").query("iou_cut == 0 and layer != 'all'")
     assert detectors["n_channels"].sum() <= 2 * sum(channels.values())
+
+
+def test_a_caption_counts_by_its_text(tiny):
+    with edited(tiny.folder / "report/shape_bias.rst", "Left: ", "To the left: "):
+        assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | REPORT
 
 
 def test_nothing_is_done_twice(tiny):
@@ -280,6 +287,37 @@ def test_another_clone_gives_the_same_bytes(tiny, tmp_path):
     for path in files:
         twin = tmp_path / path.relative_to(tiny.folder)
         assert path.read_bytes() == twin.read_bytes(), path.name
+
+
+def test_published_weights_by_path_are_imported(tiny):
+    made = tiny.folder / "results/tiny"
+    description = json.loads((made / "models/alexnet/model.json").read_text())
+    study = yaml.safe_load((tiny.folder / tiny.study).read_text())
+    study["models"]["imported"] = {
+        "architecture": description["architecture"],
+        "input_size": description["input_size"],
+        "classes": description["classes"],
+        "weights": {"path": "results/tiny/models/alexnet/weights.safetensors"},
+    }
+    (tiny.folder / "imported.yaml").write_text(yaml.safe_dump(study))
+    study, tiny.study = tiny.study, "imported.yaml"
+    try:
+        result = tiny.run("results/tiny/predictions/imported/validation.parquet", "--nolock")
+    finally:
+        tiny.study = study
+    assert result.returncode == 0, result.stderr
+    own, imported = (
+        read_predictions(made / f"predictions/{model}/validation.parquet")
+        for model in ("alexnet", "imported")
+    )
+    pd.testing.assert_frame_equal(own, imported)
+
+
+def test_the_engine_writes_its_own_report(tiny, tmp_path):
+    result = tiny.run("--report", str(tmp_path / "report.html"))
+    assert result.returncode == 0, result.stderr
+    text = (tmp_path / "report.html").read_text()
+    assert "shape_bias.png" in text and "share of decisions by shape" in text
 
 
 def test_an_unknown_layer_is_one_line_and_leaves_nothing(tiny):
