@@ -24,6 +24,8 @@ class Setting:
     type: str
     required: bool
     optional: bool
+    # Those that are allowed; empty where all of the type are.
+    choices: tuple[str, ...] = ()
 
 
 @cache
@@ -36,6 +38,9 @@ def settings_of(family: str, kind: str) -> dict[str, Setting]:
         known = [name for name in names if name in TYPES]
         if known:
             found[argument.arg] = Setting(known[0], default is None, "None" in names)
+        elif names[0] == "Literal":
+            choices = ast.literal_eval(annotation.removeprefix("Literal"))
+            found[argument.arg] = Setting("str", default is None, False, tuple(choices))
     return found
 
 

@@ -167,6 +167,8 @@ def check_plugins(study: dict[str, Any]) -> None:
         if "training" in entry:
             recipe = entry["training"]["recipe"]
             check_plugin(f"{where}.training.recipe", "training", recipe, {"kind", "attack"})
+            if "attack" in handed_in("training", recipe["kind"]) - recipe.keys():
+                raise StudyError(f"{where}.training.recipe lacks the key 'attack'")
 
 
 def check_transform(where: str, entry: dict[str, Any]) -> None:
@@ -226,6 +228,8 @@ def check_plugin(
         if not fits or (isinstance(value, bool) and setting.type != "bool"):
             hint = hint_on_number(value) if setting.type in ("int", "float") else ""
             raise StudyError(f"{where}.{name}: {value!r} is not of type {setting.type}{hint}")
+        if setting.choices and value not in setting.choices:
+            raise StudyError(f"{where}.{name}: {UnknownName('value', value, setting.choices)}")
 
 
 def plugin_settings(study: dict[str, Any], family: str, entry: dict[str, Any]) -> dict[str, Any]:

@@ -94,6 +94,16 @@ WRONG = {
         {"kind": "corrupt", "corruption": {"kind": "frog", "severity": 1}},
         ["transform.corruption: unknown kind", "did you mean 'fog'"],
     ),
+    "a norm that an attack does not know": (
+        "attacks/l2/norm",
+        "l3",
+        ["attacks.l2.norm: unknown value: 'l3'; did you mean 'l2'?"],
+    ),
+    "a recipe without its attack": (
+        "models/alexnet_r/training/recipe",
+        {"kind": "adversarial"},
+        ["models.alexnet_r.training.recipe lacks the key 'attack'"],
+    ),
     "a segmenter from nowhere": (
         "segmenters/deeplab",
         {"kind": "deeplab"},

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -18,13 +19,13 @@ STEP_RULES = ("steepest", "gradient", "sign")
 
 def build(
     *,
-    norm: str,
+    norm: Literal["l2", "linf"],
     eps: float,
     step: float,
     steps: int,
     random_start: bool = False,
     best_iterate: bool = False,
-    step_rule: str = "steepest",
+    step_rule: Literal["steepest", "gradient", "sign"] = "steepest",
 ) -> "ProjectedGradient":
     """Attack that climbs a network's cross-entropy within a ball about each image.
 

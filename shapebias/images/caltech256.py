@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.image_files import check_folder, folders_in, image_row, images_in, slice_of
@@ -13,7 +14,12 @@ SPLITS = ("train", "test")
 
 
 def build(
-    *, path: FilePath, split: str, seed: int, test_share: float = 0.2, clutter: bool = True
+    *,
+    path: FilePath,
+    split: Literal["train", "test"],
+    seed: int,
+    test_share: float = 0.2,
+    clutter: bool = True,
 ) -> "Caltech256":
     """Photos of Caltech-256; the label is the folder's name without its number (ak47 of 001.ak47).
 

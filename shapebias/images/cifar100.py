@@ -1,5 +1,7 @@
 """CIFAR-100: 32x32 images of a hundred classes in twenty groups."""
 
+from typing import Literal
+
 from shapebias.cifar import CifarBatches, CifarFolders, Layout, open_cifar
 from shapebias.plugins import FilePath
 
@@ -14,7 +16,7 @@ LAYOUT = Layout(
 )
 
 
-def build(*, path: FilePath, split: str) -> CifarBatches | CifarFolders:
+def build(*, path: FilePath, split: Literal["train", "test"]) -> CifarBatches | CifarFolders:
     """Images of CIFAR-100; the published archive also gives each image's group, `coarse`.
 
     Parameters

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,7 +24,7 @@ def build(
     split: str | None = None,
     image: str = "image",
     label: str | None = "label",
-    classes: str = "named",
+    classes: Literal["named", "imagenet"] = "named",
 ) -> "HuggingFaceParquet":
     """Images in Parquet files, each a struct of an encoded file's bytes and its path.
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.image_files import check_folder, class_files, image_row, slice_of
@@ -11,7 +12,9 @@ from shapebias.plugins import FilePath
 LABELS = ("folder", "filename_prefix")
 
 
-def build(*, path: FilePath, label_from: str = "folder") -> "ImageFolder":
+def build(
+    *, path: FilePath, label_from: Literal["folder", "filename_prefix"] = "folder"
+) -> "ImageFolder":
     """Images in the class folders of a folder.
 
     Parameters

@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from scipy.io import loadmat
 
@@ -22,7 +23,7 @@ WHERE = (
 )
 
 
-def build(*, path: FilePath, split: str) -> SynsetFolders:
+def build(*, path: FilePath, split: Literal["train", "val"]) -> SynsetFolders:
     """Photos of ImageNet; the label is the synset (n01440764) and the image id the bare file name.
 
     Parameters

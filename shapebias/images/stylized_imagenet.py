@@ -1,6 +1,7 @@
 """Stylized-ImageNet: ImageNet's photos repainted, in synset folders."""
 
 from pathlib import Path
+from typing import Literal
 
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.plugins import FilePath
@@ -9,7 +10,7 @@ from shapebias.synset_folders import SynsetFolders
 SPLITS = ("train", "val")
 
 
-def build(*, path: FilePath, split: str) -> SynsetFolders:
+def build(*, path: FilePath, split: Literal["train", "val"]) -> SynsetFolders:
     """Stylized photos; the label is the synset and the image id that of the ImageNet photo.
 
     Parameters

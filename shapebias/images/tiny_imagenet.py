@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.image_files import check_folder, folders_in, images_in
@@ -11,7 +12,7 @@ from shapebias.synset_folders import SynsetFolders
 SPLITS = ("train", "val")
 
 
-def build(*, path: FilePath, split: str) -> SynsetFolders:
+def build(*, path: FilePath, split: Literal["train", "val"]) -> SynsetFolders:
     """Photos of Tiny ImageNet; the label is the synset and the image id the bare file name.
 
     Parameters

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from typing import Literal
 
 from shapebias.decoding import encode_png
 from shapebias.errors import ShapebiasError, UnknownName
@@ -11,7 +12,7 @@ from shapebias.world import CLASSES, TEXTURE_OF, draw, render
 
 def build(
     *,
-    cues: str,
+    cues: Literal["agree", "conflict"],
     count: int,
     size: int,
     seed: int,

@@ -1,5 +1,7 @@
 """GoogLeNet with batch normalisation and without auxiliary classifiers."""
 
+from typing import Literal
+
 from torch import nn
 
 from shapebias.classifier import Classifier
@@ -12,7 +14,7 @@ def build(
     classes: list,
     input_size: int = 224,
     width: float = 1.0,
-    stem: str = "imagenet",
+    stem: Literal["imagenet", "small"] = "imagenet",
     dropout: float = 0.2,
     mean: list = (0.485, 0.456, 0.406),
     std: list = (0.229, 0.224, 0.225),

@@ -1,5 +1,7 @@
 """Residual networks of 18 to 152 layers."""
 
+from typing import Literal
+
 from torch import nn
 
 from shapebias.classifier import Classifier
@@ -16,7 +18,7 @@ def build(
     input_size: int = 224,
     depth: int = 50,
     width: float = 1.0,
-    stem: str = "imagenet",
+    stem: Literal["imagenet", "small"] = "imagenet",
     mean: list = (0.485, 0.456, 0.406),
     std: list = (0.229, 0.224, 0.225),
 ) -> Classifier:

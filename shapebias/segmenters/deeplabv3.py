@@ -1,5 +1,7 @@
 """DeepLab-v3 of torchvision, for its public weights with the classes of PASCAL VOC."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,7 +15,10 @@ BACKBONES = ("resnet50", "resnet101", "mobilenet_v3_large")
 
 
 def build(
-    *, backbone: str = "resnet50", classes: list | None = None, short_side: int | None = 520
+    *,
+    backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50",
+    classes: list | None = None,
+    short_side: int | None = 520,
 ) -> "DeepLabV3":
     """Segmentation network with random weights, to be imported from a file.
 

@@ -1,6 +1,7 @@
 """Style transfer by optimisation: an image with one's features and another's Gram matrices."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -34,12 +35,12 @@ def build(
     weights: FilePath | None = None,
     seed: int = 0,
     steps: int = 300,
-    optimiser: str = "lbfgs",
+    optimiser: Literal["lbfgs", "adam"] = "lbfgs",
     learning_rate: float | None = None,
     content_weight: float = 1.0,
     style_weight: float = 1000.0,
-    start: str = "content",
-    pooling: str = "average",
+    start: Literal["content", "noise"] = "content",
+    pooling: Literal["average", "max"] = "average",
 ) -> "Gatys":
     """Stylizer ``stylizer(content, style, rng)`` of uint8 images ``(row, column, 3)``.
 

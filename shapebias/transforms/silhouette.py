@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -13,11 +14,11 @@ from shapebias.errors import ShapebiasError, UnknownName
 def build(
     *,
     segmenter: Callable,
-    ground: str = "white",
+    ground: Literal["white", "black"] = "white",
     smallest: float = 0.01,
     largest: float = 0.95,
-    entry_level: str = "none",
-    unknown: str = "refuse",
+    entry_level: Literal["none", "imagenet_16"] = "none",
+    unknown: Literal["refuse", "leave_out"] = "refuse",
 ) -> "Silhouette":
     """Transform that draws the segmented object of an image's own class, filled.
 
