@@ -68,9 +68,9 @@ def jobs_of(said: str) -> list[Job]:
     """Jobs that a dry run lists, but for the target `all`."""
     jobs = []
     for line in said.splitlines():
-        if found := re.match(r"(?:local)?(?:rule|checkpoint) (\w+):", line):
+        if found := re.match(r"\s*(?:local)?(?:rule|checkpoint) (\w+):", line):
             jobs.append(Job(found[1]))
-        elif jobs and (found := re.match(r"    (reason|log|wildcards): (.*)", line)):
+        elif jobs and (found := re.match(r"\s+(reason|log|wildcards): (.*)", line)):
             key, text = found.groups()
             if key == "wildcards":
                 text = dict(part.split("=", 1) for part in text.split(", "))
@@ -137,17 +137,15 @@ def shortened(text: str) -> str:
 
 
 def seconds_of(job: Job) -> float | None:
-    """Time that a job took when it last ran, or else the middle of its rule's; None if it never did."""
+    """Time that a job took when it last ran, else the median of its rule's; None without any."""
     log = Path(job.log)
     if not job.log:
         return None
     own = took(log)
     if own is not None:
         return own
-    # ASSUME that the logs of a rule share a folder with no other rule's, as they do by convention.
-    others = (
-        [took(path) for path in log.parent.glob("*.log")] if log.parent.name == job.rule else []
-    )
+    # By convention the logs of a rule's jobs have a folder of that name.
+    others = map(took, log.parent.glob("*.log") if log.parent.name == job.rule else [])
     known = [time for time in others if time is not None]
     return median(known) if known else None
 

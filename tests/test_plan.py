@@ -10,7 +10,7 @@ DRY_RUN = """Building DAG of jobs...
 rule train_network:
     output: results/x/models/a/weights.safetensors
     log: {logs}/train_network/a.log
-    reason: Params have changed since last execution: Union: before: {{'epochs': 2}} now: {{'epochs': 3}}
+    reason: Params have changed since last execution: before: {{'epochs': 2}} now: {{'epochs': 3}}
     wildcards: model=a
 rule predict_images:
     log: {logs}/predict_images/a-photos.log
