@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -144,9 +145,13 @@ def seconds_of(job: Job) -> float | None:
     own = took(log)
     if own is not None:
         return own
-    # By convention the logs of a rule's jobs have a folder of that name.
-    others = map(took, log.parent.glob("*.log") if log.parent.name == job.rule else [])
-    known = [time for time in others if time is not None]
+    return usual_seconds(log.parent) if log.parent.name == job.rule else None
+
+
+@cache
+def usual_seconds(folder: Path) -> float | None:
+    """Median time of the jobs whose logs lie in a folder; by convention those of one rule."""
+    known = [time for log in folder.glob("*.log") if (time := took(log)) is not None]
     return median(known) if known else None
 
 
