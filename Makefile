@@ -2,27 +2,40 @@
 
 STUDY ?= config.yaml
 CORES ?= all
+# How to run elsewhere than on this machine's cores: PROFILE=profiles/slurm
+PROFILE ?=
 SNAKEMAKE_ARGS ?=
 PYTHON ?= python3
 
 BIN := .venv/bin
 READY := .venv/ready
-SNAKEMAKE := $(BIN)/snakemake $(SNAKEMAKE_ARGS) --cores $(CORES) --configfile $(STUDY)
+ARGUMENTS := $(SNAKEMAKE_ARGS) $(if $(PROFILE),--profile $(PROFILE),--cores $(CORES)) \
+    --configfile $(STUDY)
+SNAKEMAKE := $(BIN)/snakemake $(ARGUMENTS)
 
 ifeq ($(wildcard $(STUDY)),)
 $(error there is no study $(STUDY); see studies/)
 endif
 
-.PHONY: run plan test lint docs bench
+.PHONY: run plan resume test test-cluster lint docs bench
 
 run: $(READY)
 	$(SNAKEMAKE)
 
 plan: $(READY)
-	$(SNAKEMAKE) --dry-run --quiet rules
+	$(BIN)/python -m rules.plan $(ARGUMENTS)
+
+# After Snakemake was killed on a cluster while its jobs went on.
+resume: $(READY)
+	$(BIN)/python -m rules.resume $(ARGUMENTS)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/cluster tests
+
+# On a Slurm cluster of its own, which needs root.
+test-cluster: $(READY)
+	tests/cluster/slurm install
+	$(BIN)/python -m pytest tests/cluster
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -53,7 +54,7 @@ def unpack(archive: str | Path, folder: str | Path) -> int:
     archive, folder = Path(archive), Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ShapebiasError(f"{folder} is there already; remove it to unpack {archive} again")
-    temporary = folder.with_name(f".{os.getpid()}.{folder.name}")
+    temporary = folder.with_name(f".{socket.gethostname()}-{os.getpid()}.{folder.name}")
     temporary.mkdir(parents=True)
     try:
         count = _unpack(archive, temporary)

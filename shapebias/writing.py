@@ -1,6 +1,7 @@
 """Files that are whole or not there, and those that turn out to be damaged."""
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +15,12 @@ from shapebias.errors import ShapebiasError
 def written_whole(path: str | Path) -> Iterator[Path]:
     """Temporary path beside `path` that takes its name when the context ends without an error.
 
-    The temporary name carries the process, so that two copies of one job never share it.
+    The temporary name carries host and process, so that two copies of one job never share it, be
+    they on two nodes of a cluster.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(f".{socket.gethostname()}-{os.getpid()}.{path.name}")
     try:
         yield temporary
         os.replace(temporary, path)

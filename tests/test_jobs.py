@@ -47,6 +47,17 @@ def test_a_file_is_whole_or_not_there(tmp_path):
     assert path.read_text() == "after"
 
 
+def test_copies_of_a_job_on_two_nodes_share_no_file(tmp_path, monkeypatch):
+    # Processes of two nodes may well have the same number.
+    names = set()
+    for node in ("c1", "c2"):
+        monkeypatch.setattr("socket.gethostname", lambda node=node: node)
+        with written_whole(tmp_path / "file") as temporary:
+            names.add(temporary)
+            temporary.write_text(node)
+    assert len(names) == 2
+
+
 def test_seeds_belong_to_names():
     assert seed_of(0, "a", 1) == seed_of(0, "a", 1)
     assert (

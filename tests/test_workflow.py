@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 
@@ -164,6 +166,20 @@ def test_ablation_code_re_runs_ablation_and_what_follows(tiny):
         | jobs("draw_figure", figure="ablation_by_category")
         | REPORT
     )
+
+
+def test_the_plan_says_why_in_words(tiny):
+    path = tiny.folder / "shapebias/ablation.py"
+    with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
+        arguments = ["--cores", "2", "--configfile", tiny.study]
+        command = [sys.executable, "-m", "rules.plan", *arguments]
+        done = subprocess.run(command, cwd=tiny.folder, capture_output=True, text=True, check=True)
+    said = done.stdout.splitlines()
+    assert re.fullmatch(r"9 jobs would run, about \d+ s of work by the times .*", said[0])
+    for model in NETWORKS:
+        line = said[said.index(f"network {model}") + 1]
+        assert re.fullmatch(r"    ablate_channels: 2 jobs, \d+ s: its code changed", line)
+    assert said[said.index("tables, figures and report") + 1].endswith("is made anew")
 
 
 def test_a_transform_re_runs_its_image_set_and_what_follows(tiny):

@@ -1,0 +1,59 @@
+"""The cluster's profile says what the rules need, for every rule."""
+
+import re
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.test_house import RULES
+
+SLURM = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+PARTITIONS = yaml.safe_load((ROOT / SLURM["slurm-partition-config"]).read_text())["partitions"]
+
+
+def stated(rule, resource):
+    """Number of a resource that a rule states, or None."""
+    found = re.search(rf"\b{resource}=([\d_]+)", RULES[rule])
+    return int(found[1]) if found else None
+
+
+def asked(rule, resource, attempt):
+    """Number of a resource that the profile asks for at an attempt."""
+    settings = {**SLURM["default-resources"], **SLURM["set-resources"].get(rule, {})}
+    return eval(settings[resource], {"attempt": attempt, "min": min})
+
+
+def test_the_profile_names_rules_that_exist():
+    assert {*SLURM["set-resources"], *SLURM["groups"]} <= RULES.keys()
+    assert set(SLURM["group-components"]) == set(SLURM["groups"].values())
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_gets_its_memory_and_more_at_the_next_attempt(rule):
+    assert asked(rule, "mem_mb", 1) >= (stated(rule, "mem_mb") or 0), (
+        "state it in profiles/slurm/config.yaml"
+    )
+    assert asked(rule, "mem_mb", 2) > asked(rule, "mem_mb", 1)
+    assert asked(rule, "runtime", 2) > asked(rule, "runtime", 1)
+    # What a rule states is not overridden by the profile's defaults, which know the attempt.
+    if stated(rule, "mem_mb") or stated(rule, "runtime"):
+        assert {"mem_mb", "runtime"} <= SLURM["set-resources"].get(rule, {}).keys()
+
+
+@pytest.mark.parametrize("group", SLURM["group-components"])
+def test_the_jobs_of_a_group_need_one_kind_of_node(group):
+    members = [rule for rule, name in SLURM["groups"].items() if name == group]
+    assert len({stated(rule, "gpu") for rule in members}) == 1
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_job_and_group_fits_a_partition(rule):
+    number = SLURM["group-components"].get(SLURM["groups"].get(rule), 1)
+    attempts = 1 + SLURM["retries"]
+    needed = number * asked(rule, "runtime", attempts)
+    gpus = stated(rule, "gpu") or 0
+    assert any(
+        needed <= limits["max_runtime"] and gpus <= limits.get("max_gpu", 0)
+        for limits in PARTITIONS.values()
+    )
