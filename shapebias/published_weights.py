@@ -4,7 +4,9 @@ import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy._core.multiarray import scalar
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -16,12 +18,31 @@ HOLDERS = ("state_dict", "model", "model_state_dict", "network")
 # Wrappers that leave their name in front of every key (`base`: a segmenter at several scales).
 # Data parallelism leaves `module`, not always in front: `features.module.0.weight` in AlexNets.
 WRAPPERS = ("model", "network", "base")
+# Names that wrappers put among the steps of a key.
+STEPS = ("module", "_orig_mod")
 # Entries of other modules that were saved along: an attacker with its own copy, its normalisation.
 COMPANIONS = ("attacker.", "normalizer.", "normalize.")
+NORMALISERS = COMPANIONS[1:]
+NUMBERS = [
+    (scalar, "numpy.core.multiarray.scalar"),
+    scalar,
+    np.dtype,
+    *{type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "bool")},
+]
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors of a checkpoint file by name; see `read_checkpoint`."""
+    return read_checkpoint(path)[0]
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
     """Tensors of a checkpoint file by name, without the wrappings of training programs.
+
+    Returns
+    -------
+    The weights; and, where the file keeps how pixels were normalised before its network, their
+    `mean` and `std`, of pixels in [0, 1].
 
     Raises
     ------
@@ -35,7 +56,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     weights = {key: value for key, value in found.items() if isinstance(value, Tensor)}
     if not weights:
         raise ShapebiasError(f"{path} holds no weights, at its top or under {', '.join(HOLDERS)}")
-    return _plain_keys(weights)
+    return _plain_keys(weights), _normalisation(weights)
 
 
 def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
@@ -87,7 +108,9 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _torch_file(path: Path) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # Best accuracies are often kept as numbers of NumPy's, which run nothing.
+        with torch.serialization.safe_globals(NUMBERS):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "GLOBAL" not in str(error):
             raise _damaged(path, error) from error
@@ -116,15 +139,26 @@ def _unwrapped(found: object) -> dict:
 
 def _plain_keys(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights under the names that the bare network gives them."""
-    weights = {
-        ".".join(step for step in key.split(".") if step != "module"): value
-        for key, value in weights.items()
-    }
+    weights = {_bare(key): value for key, value in weights.items()}
     weights = {key: value for key, value in weights.items() if not key.startswith(COMPANIONS)}
     for wrapper in WRAPPERS:
         if weights and all(key.startswith(f"{wrapper}.") for key in weights):
             weights = {key.removeprefix(f"{wrapper}."): weights[key] for key in weights}
     return weights
+
+
+def _bare(key: str) -> str:
+    return ".".join(step for step in key.split(".") if step not in STEPS)
+
+
+def _normalisation(weights: dict[str, Tensor]) -> dict[str, list[float]]:
+    """Mean and standard deviation of pixels that a saved normalising module holds."""
+    found = {}
+    for key, value in weights.items():
+        name = _bare(key).rpartition(".")[2].removeprefix("new_")
+        if _bare(key).startswith(NORMALISERS) and name in ("mean", "std"):
+            found[name] = value.flatten().tolist()
+    return found
 
 
 def _is_counter(key: str) -> bool:
