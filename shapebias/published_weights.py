@@ -23,6 +23,8 @@ STEPS = ("module", "_orig_mod")
 # Entries of other modules that were saved along: an attacker with its own copy, its normalisation.
 COMPANIONS = ("attacker.", "normalizer.", "normalize.")
 NORMALISERS = COMPANIONS[1:]
+# Auxiliary classifiers, of GoogLeNet and Inception v3.
+AUXILIARIES = ("aux", "AuxLogits.")
 NUMBERS = [
     (scalar, "numpy.core.multiarray.scalar"),
     scalar,
@@ -83,12 +85,12 @@ def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> di
     """
     wanted = network.state_dict()
     missing = [key for key in wanted if key not in weights and not _is_counter(key)]
-    unknown = [key for key in weights if key not in wanted and not key.startswith("aux")]
+    unknown = [key for key in weights if key not in wanted and not key.startswith(AUXILIARIES)]
     unfit = [key for key in wanted if key in weights and weights[key].shape != wanted[key].shape]
     if missing or unknown:
         raise ShapebiasError(
             f"{source} is of another network than {type(network).__name__} as it is set up here: "
-            f"missing {_few(missing)}; unknown {_few(unknown)}"
+            f"missing {_few(missing)}; unknown {_few(unknown)}; {_cause_of_names(missing, wanted)}"
         )
     if unfit:
         first = f"{tuple(weights[unfit[0]].shape)} where {tuple(wanted[unfit[0]].shape)} is needed"
@@ -168,6 +170,14 @@ def _is_counter(key: str) -> bool:
 def _few(keys: list[str]) -> str:
     more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
     return (", ".join(keys[:3]) or "nothing") + more
+
+
+def _cause_of_names(missing: list[str], wanted: dict[str, Tensor]) -> str:
+    if not missing:
+        return "the file is of a larger network: check the architecture's kind and settings"
+    if len(missing) == sum(not _is_counter(key) for key in wanted):
+        return "no name is the same: another library's network, or another architecture"
+    return "check the architecture's kind and settings, such as its depth"
 
 
 def _cause_of_shapes(unfit: list[str], wanted: dict[str, Tensor]) -> str:

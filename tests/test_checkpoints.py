@@ -187,6 +187,8 @@ def test_safetensors_are_read(tmp_path):
     ("settings", "message"),
     [
         ({"kind": "resnet", "depth": 34}, "is of another network than ResNet"),
+        ({"kind": "resnet", "depth": 34}, "such as its depth"),
+        ({"kind": "alexnet", "depth": ..., "input_size": 64}, "no name is the same"),
         ({"width": 0.25}, "another width or depth"),
         ({"classes": ["one", "two"]}, "the number of classes differs"),
     ],
@@ -194,7 +196,8 @@ def test_safetensors_are_read(tmp_path):
 def test_weights_of_another_network_are_refused(tmp_path, settings, message):
     path = tmp_path / "checkpoint.pth"
     torch.save(network().network.state_dict(), path)
-    other = build("models", **{"classes": CLASSES, "input_size": 32, **SMALL, **settings})
+    wanted = {"classes": CLASSES, "input_size": 32, **SMALL, **settings}
+    other = build("models", **{key: one for key, one in wanted.items() if one is not ...})
     before = {key: value.clone() for key, value in other.state_dict().items()}
     with pytest.raises(ShapebiasError) as error:
         load_weights(other, path)
