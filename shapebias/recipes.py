@@ -15,12 +15,9 @@ class Recipe:
     ----------
     needs_validation
         Whether the training must have validation images.
-    norm
-        Batch norm with which the network is measured and saved: "main" or "auxiliary".
     """
 
     needs_validation = False
-    norm = "main"
 
     def prepare(self, model: nn.Module) -> None:
         """Give a network, before the first step, what the recipe trains besides its weights."""

@@ -45,6 +45,11 @@ def build(
     -------
     Classifier whose parameters have the names that the function's network gives them.
 
+    Notes
+    -----
+    The workflow does not see the function's own code: after an edit of it, delete the network's
+    folder of results.
+
     Raises
     ------
     ShapebiasError
