@@ -11,7 +11,7 @@ def main(path, weights, description, *, architecture, input_size, classes, sourc
     size = {"input_size": input_size} if input_size else {}
     network = build("models", classes=list(classes), **size, **architecture)
     path = path or package_file(source["package"], source["file"])
-    provenance = load_weights(network, path)
+    provenance = load_weights(network, path, norm=source.get("norm", "main"))
     save_network(network, weights, description, architecture=architecture, provenance=provenance)
 
 

@@ -3,17 +3,21 @@
 from shapebias.checkpoints import save_network
 from shapebias.imagesets import read_rows
 from shapebias.jobs import job
-from shapebias.networks import train_network
+from shapebias.networks import state_beside, train_network
 from shapebias.tables import write_table
 
 
 def main(paths_to_images, paths_to_validation, weights, description, log, *, name, **settings):
     rows, validation = (list(read_rows(paths)) for paths in (paths_to_images, paths_to_validation))
-    network, epochs = train_network(rows, validation, name=name, **settings)
+    state = state_beside(weights, name=name, **settings)
+    network, epochs = train_network(rows, validation, name=name, state=state, **settings)
     architecture = settings["architecture"]
     provenance = {key: settings[key] for key in ("training", "attack", "seed")}
-    save_network(network, weights, description, architecture=architecture, provenance=provenance)
+    norm = settings["training"]["recipe"].get("norm", "main")
+    files = {"path_to_weights": weights, "path_to_description": description}
+    save_network(network, **files, architecture=architecture, provenance=provenance, norm=norm)
     write_table(epochs, log, schema="training_log")
+    state.discard()
 
 
 if __name__ == "__main__":

@@ -8,17 +8,28 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from shapebias.auxiliary_norms import weights_with_norm
 from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.packages import file_in_package
 from shapebias.plugins import build
 from shapebias.provenance import sha256_of
-from shapebias.published_weights import fitted, read_weights
+from shapebias.published_weights import fitted, read_checkpoint
 from shapebias.writing import written_whole
 
 
-def load_network(path_to_weights: str | Path, path_to_description: str | Path) -> Classifier:
+def load_network(
+    path_to_weights: str | Path, path_to_description: str | Path, *, norm: str | None = None
+) -> Classifier:
     """Network that `save_network` wrote, on the CPU and in eval mode.
+
+    Parameters
+    ----------
+    path_to_weights, path_to_description
+        The two files.
+    norm
+        "main" or "auxiliary", for a network that was trained with both batch norms; None is the
+        one that it was saved for.
 
     Raises
     ------
@@ -35,8 +46,10 @@ def load_network(path_to_weights: str | Path, path_to_description: str | Path) -
             **description["architecture"],
         )
     _check_pixels(model, description, path_to_description)
-    weights = fitted(model.network, load_file(path_to_weights), str(path_to_weights))
-    model.network.load_state_dict(weights)
+    held = weights_with_norm(
+        load_file(path_to_weights), norm or description.get("norm", "main"), str(path_to_weights)
+    )
+    model.network.load_state_dict(fitted(model.network, held, str(path_to_weights)))
     return model.eval()
 
 
@@ -47,6 +60,7 @@ def save_network(
     *,
     architecture: dict[str, Any],
     provenance: dict[str, Any],
+    norm: str = "main",
 ) -> None:
     """Write a network so that `load_network` gives it back; the same network gives the same bytes.
 
@@ -62,6 +76,8 @@ def save_network(
         Kind and settings from which the family `models` builds it, without classes and size.
     provenance
         Where the weights come from: the file that they were read from, or how they were trained.
+    norm
+        Batch norm with which the network is loaded, where it holds an auxiliary one as well.
     """
     weights = {
         name: value.detach().cpu().contiguous()
@@ -75,6 +91,7 @@ def save_network(
         **_pixels(model),
         "classes": list(model.classes),
         "layers": model.channels(),
+        "norm": norm,
         "provenance": provenance,
         "sha256": sha256_of(path_to_weights),
     }
@@ -82,7 +99,7 @@ def save_network(
         temporary.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
-def load_weights(model: Classifier, path: str | Path) -> dict[str, Any]:
+def load_weights(model: Classifier, path: str | Path, *, norm: str = "main") -> dict[str, Any]:
     """Put published weights into a network that was built for them.
 
     Parameters
@@ -91,23 +108,30 @@ def load_weights(model: Classifier, path: str | Path) -> dict[str, Any]:
         Network whose architecture and number of classes are those of the file.
     path
         A `.safetensors` file, or a `.pth`, `.pt`, `.bin` file of torch's.
+    norm
+        "main" or "auxiliary" batch norms, of a file that holds both.
 
     Returns
     -------
-    Where they come from: the file's name, its SHA-256, and the entries that were not needed.
+    Where they come from: the file's name, its SHA-256, the batch norm, and the entries that were
+    not needed.
 
     Raises
     ------
     ShapebiasError
-        If the file is missing, damaged, needs code to be opened, or is of another network.
+        If the file is missing, damaged, needs code to be opened, is of another network, or of one
+        that was trained on pixels normalised otherwise.
     """
     path = Path(path)
-    found = read_weights(path)
+    found, normalisation = read_checkpoint(path)
+    _check_normalisation(model, normalisation, path)
+    found = weights_with_norm(found, norm, str(path))
     weights = fitted(model.network, found, str(path))
     model.network.load_state_dict(weights, strict=False)
     return {
         "file": path.name,
         "sha256": sha256_of(path),
+        "norm": norm,
         "not_needed": sorted(found.keys() - weights.keys()),
     }
 
@@ -166,6 +190,18 @@ def _check_pixels(model: Classifier, description: dict[str, Any], path: str | Pa
             raise ShapebiasError(
                 f"{path}: the network was made with {name} {description[name]}, but is now built "
                 f"with {values}; delete it and make it anew"
+            )
+
+
+def _check_normalisation(model: Classifier, found: dict[str, list[float]], path: Path) -> None:
+    """The network normalises once, itself, and as the file says that it was trained."""
+    for name, values in found.items():
+        own = getattr(model, name).flatten().tolist()
+        if any(abs(one - other) > 1e-4 for one, other in zip(own, values, strict=False)):
+            raise ShapebiasError(
+                f"{path} was trained with {name} {[round(value, 4) for value in values]} of the "
+                f"pixels, and the architecture is set to {[round(value, 4) for value in own]}: "
+                f"give it that {name}"
             )
 
 

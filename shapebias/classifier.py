@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError, UnknownLayer
 
+# What normalising modules call their two constants.
+NORMALISERS = (("mean", "std"), ("new_mean", "new_std"))
+
 
 class Classifier(nn.Module):
     """A network of sRGB pixels in [0, 1] that normalises inside and is cut at its named layers.
@@ -30,6 +33,12 @@ class Classifier(nn.Module):
     input_size
         Side of the square image that the network was made for, in pixels.
 
+    Raises
+    ------
+    ShapebiasError
+        If the network has a normalising module of its own and `mean` and `std` are not 0 and 1:
+        no network can normalise twice.
+
     Notes
     -----
     The segments and the tail hold the same modules as `network`, registered once, under it.
@@ -50,6 +59,7 @@ class Classifier(nn.Module):
         for name, values in (("mean", mean), ("std", std)):
             if len(values) != 3:
                 raise ShapebiasError(f"{name} needs a number for each of three colours: {values}")
+        _check_normalised_once(network, mean, std)
         self.network = network
         # Tuples, not containers of modules: the parameters stay registered under `network` alone.
         self._segments = {name: tuple(modules) for name, modules in segments.items()}
@@ -129,3 +139,22 @@ def _through(modules: Sequence[nn.Module], activation: Tensor) -> Tensor:
     for module in modules:
         activation = module(activation)
     return activation
+
+
+def _check_normalised_once(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Raise `ShapebiasError` where pixels would be normalised here and again in the network."""
+    if any(mean) or any(one != 1 for one in std):
+        for name, module in network.named_modules():
+            if any(_holds_three(module, pair) for pair in NORMALISERS):
+                raise ShapebiasError(
+                    f"{type(network).__name__} normalises by itself, in {name or 'its top module'}"
+                    ": give it mean [0, 0, 0] and std [1, 1, 1], or a network without that module"
+                )
+
+
+def _holds_three(module: nn.Module, names: tuple[str, str]) -> bool:
+    """Whether attributes of these names hold three numbers each, one a colour channel."""
+    found = [getattr(module, name, None) for name in names]
+    return all(
+        isinstance(one, Tensor | Sequence) and torch.as_tensor(one).numel() == 3 for one in found
+    )

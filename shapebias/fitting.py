@@ -3,35 +3,24 @@
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.augmenting import Augmentation, augmentation_by_name
+from shapebias.errors import ShapebiasError
+from shapebias.recipes import Recipe
+from shapebias.schedules import share_by_schedule
+from shapebias.training_state import TrainingState, all_finite
 
 Images = UInt8[Tensor, "image 3 row column"]
 Labels = Int[Tensor, " image"]
 
 
-class Recipe(Protocol):
-    """What a plug-in in `training` builds: the loss of one batch."""
-
-    def loss(
-        self,
-        model: nn.Module,
-        images: Float[Tensor, "image 3 row column"],
-        labels: Labels,
-        *,
-        done: float,
-        generator: torch.Generator,
-    ) -> tuple[Float[Tensor, ""], int]:
-        """Mean loss, with its graph, and the number of images that were labelled right.
-
-        `done` is the share of the training that lies behind.
-        """
-        ...
+# Times the loss of guessing at which a training has left the rails for good.
+DIVERGED = 100
 
 
 def fit(
@@ -47,7 +36,9 @@ def fit(
     weight_decay: float,
     schedule: str,
     seed: int,
+    augmentation: str = "none",
     validation: tuple[Images, Labels] | None = None,
+    state: TrainingState | None = None,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Train a network in place by stochastic gradient descent with Nesterov's momentum.
@@ -75,11 +66,16 @@ def fit(
     momentum, weight_decay
         Of the optimizer; every parameter decays.
     schedule
-        Name in `SCHEDULES`.
+        Name in `shapebias.schedules`.
     seed
-        Of the order of the images, of dropout, and of what the recipe draws.
+        Of the order of the images, of dropout, and of what augmentation and recipe draw.
+    augmentation
+        Name in `shapebias.augmenting`.
     validation
         Images and labels, measured after every epoch.
+    state
+        Where the training is saved and, if it was killed, taken up again: it then ends with the
+        same weights, bit for bit on a processor, as one that was not.
     progress
         Called with each epoch's entry as soon as it is there.
 
@@ -92,11 +88,15 @@ def fit(
     Raises
     ------
     ShapebiasError
-        If the loss is no longer a finite number, or there is less than one batch of images.
+        If the loss is no longer a finite number, or far above that of guessing; if there is less
+        than one batch of images; or if the recipe does not come to what it promises.
     """
     if len(images) < batch:
         raise ShapebiasError(f"{len(images)} training images are fewer than one batch of {batch}")
-    share_of = share_by_schedule(schedule)
+    if recipe.needs_validation and validation is None:
+        raise ShapebiasError(f"{recipe} needs validation images: give `validation`")
+    share_of, augment = share_by_schedule(schedule), augmentation_by_name(augmentation)
+    recipe.prepare(model)
     # Faster by a quarter to a half on processors; the numbers are the same in any layout of memory.
     model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
@@ -108,23 +108,49 @@ def fit(
     )
     generator = torch.Generator(images.device).manual_seed(seed)
     per_epoch = len(images) // batch
-    history = []
     with torch.random.fork_rng():
         # Dropout draws from the global generator.
         torch.manual_seed(seed)
-        for epoch in range(1, epochs + 1):
+        history = state.restore(model, optimizer, generator) if state else []
+        for epoch in range(len(history) + 1, epochs + 1):
+            if history and recipe.finished(history[-1]):
+                break
             dones = [(epoch - 1 + step / per_epoch) / epochs for step in range(per_epoch)]
             plan = [(done, learning_rate * share_of(done)) for done in dones]
             entry = {"epoch": epoch}
-            entry |= run_epoch(model, images, labels, recipe, optimizer, plan, batch, generator)
-            if not math.isfinite(entry["loss"]):
-                raise ShapebiasError(f"training: the loss is {entry['loss']} in epoch {epoch}")
+            entry |= run_epoch(
+                model, images, labels, recipe, optimizer, plan, batch, generator, augment
+            )
+            check_course(model, entry, int(labels.max()) + 1, state)
             if validation is not None:
-                entry["validation_accuracy"] = accuracy(model, *validation)
+                with recipe.measuring(model):
+                    entry["validation_accuracy"] = accuracy(model, *validation)
             history.append(entry)
+            if state and (epoch % state.every == 0 or epoch == epochs):
+                state.save(model, optimizer, generator, history)
             if progress is not None:
                 progress(entry)
+    recipe.conclude(history)
     return history
+
+
+def check_course(
+    model: nn.Module, entry: dict[str, Any], n_classes: int, state: TrainingState | None
+) -> None:
+    """Raise `ShapebiasError` if an epoch has led nowhere from which there is a way back."""
+    loss, guessing = entry["loss"], math.log(max(n_classes, 2))
+    if loss < DIVERGED * guessing and all_finite(model):
+        return
+    reason = (
+        f"the loss is {loss:.4g} where guessing has {guessing:.3g}"
+        if math.isfinite(loss) and loss >= DIVERGED * guessing
+        else "the loss or the weights are no longer finite numbers"
+    )
+    kept = f"; the state before it is kept in {state.path}" if state and state.path.exists() else ""
+    raise ShapebiasError(
+        f"training diverged in epoch {entry['epoch']}: {reason}; lower `learning_rate`, begin it "
+        f"gently (`schedule: onecycle`), or let an attack grow (`warmup`){kept}"
+    )
 
 
 def run_epoch(
@@ -136,6 +162,7 @@ def run_epoch(
     plan: list[tuple[float, float]],
     batch: int,
     generator: torch.Generator,
+    augment: Augmentation,
 ) -> dict[str, Any]:
     """One step for each entry of the plan (share done, learning rate), on shuffled images."""
     model.train()
@@ -145,13 +172,15 @@ def run_epoch(
     for (done, rate), chosen in zip(plan, order.split(batch), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = rate
-        loss, n_correct = recipe.loss(
-            model, as_floats(images[chosen]), labels[chosen], done=done, generator=generator
-        )
+        pixels = as_floats(augment(images[chosen], generator))
+        loss, n_correct = recipe.loss(model, pixels, labels[chosen], done=done, generator=generator)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         total, right = total + loss.item(), right + n_correct
+        if not math.isfinite(total):
+            # What follows is lost as well.
+            break
     seen = len(plan) * batch
     return {
         "loss": total / len(plan),
@@ -189,29 +218,3 @@ def accuracy(
 def as_floats(images: Images) -> Float[Tensor, "image 3 row column"]:
     """Pixels in [0, 1], channels last in memory."""
     return images.float().div_(255).contiguous(memory_format=torch.channels_last)
-
-
-def share_by_schedule(schedule: str) -> Callable[[float], float]:
-    """Share of the highest learning rate, as a function of the share of steps that are done."""
-    if schedule not in SCHEDULES:
-        raise UnknownName("schedule", schedule, SCHEDULES)
-    return SCHEDULES[schedule]
-
-
-def cosine(done: float) -> float:
-    """Half a cosine, from 1 to 0."""
-    return (1 + math.cos(math.pi * done)) / 2
-
-
-def steps(done: float) -> float:
-    """A tenth after each third, as in 90 epochs with one every 30."""
-    return 0.1 ** int(3 * done)
-
-
-def onecycle(done: float) -> float:
-    """Straight up from a twentieth in the first fifth, then half a cosine down to 0."""
-    rise = 0.2
-    return 0.05 + 0.95 * done / rise if done < rise else cosine((done - rise) / (1 - rise))
-
-
-SCHEDULES = {"cosine": cosine, "steps": steps, "onecycle": onecycle}

@@ -1,6 +1,7 @@
 """Networks made by the workflow: trained on the rows of an image set."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,12 @@ from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.fitting import fit
 from shapebias.imagesets import stack
 from shapebias.plugins import build
+from shapebias.provenance import current
 from shapebias.seeds import seed_of
+from shapebias.training_state import TrainingState
+
+# Keys of a study's `training` that say on what and where, not how.
+NOT_OF_THE_LOOP = ("images", "validation", "recipe", "save_every")
 
 
 def train_network(
@@ -26,6 +32,7 @@ def train_network(
     training: dict[str, Any],
     attack: dict[str, Any] | None,
     seed: int,
+    state: TrainingState | None = None,
 ) -> tuple[Classifier, pd.DataFrame]:
     """Train a network from random weights.
 
@@ -44,6 +51,8 @@ def train_network(
         `recipe` (a plug-in in `training`), and the settings of `fit`.
     attack
         `kind` and settings of a plug-in in `attacks`, for recipes that take one.
+    state
+        Where the training is saved on its way.
 
     Returns
     -------
@@ -65,7 +74,7 @@ def train_network(
     network = build(
         "models", classes=classes, input_size=input_size or images.shape[-1], **architecture
     ).to(device())
-    settings = {key: training[key] for key in training.keys() - {"images", "validation", "recipe"}}
+    settings = {key: value for key, value in training.items() if key not in NOT_OF_THE_LOOP}
     log = fit(
         network,
         images,
@@ -73,11 +82,30 @@ def train_network(
         recipe=_recipe(training["recipe"], attack),
         seed=seed_of(seed, "order", name),
         validation=_tensors(validation, classes) if validation else None,
+        state=state,
         progress=lambda entry: print(_line(entry, training["epochs"]), flush=True),
         **settings,
     )
     frame = pd.DataFrame(log).drop(columns="images_per_second").assign(model=name)
     return network.eval(), frame.astype({"validation_accuracy": float})
+
+
+def state_beside(path_to_weights: str | Path, *, name: str, **settings: Any) -> TrainingState:
+    """State of a training, in the folder of its weights; it is of these settings alone.
+
+    Parameters
+    ----------
+    path_to_weights
+        File that the trained network will have.
+    name, settings
+        What `train_network` takes besides images.
+    """
+    training = dict(settings["training"])
+    every = training.pop("save_every", 1)
+    identity = {"name": name, **settings, "training": training, **current()}
+    return TrainingState(
+        Path(path_to_weights).with_name("training_state.pt"), identity=identity, every=every
+    )
 
 
 def _recipe(settings: dict[str, Any], attack: dict[str, Any] | None) -> Any:

@@ -4,7 +4,9 @@ import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy._core.multiarray import scalar
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -16,12 +18,33 @@ HOLDERS = ("state_dict", "model", "model_state_dict", "network")
 # Wrappers that leave their name in front of every key (`base`: a segmenter at several scales).
 # Data parallelism leaves `module`, not always in front: `features.module.0.weight` in AlexNets.
 WRAPPERS = ("model", "network", "base")
+# Names that wrappers put among the steps of a key.
+STEPS = ("module", "_orig_mod")
 # Entries of other modules that were saved along: an attacker with its own copy, its normalisation.
 COMPANIONS = ("attacker.", "normalizer.", "normalize.")
+NORMALISERS = COMPANIONS[1:]
+# Auxiliary classifiers, of GoogLeNet and Inception v3.
+AUXILIARIES = ("aux", "AuxLogits.")
+NUMBERS = [
+    (scalar, "numpy.core.multiarray.scalar"),
+    scalar,
+    np.dtype,
+    *{type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "bool")},
+]
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors of a checkpoint file by name; see `read_checkpoint`."""
+    return read_checkpoint(path)[0]
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
     """Tensors of a checkpoint file by name, without the wrappings of training programs.
+
+    Returns
+    -------
+    The weights; and, where the file keeps how pixels were normalised before its network, their
+    `mean` and `std`, of pixels in [0, 1].
 
     Raises
     ------
@@ -35,7 +58,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     weights = {key: value for key, value in found.items() if isinstance(value, Tensor)}
     if not weights:
         raise ShapebiasError(f"{path} holds no weights, at its top or under {', '.join(HOLDERS)}")
-    return _plain_keys(weights)
+    return _plain_keys(weights), _normalisation(weights)
 
 
 def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
@@ -62,12 +85,12 @@ def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> di
     """
     wanted = network.state_dict()
     missing = [key for key in wanted if key not in weights and not _is_counter(key)]
-    unknown = [key for key in weights if key not in wanted and not key.startswith("aux")]
+    unknown = [key for key in weights if key not in wanted and not key.startswith(AUXILIARIES)]
     unfit = [key for key in wanted if key in weights and weights[key].shape != wanted[key].shape]
     if missing or unknown:
         raise ShapebiasError(
             f"{source} is of another network than {type(network).__name__} as it is set up here: "
-            f"missing {_few(missing)}; unknown {_few(unknown)}"
+            f"missing {_few(missing)}; unknown {_few(unknown)}; {_cause_of_names(missing, wanted)}"
         )
     if unfit:
         first = f"{tuple(weights[unfit[0]].shape)} where {tuple(wanted[unfit[0]].shape)} is needed"
@@ -87,7 +110,9 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _torch_file(path: Path) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # Best accuracies are often kept as numbers of NumPy's, which run nothing.
+        with torch.serialization.safe_globals(NUMBERS):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "GLOBAL" not in str(error):
             raise _damaged(path, error) from error
@@ -116,15 +141,26 @@ def _unwrapped(found: object) -> dict:
 
 def _plain_keys(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights under the names that the bare network gives them."""
-    weights = {
-        ".".join(step for step in key.split(".") if step != "module"): value
-        for key, value in weights.items()
-    }
+    weights = {_bare(key): value for key, value in weights.items()}
     weights = {key: value for key, value in weights.items() if not key.startswith(COMPANIONS)}
     for wrapper in WRAPPERS:
         if weights and all(key.startswith(f"{wrapper}.") for key in weights):
             weights = {key.removeprefix(f"{wrapper}."): weights[key] for key in weights}
     return weights
+
+
+def _bare(key: str) -> str:
+    return ".".join(step for step in key.split(".") if step not in STEPS)
+
+
+def _normalisation(weights: dict[str, Tensor]) -> dict[str, list[float]]:
+    """Mean and standard deviation of pixels that a saved normalising module holds."""
+    found = {}
+    for key, value in weights.items():
+        name = _bare(key).rpartition(".")[2].removeprefix("new_")
+        if _bare(key).startswith(NORMALISERS) and name in ("mean", "std"):
+            found[name] = value.flatten().tolist()
+    return found
 
 
 def _is_counter(key: str) -> bool:
@@ -134,6 +170,14 @@ def _is_counter(key: str) -> bool:
 def _few(keys: list[str]) -> str:
     more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
     return (", ".join(keys[:3]) or "nothing") + more
+
+
+def _cause_of_names(missing: list[str], wanted: dict[str, Tensor]) -> str:
+    if not missing:
+        return "the file is of a larger network: check the architecture's kind and settings"
+    if len(missing) == sum(not _is_counter(key) for key in wanted):
+        return "no name is the same: another library's network, or another architecture"
+    return "check the architecture's kind and settings, such as its depth"
 
 
 def _cause_of_shapes(unfit: list[str], wanted: dict[str, Tensor]) -> str:

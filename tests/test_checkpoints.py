@@ -1,6 +1,7 @@
 import json
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -131,7 +132,8 @@ WRAPPINGS = {
         "model": {
             **prefixed(state, "module.model."),
             **prefixed(state, "module.attacker.model."),
-            "module.normalizer.new_mean": torch.zeros(3),
+            "module.normalizer.new_mean": torch.tensor([0.485, 0.456, 0.406])[:, None, None],
+            "module.normalizer.new_std": torch.tensor([0.229, 0.224, 0.225])[:, None, None],
         }
     },
     "auxiliary": lambda state: {**state, "aux1.fc1.weight": torch.zeros(2, 2)},
@@ -153,6 +155,26 @@ def test_published_wrappings_are_seen_through(tmp_path, wrapping):
     assert provenance["not_needed"] == (["aux1.fc1.weight"] if wrapping == "auxiliary" else [])
 
 
+def test_numbers_of_numpy_are_no_code(tmp_path):
+    path = tmp_path / "checkpoint.pth"
+    state = network(seed=1).network.state_dict()
+    torch.save({"state_dict": state, "best": np.float64(0.5), "epoch": np.int64(3)}, path)
+    model = network()
+    load_weights(model, path)
+    assert same(model, network(seed=1))
+
+
+def test_a_network_of_pixels_normalised_otherwise_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.pth"
+    state = prefixed(network().network.state_dict(), "module.model.")
+    state["module.normalizer.new_mean"] = torch.tensor([0.5, 0.5, 0.5])[:, None, None]
+    torch.save({"model": state}, path)
+    with pytest.raises(ShapebiasError, match=r"was trained with mean \[0\.5") as error:
+        load_weights(network(), path)
+    assert "give it that mean" in one_line(error)
+    load_weights(network(mean=[0.5, 0.5, 0.5]), path)
+
+
 def test_safetensors_are_read(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     save_file(network(seed=1).network.state_dict(), path)
@@ -165,6 +187,8 @@ def test_safetensors_are_read(tmp_path):
     ("settings", "message"),
     [
         ({"kind": "resnet", "depth": 34}, "is of another network than ResNet"),
+        ({"kind": "resnet", "depth": 34}, "such as its depth"),
+        ({"kind": "alexnet", "depth": ..., "input_size": 64}, "no name is the same"),
         ({"width": 0.25}, "another width or depth"),
         ({"classes": ["one", "two"]}, "the number of classes differs"),
     ],
@@ -172,7 +196,8 @@ def test_safetensors_are_read(tmp_path):
 def test_weights_of_another_network_are_refused(tmp_path, settings, message):
     path = tmp_path / "checkpoint.pth"
     torch.save(network().network.state_dict(), path)
-    other = build("models", **{"classes": CLASSES, "input_size": 32, **SMALL, **settings})
+    wanted = {"classes": CLASSES, "input_size": 32, **SMALL, **settings}
+    other = build("models", **{key: one for key, one in wanted.items() if one is not ...})
     before = {key: value.clone() for key, value in other.state_dict().items()}
     with pytest.raises(ShapebiasError) as error:
         load_weights(other, path)

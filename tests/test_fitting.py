@@ -4,8 +4,10 @@ from torch import nn
 
 from shapebias.attacks import pgd
 from shapebias.errors import ShapebiasError
-from shapebias.fitting import SCHEDULES, accuracy, fit
+from shapebias.fitting import accuracy, fit
 from shapebias.models import alexnet, resnet
+from shapebias.recipes import Recipe
+from shapebias.schedules import SCHEDULES
 from shapebias.training import adversarial, standard
 
 SETTINGS = {
@@ -70,6 +72,7 @@ def test_same_seed_same_weights(recipe):
     assert torch.equal(first, second)
     assert log == same_log
     assert not torch.equal(first, trained(seed=1)[0])
+    assert not torch.equal(first, trained(augmentation="crop_and_flip")[0])
 
 
 def test_leaves_the_global_generator():
@@ -120,7 +123,7 @@ def test_adversarial_trains_on_attacked_images_that_grow():
 
 
 def test_a_diverging_training_stops_with_one_line():
-    class Broken:
+    class Broken(Recipe):
         def loss(self, model, images, labels, *, done, generator):
             return model(images).sum() * torch.nan, 0
 

@@ -8,6 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from shapebias.recipes import Recipe
+
 
 def build(
     *, attack: Callable[..., Tensor], warmup: float = 0.0, label_smoothing: float = 0.0
@@ -33,7 +35,7 @@ def build(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adversarial:
+class Adversarial(Recipe):
     """The recipe that `build` describes."""
 
     attack: Callable[..., Tensor]

@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from shapebias.recipes import Recipe
+
 
 def build(*, label_smoothing: float = 0.0) -> "Standard":
     """Cross-entropy on clean images.
@@ -20,7 +22,7 @@ def build(*, label_smoothing: float = 0.0) -> "Standard":
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standard:
+class Standard(Recipe):
     """The recipe that `build` describes."""
 
     label_smoothing: float

@@ -1,0 +1,221 @@
+"""Networks that were not made to be cut, cut at named layers by tracing their forward pass."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from shapebias.errors import ShapebiasError, UnknownLayer
+
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU)
+ACTIVATION_FUNCTIONS = (functional.relu, functional.relu6, torch.relu, functional.gelu)
+# Modules that only hold a network's trunk, whose stages lie one level down.
+TRUNKS = ("features", "layers", "trunk_output", "blocks", "stages")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Layers of a network with the modules that lead to each, as `Classifier` takes them."""
+
+    segments: dict[str, list[nn.Module]]
+    tail: list[nn.Module]
+
+
+def cut(network: nn.Module, layers: Mapping[str, str]) -> Cut:
+    """Cut a network at layers that are named.
+
+    Parameters
+    ----------
+    network
+        From normalised images to class scores; traced in eval mode, and left as it is.
+    layers
+        Name of each layer to the dotted name of the module whose output it is. Where nothing but
+        batch norm and an activation function follows the module, it is the output of that.
+
+    Raises
+    ------
+    ShapebiasError
+        If the network cannot be traced, has no such module, or cannot be cut there because what
+        follows needs more than that module's output.
+    """
+    modules = dict(network.named_modules())
+    for path in layers.values():
+        if path not in modules:
+            raise UnknownLayer(f"module of {type(network).__name__}", path, modules.keys() - {""})
+    graph = _traced(network, layers.values())
+    found = {name: _node_of(graph, path, modules) for name, path in layers.items()}
+    for name, node in found.items():
+        if node is None or not _is_narrow(graph, node):
+            raise ShapebiasError(
+                f"{type(network).__name__} cannot be cut at {layers[name]!r} (layer {name!r}): "
+                "what follows needs more than its output, or it is never called; name another"
+            )
+    return _cut_at(network, graph, found)
+
+
+def cut_at_stages(network: nn.Module, paths: Iterable[str], size: int) -> Cut:
+    """Cut a network after each of its stages; what is no stage of feature maps is passed over.
+
+    Parameters
+    ----------
+    network
+        As in `cut`.
+    paths
+        Dotted names of modules that may be stages.
+    size
+        Side of the network's images, in pixels.
+    """
+    modules, paths = dict(network.named_modules()), list(paths)
+    graph = _traced(network, paths)
+    shapes = _shapes(network, graph, size)
+    found: dict[str, fx.Node] = {}
+    for path in paths:
+        node = _node_of(graph, path, modules)
+        if (
+            node
+            and node not in found.values()
+            and _is_narrow(graph, node)
+            and _is_map(shapes[node])
+        ):
+            found[path] = node
+    if not found:
+        raise ShapebiasError(
+            f"{type(network).__name__} shows no stages of feature maps: name modules of it, as "
+            "`layers: {name: module}`"
+        )
+    return _cut_at(network, graph, found)
+
+
+def stages_of(network: nn.Module) -> list[str]:
+    """Modules with weights at a network's top, and one level down in what only holds its trunk."""
+    found = []
+    for name, child in network.named_children():
+        inner = [f"{name}.{key}" for key, one in child.named_children() if _has_weights(one)]
+        found += inner if name in TRUNKS else [name] if _has_weights(child) else []
+    return found
+
+
+def _has_weights(module: nn.Module) -> bool:
+    return any(True for _ in module.parameters())
+
+
+class StageTracer(fx.Tracer):
+    """Tracer that goes into a module only where a stage lies within it."""
+
+    def __init__(self, stages: Iterable[str]):
+        super().__init__()
+        self.stages = tuple(stages)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether a module is called as a whole."""
+        return not any(stage.startswith(f"{module_qualified_name}.") for stage in self.stages)
+
+
+def _traced(network: nn.Module, paths: Iterable[str]) -> fx.Graph:
+    training = network.training
+    try:
+        return StageTracer(paths).trace(network.eval())
+    except (fx.proxy.TraceError, TypeError, RuntimeError, ValueError) as error:
+        raise ShapebiasError(
+            f"{type(network).__name__} cannot be traced ({str(error).splitlines()[0][:100]}): "
+            "write a factory that returns a network of `torch.nn` modules in sequence"
+        ) from error
+    finally:
+        network.train(training)
+
+
+def _node_of(graph: fx.Graph, path: str, modules: Mapping[str, nn.Module]) -> fx.Node | None:
+    """Where a module is called last, or the activation function that follows it."""
+    calls = [node for node in graph.nodes if node.op == "call_module" and node.target == path]
+    node = here = calls[-1] if calls else None
+    while here and len(here.users) == 1:
+        (here,) = here.users
+        module = modules.get(here.target) if here.op == "call_module" else None
+        if isinstance(module, ACTIVATIONS) or here.target in ACTIVATION_FUNCTIONS:
+            return here
+        if not isinstance(module, _BatchNorm):
+            break
+    return node
+
+
+def _is_narrow(graph: fx.Graph, node: fx.Node) -> bool:
+    """Whether everything after a node depends on the image through that node alone."""
+    nodes = list(graph.nodes)
+    place = nodes.index(node)
+    before = set(nodes[:place])
+    return not any(before & set(after.all_input_nodes) for after in nodes[place + 1 :])
+
+
+def _is_map(shape: tuple[int, ...]) -> bool:
+    # Transformers with channels last have unequal last two lengths, pooled features have ones.
+    return len(shape) == 4 and shape[2] == shape[3] > 1
+
+
+class _Shapes(fx.Interpreter):
+    """Run of a graph that notes the shape of each node's value."""
+
+    def __init__(self, network: nn.Module, graph: fx.Graph):
+        super().__init__(network, graph=graph)
+        self.shapes: dict[fx.Node, tuple[int, ...]] = {}
+
+    def run_node(self, n: fx.Node):
+        """Value of one node."""
+        value = super().run_node(n)
+        self.shapes[n] = tuple(getattr(value, "shape", ()))
+        return value
+
+
+@torch.no_grad()
+def _shapes(network: nn.Module, graph: fx.Graph, size: int) -> dict[fx.Node, tuple[int, ...]]:
+    training = network.training
+    run = _Shapes(network.eval(), graph)
+    run.run(torch.zeros(1, 3, size, size))
+    network.train(training)
+    return run.shapes
+
+
+def _cut_at(network: nn.Module, graph: fx.Graph, found: Mapping[str, fx.Node]) -> Cut:
+    nodes = list(graph.nodes)
+    places = {name: nodes.index(node) for name, node in found.items()}
+    start, segments = next(place for place, n in enumerate(nodes) if n.op == "placeholder"), {}
+    for name in sorted(places, key=places.get):
+        segments[name] = _modules_between(network, nodes, start, places[name])
+        start = places[name]
+    # The last node is the graph's output, which names the scores.
+    return Cut(segments, _modules_between(network, nodes, start, len(nodes) - 2))
+
+
+def _modules_between(network: nn.Module, nodes: list[fx.Node], start: int, end: int) -> list:
+    """Modules from one node's value to another's: the network's own in a row, or traced ones."""
+    between = nodes[start + 1 : end + 1]
+    own, last = [], nodes[start]
+    for node in between:
+        if node.op != "call_module" or node.args != (last,) or node.kwargs:
+            break
+        own.append(network.get_submodule(node.target))
+        last = node
+    if len(own) == len(between):
+        return own
+    return [*own, *_after(network, nodes[start + len(own)], between[len(own) :])]
+
+
+def _after(network: nn.Module, given: fx.Node, between: list[fx.Node]) -> list[nn.Module]:
+    """What follows a node: `torch.flatten` as the module of that name, the rest traced."""
+    first = between[0]
+    if first.target is torch.flatten and first.args == (given, 1):
+        rest = between[1:]
+        own = [nn.Flatten()]
+        while rest and rest[0].op == "call_module" and rest[0].args == (first,):
+            first = rest.pop(0)
+            own.append(network.get_submodule(first.target))
+        if not rest:
+            return own
+    graph = fx.Graph()
+    copies = {given: graph.placeholder("activation")}
+    for node in between:
+        copies[node] = graph.node_copy(node, copies.__getitem__)
+    graph.output(copies[between[-1]])
+    return [fx.GraphModule(network, graph)]

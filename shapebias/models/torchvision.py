@@ -1,0 +1,92 @@
+"""Any of torchvision's classification networks, by its name."""
+
+from torch import nn
+
+from shapebias.classifier import Classifier
+from shapebias.cutting import Cut, cut, cut_at_stages, stages_of
+from shapebias.errors import UnknownName
+from shapebias.vision import torchvision
+
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+# Their published weights were brought from another library, with its normalisation.
+HALVES = ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
+FROM_ELSEWHERE = ("googlenet", "inception_v3")
+INCEPTIONS = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
+# The paper's layers.
+ALEXNET = {f"conv{n}": f"features.{place}" for n, place in enumerate((0, 3, 6, 8, 10), start=1)}
+GOOGLENET = [*("conv1", "conv2", "conv3"), *(f"inception{block}" for block in INCEPTIONS)]
+RESNET = ["conv1", "layer1", "layer2", "layer3", "layer4"]
+
+
+def build(
+    *,
+    classes: list,
+    name: str,
+    input_size: int | None = None,
+    layers: dict | None = None,
+    mean: list | None = None,
+    std: list | None = None,
+) -> Classifier:
+    """Network with fresh random weights, cut at named layers.
+
+    Parameters
+    ----------
+    classes
+        Class names in the order of the scores.
+    name
+        As torchvision calls it: "vgg16_bn", "densenet121", "efficientnet_b0".
+    input_size
+        Side of the images, in pixels; 224, or 299 for inception_v3, by default.
+    layers
+        Name of each layer to the module whose output it is ("features.0"); the activation function
+        that follows the module counts to it. By default the paper's for AlexNet, GoogLeNet and
+        ResNets, and the stages that give feature maps for all others.
+    mean, std
+        Of the pixels, per colour channel; by default those of the published weights: ImageNet's,
+        and 0.5 for GoogLeNet and Inception v3.
+
+    Returns
+    -------
+    Classifier whose parameters have torchvision's names.
+
+    Raises
+    ------
+    ShapebiasError
+        If there is no such network, or it cannot be cut at the layers.
+    """
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise UnknownName("network of torchvision", name, known)
+    usual_mean, usual_std = HALVES if name in FROM_ELSEWHERE else IMAGENET
+    size = input_size or (299 if name == "inception_v3" else 224)
+    network = _network(name, len(classes))
+    parts = cut(network, layers) if layers else usual_cut(network, size)
+    return Classifier(
+        network,
+        segments=parts.segments,
+        tail=parts.tail,
+        classes=classes,
+        mean=mean or usual_mean,
+        std=std or usual_std,
+        input_size=size,
+    )
+
+
+def usual_cut(network: nn.Module, size: int) -> Cut:
+    """The paper's layers of its three architectures, all stages of any other network."""
+    models = torchvision.models
+    if isinstance(network, models.AlexNet):
+        return cut(network, ALEXNET)
+    if isinstance(network, models.GoogLeNet):
+        return cut(network, {name: name for name in GOOGLENET})
+    if isinstance(network, models.ResNet):
+        return cut(network, {name: name for name in RESNET})
+    return cut_at_stages(network, stages_of(network), size)
+
+
+def _network(name: str, n_classes: int) -> nn.Module:
+    # Without the second normalisation that these two networks carry for weights of their own, and
+    # without auxiliary classifiers, which serve in training alone.
+    plain = {"transform_input": False, "aux_logits": False, "init_weights": False}
+    settings = plain if name in FROM_ELSEWHERE else {}
+    return torchvision.models.get_model(name, weights=None, num_classes=n_classes, **settings)

@@ -1,0 +1,52 @@
+"""Training on the images as they are, ended early at a given accuracy."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from shapebias.errors import ShapebiasError
+from shapebias.training.standard import Standard
+
+
+def build(*, target: float, label_smoothing: float = 0.0) -> "Underfit":
+    """Cross-entropy on clean images until the network is as good as an adversarial one.
+
+    It tells apart what comes from adversarial training and what from lower accuracy. The training
+    ends after the first epoch whose accuracy on the validation images reaches the target; its
+    schedule is that of the whole training.
+
+    Parameters
+    ----------
+    target
+        Accuracy on the validation images, in (0, 1).
+    label_smoothing
+        Share of each label that is spread over all classes.
+
+    References
+    ----------
+    .. [1] Zhang & Zhu (2019). Interpreting adversarially trained convolutional neural networks.
+       ICML. :DOI:`10.48550/arXiv.1905.09797`
+    """
+    if not 0 < target < 1:
+        raise ShapebiasError(f"training/underfit: the target is not between 0 and 1: {target}")
+    return Underfit(target=target, label_smoothing=label_smoothing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Underfit(Standard):
+    """The recipe that `build` describes."""
+
+    target: float
+    needs_validation = True
+
+    def finished(self, entry: dict[str, Any]) -> bool:
+        """Whether the target is reached."""
+        return entry["validation_accuracy"] >= self.target
+
+    def conclude(self, history: list[dict[str, Any]]) -> None:
+        """Raise `ShapebiasError` if the training has ended below the target."""
+        if not self.finished(history[-1]):
+            best = max(entry["validation_accuracy"] for entry in history)
+            raise ShapebiasError(
+                f"training/underfit: {len(history)} epochs reach {best:.2%} and not the target of "
+                f"{self.target:.2%}; train for longer, or lower `target`"
+            )

@@ -1,0 +1,188 @@
+"""A training that is killed goes on, and ends as one that was not."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from shapebias.attacks import pgd
+from shapebias.errors import ShapebiasError
+from shapebias.fitting import fit
+from shapebias.models import alexnet
+from shapebias.recipes import Recipe
+from shapebias.training import adversarial
+from shapebias.training_state import TrainingState
+from tests.conftest import ROOT
+
+EPOCHS = 5
+
+
+def train(path, progress=None, every=1, epochs=EPOCHS, identity=None, recipe=None):
+    """A network with dropout, whose recipe draws too: every random state matters."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = alexnet.build(classes=list("abc"), input_size=64, width=0.125, stem="small")
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (40, 3, 64, 64), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(40) % 3
+    attack = pgd.build(norm="l2", eps=0.5, step=0.25, steps=1, random_start=True)
+    log = fit(
+        model,
+        images,
+        labels,
+        recipe=recipe or adversarial.build(attack=attack, warmup=0.5),
+        epochs=epochs,
+        batch=8,
+        learning_rate=1e-3,
+        momentum=0.9,
+        weight_decay=1e-4,
+        schedule="onecycle",
+        seed=0,
+        augmentation="crop_and_flip",
+        validation=(images[:8], labels[:8]),
+        state=path and TrainingState(path, identity=identity or {"seed": 0}, every=every),
+        progress=progress,
+    )
+    for entry in log:
+        del entry["images_per_second"]
+    return {key: value.clone() for key, value in model.state_dict().items()}, log
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    return train(None)
+
+
+def equal(one, other):
+    weights = all(torch.equal(value, other[0][key]) for key, value in one[0].items())
+    return weights and one[1] == other[1]
+
+
+@pytest.mark.parametrize(("epoch", "pause"), [(1, 0.0), (2, 0.05), (4, 0.15)])
+def test_a_killed_job_ends_as_one_that_was_not(tmp_path, undisturbed, epoch, pause):
+    path = tmp_path / "training_state.pt"
+    code = (
+        "from tests.test_resuming import train; "
+        f"train({str(path)!r}, lambda entry: print(entry['epoch'], flush=True), epochs=5)"
+    )
+    job = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
+    for line in job.stdout:
+        if int(line) == epoch:
+            break
+    # Into the next epoch's steps, or into the saving of its state.
+    time.sleep(pause)
+    job.kill()
+    job.wait()
+    seen = []
+    assert equal(train(path, seen.append), undisturbed)
+    assert len(seen) <= EPOCHS - epoch
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("every", "stops"), [(1, [1, 2, 3, 4, 5]), (2, [1, 3, 4]), (3, [2, 5]), (9, [4])]
+)
+def test_wherever_it_stops(tmp_path, undisturbed, every, stops):
+    path = tmp_path / "training_state.pt"
+    for stop in stops:
+
+        def kill(entry, stop=stop):
+            if entry["epoch"] == stop:
+                raise Killed
+
+        with pytest.raises(Killed):
+            train(path, kill, every=every)
+    assert equal(train(path, every=every), undisturbed)
+
+
+def test_a_kill_while_saving_leaves_the_state_before(tmp_path, undisturbed, monkeypatch):
+    path = tmp_path / "training_state.pt"
+    save = torch.save
+    saved = []
+
+    def torn(state, target):
+        save(state, target)
+        saved.append(target)
+        if len(saved) == 3:
+            target.write_bytes(target.read_bytes()[:1000])
+            raise Killed
+
+    monkeypatch.setattr(torch, "save", torn)
+    with pytest.raises(Killed):
+        train(path)
+    monkeypatch.undo()
+    seen = []
+    assert equal(train(path, seen.append), undisturbed)
+    assert [entry["epoch"] for entry in seen] == [3, 4, 5]
+
+
+def test_a_finished_training_gives_its_weights_again(tmp_path, undisturbed):
+    path = tmp_path / "training_state.pt"
+    train(path, every=3)
+    seen = []
+    assert equal(train(path, seen.append, every=3), undisturbed)
+    assert seen == []
+    (tmp_path / ".123.training_state.pt").touch()
+    TrainingState(path, identity={}).discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["other", "torn", "pickle"])
+def test_a_state_that_does_not_fit_is_not_gone_on_with(tmp_path, undisturbed, capsys, damage):
+    path = tmp_path / "training_state.pt"
+
+    def kill(entry):
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(path, kill, identity={"seed": 1} if damage == "other" else None)
+    if damage == "torn":
+        path.write_bytes(path.read_bytes()[:5000])
+    if damage == "pickle":
+        torch.save({"identity": Recipe()}, path)
+    assert equal(train(path), undisturbed)
+    assert "begins anew" in capsys.readouterr().out
+
+
+class Breaking(Recipe):
+    """Learns for two epochs, and then breaks."""
+
+    def __init__(self, rise):
+        self.rise = rise
+
+    def loss(self, model, images, labels, *, done, generator):
+        loss = torch.nn.functional.cross_entropy(model(images), labels)
+        return loss + (self.rise if done >= 0.4 else 0.0), 0
+
+
+@pytest.mark.parametrize(("rise", "reason"), [(torch.nan, "finite"), (1e4, "guessing has 1.1")])
+def test_divergence_stops_with_the_epoch_and_keeps_the_last_good_state(tmp_path, rise, reason):
+    path = tmp_path / "training_state.pt"
+    with pytest.raises(ShapebiasError, match="diverged in epoch 3") as error:
+        train(path, recipe=Breaking(rise))
+    text = str(error.value)
+    assert reason in text and "`learning_rate`" in text and str(path) in text
+    assert "\n" not in text
+    kept = torch.load(path, weights_only=True)
+    assert len(kept["history"]) == 2
+    assert all(torch.isfinite(value).all() for value in kept["model"].values())
+
+
+def test_weights_that_break_in_the_last_step_are_not_saved(tmp_path):
+    class Poisoned(Recipe):
+        def loss(self, model, images, labels, *, done, generator):
+            loss = torch.nn.functional.cross_entropy(model(images), labels)
+            if done > 0.55:
+                loss.register_hook(lambda gradient: gradient * torch.inf)
+            return loss, 0
+
+    path = tmp_path / "training_state.pt"
+    # Steps at 0.56 (the last of epoch 3) and later have gradients without end.
+    with pytest.raises(ShapebiasError, match="diverged in epoch 3"):
+        train(path, recipe=Poisoned())
+    assert len(torch.load(path, weights_only=True)["history"]) == 2
