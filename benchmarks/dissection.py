@@ -20,8 +20,8 @@ from PIL import Image
 from benchmarks import harness
 from benchmarks.photos import photo_files
 from shapebias.classifier import Classifier
+from shapebias.concept_labels import ConceptBatch
 from shapebias.dissection import dissect
-from shapebias.overlaps import ConceptBatch
 from shapebias.plugins import build
 from shapebias.thresholds import find_thresholds
 
@@ -99,8 +99,7 @@ def labelled_images(number: int) -> tuple[list[ConceptBatch], list[tuple[int, st
             if shown
         }
         labels = [
-            [(kind, int(rng.choice(numbers[kind]))) for kind in ("scene", "texture")]
-            for _ in group
+            [(kind, int(rng.choice(numbers[kind]))) for kind in ("scene", "texture")] for _ in group
         ]
         pixels = torch.from_numpy(np.stack([images[index] for index in group]))
         batches.append(ConceptBatch(pixels.permute(0, 3, 1, 2).float() / 255, maps, labels))

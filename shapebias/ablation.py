@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from shapebias.classifier import Classifier
+from shapebias.concept_labels import category_rank
 from shapebias.decisions import decide, entry_weights, nearly_tied
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.evaluation import evaluating
-from shapebias.overlaps import category_rank
 from shapebias.remainders import Remainders, whole_scores
 from shapebias.units import chosen_channels
 

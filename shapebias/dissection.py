@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from shapebias.classifier import Classifier
+from shapebias.concept_labels import ConceptBatch, Concepts, category_rank
 from shapebias.evaluation import evaluating
-from shapebias.overlaps import ConceptBatch, Concepts, category_rank, count_overlaps
+from shapebias.overlaps import count_overlaps
 from shapebias.thresholds import find_thresholds
 from shapebias.units import chosen_channels
 
