@@ -11,9 +11,10 @@ from torch import Tensor
 
 from shapebias.categories import category_rank
 from shapebias.classifier import Classifier
-from shapebias.decisions import decide, entry_weights
+from shapebias.decisions import decide, entry_weights, nearly_tied
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.evaluation import evaluating
+from shapebias.remainders import Remainders, whole_scores
 from shapebias.units import chosen_channels
 
 SCORES = ["layer", "channel", "n_shape", "n_texture", "shape_score", "texture_score"]
@@ -94,12 +95,13 @@ def _changes(
     progress: Callable[[int], object] | None,
 ) -> Iterator[Int64[Tensor, "_ 3"]]:
     """Rows (unit, image, class after) for the decisions that change, units numbered through."""
+    remainders = Remainders(model)
     for part in counted.split(batch):
         first = 0
         for layer, activation in model.walk(_on_device(model, images[part])):
             chosen = channels.get(layer, ())
             for place, image, after in silenced_decisions(
-                model, layer, activation, chosen, weights, batch
+                model, layer, activation, chosen, weights, batch, remainders
             ):
                 rows = torch.stack([first + place, part[image], after], dim=1)
                 yield rows[after != before[part[image]]]
@@ -117,10 +119,12 @@ def silenced_decisions(
     channels: Sequence[int],
     weights: Weights,
     batch: int,
+    remainders: Remainders | None = None,
 ) -> Iterator[tuple[Int64[Tensor, " run"], Int64[Tensor, " run"], Int64[Tensor, " run"]]]:
     """Decision without each channel on each image where the channel is not zero already.
 
-    Only what follows the layer is run, on `batch` pairs of a channel and an image at a time.
+    Only what follows the layer is run, on `batch` pairs of a channel and an image at a time, and
+    of that only what the channel changes. Where rounding could tell, the network decides itself.
 
     Yields
     ------
@@ -130,10 +134,15 @@ def silenced_decisions(
     chosen = torch.tensor(list(channels), dtype=torch.long)
     alive = (activation != 0).flatten(2).any(dim=2).cpu()[:, chosen]
     pairs = alive.T.nonzero()
+    after = (remainders or Remainders(model)).after(layer, activation)
     for place, image in (part.unbind(dim=1) for part in pairs.split(batch) if len(part)):
-        without = activation[image.to(activation.device)]
-        without[torch.arange(len(image)), chosen[place]] = 0.0
-        yield place, image, decide(model.resume(layer, without), weights).cpu()
+        channel = chosen[place]
+        scores = after.scores(image, channel)
+        decisions, close = decide(scores, weights).cpu(), nearly_tied(scores, weights).cpu()
+        if close.any():
+            scores = whole_scores(model, layer, activation, image[close], channel[close])
+            decisions[close] = decide(scores, weights).cpu()
+        yield place, image, decisions
 
 
 def _intact_decisions(

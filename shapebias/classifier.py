@@ -80,6 +80,10 @@ class Classifier(nn.Module):
         if layer not in self._segments:
             raise UnknownLayer("layer", layer, self.layers)
 
+    def modules_of(self, layer: str | None) -> tuple[nn.Module, ...]:
+        """Modules that lead to a layer from the one before; those after the last for None."""
+        return self._tail if layer is None else self._segments[layer]
+
     def forward(self, images: Float[Tensor, "image 3 row column"]) -> Float[Tensor, "image class"]:
         """Class scores before the softmax."""
         for _, activation in self.walk(images):  # noqa: B007

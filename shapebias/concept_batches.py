@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from shapebias.concept_labels import ConceptBatch
 from shapebias.concepts import label_maps
-from shapebias.dissection import ConceptBatch
 from shapebias.imagesets import stack
 
 

@@ -7,8 +7,9 @@ import pandas as pd
 
 from shapebias.categories import category_rank
 from shapebias.classifier import Classifier
+from shapebias.concept_labels import ConceptBatch, Concepts
 from shapebias.evaluation import evaluating
-from shapebias.overlaps import ConceptBatch, Concepts, count_overlaps
+from shapebias.overlaps import count_overlaps
 from shapebias.thresholds import find_thresholds
 from shapebias.units import chosen_channels
 

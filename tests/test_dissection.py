@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from shapebias.concept_labels import ConceptBatch
 from shapebias.dissection import (
-    ConceptBatch,
     detectors,
     detectors_by_vote,
     dissect,

@@ -1,0 +1,141 @@
+import pytest
+import torch
+from torch import nn
+
+from shapebias.decisions import ROUNDING, entry_weights, nearly_tied
+from shapebias.evaluation import evaluating
+from shapebias.plugins import build
+from shapebias.remainder_graphs import PackedLinear, graph_of, traceable
+from shapebias.remainders import Remainders, whole_scores
+from tests.planted import network
+
+
+def compared(model, images):
+    """Largest difference from the whole network in any layer, relative to the largest score."""
+    with evaluating(model):
+        remainders = Remainders(model)
+        for layer, activation in model.walk(images):
+            number = activation.shape[1]
+            channel = torch.arange(0, number, max(1, number // 5)).repeat_interleave(len(images))
+            image = torch.arange(len(images)).repeat(len(channel) // len(images))
+            found = remainders.after(layer, activation).scores(image, channel)
+            for one in channel.unique().tolist():
+                with model.silenced(layer, [one]):
+                    expected = model(images)
+                yield (found[channel == one] - expected).abs().max() / expected.abs().max()
+            naive = whole_scores(model, layer, activation, image, channel)
+            assert torch.equal(naive.argmax(dim=1), found.argmax(dim=1))
+
+
+def with_statistics(model):
+    """The same network with batch norms that do something."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.normal_(0, 0.2)
+    return model
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "alexnet", "width": 0.5},
+        {"kind": "googlenet", "width": 0.25},
+        {"kind": "resnet", "depth": 18, "width": 0.25},
+        {"kind": "resnet", "depth": 50, "width": 0.125},
+    ],
+    ids=str,
+)
+def test_scores_are_those_of_the_network(settings):
+    torch.manual_seed(0)
+    model = with_statistics(build("models", classes=list("abcdef"), input_size=64, **settings))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert max(compared(model, torch.rand(3, 3, 64, 64))) < ROUNDING / 10
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+class Branching(nn.Module):
+    """Its code asks for the values, so that it is no fixed graph."""
+
+    def forward(self, values):
+        return values * 2 if values.sum() > 0 else values
+
+
+class Shared(nn.Module):
+    """The layer is read three times: by itself, in place, and by a grouped convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.grouped = nn.Conv2d(4, 4, 3, padding=1, groups=2)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, values):
+        grouped = self.grouped(values)
+        grouped += values
+        return torch.cat([self.relu(grouped), values.softmax(dim=1)], dim=1)
+
+
+@pytest.mark.parametrize("middle", [Branching(), Shared(), nn.Sequential(Shared(), Branching())])
+def test_modules_that_are_no_chain_of_known_ones(middle):
+    torch.manual_seed(1)
+    first = [nn.Conv2d(3, 4, 3), nn.ReLU()]
+    tail = [nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.LazyLinear(5)]
+    model = network({"first": first, "second": [middle]}, tail, classes=tuple("abcde"), size=12)
+    images = torch.rand(4, 3, 12, 12)
+    model(images)
+    assert max(compared(model, images)) < ROUNDING / 10
+
+
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        nn.Conv2d(4, 5, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2)),
+        nn.Conv2d(4, 5, 3, padding="same"),
+        nn.Conv2d(4, 5, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(4, 6, 1, stride=2, bias=False),
+    ],
+    ids=str,
+)
+def test_every_kind_of_convolution(convolution):
+    first = [nn.Conv2d(3, 4, 3), nn.ReLU()]
+    model = network(
+        {"first": first, "second": [nn.MaxPool2d(3, 2, padding=1), convolution, nn.ReLU()]},
+        [nn.AvgPool2d(2), nn.Flatten(1), nn.LazyLinear(5)],
+        classes=tuple("abcde"),
+        size=15,
+    )
+    images = torch.rand(2, 3, 15, 15)
+    model(images)
+    assert max(compared(model, images)) < ROUNDING / 10
+
+
+def test_batch_norms_are_folded_and_code_that_cannot_be_traced_is_one_step():
+    with evaluating(nn.Identity()):
+        modules = [nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), Branching()]
+        graph = graph_of([module.eval() for module in modules])
+    called = [type(graph.get_submodule(n.target)) for n in graph.graph.nodes if n.op[-4:] == "dule"]
+    assert called == [nn.Conv2d, Branching]
+    assert not traceable(Branching())
+    assert traceable(Shared())
+
+
+def test_a_packed_layer_gives_the_same():
+    torch.manual_seed(0)
+    linear = nn.Linear(1024, 1024).eval()
+    with torch.inference_mode():
+        (packed,) = (m for m in graph_of([linear]).modules() if isinstance(m, PackedLinear))
+        values = torch.randn(5, 1024)
+        assert torch.allclose(packed(values), linear(values), atol=1e-5)
+    assert packed.weight is linear.weight
+
+
+def test_near_ties():
+    scores = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1 - ROUNDING / 2, 0.0], [1.0, 0.9, 0.0]])
+    assert nearly_tied(scores, None).tolist() == [True, True, False]
+    _, weights = entry_weights("abc", {"a": "x", "b": "y"})
+    assert nearly_tied(scores, weights).tolist() == [True, True, False]
+    underflown = torch.tensor([[0.0, 0.0, 1000.0]])
+    assert nearly_tied(underflown, weights).tolist() == [True]
+    assert nearly_tied(torch.ones(2, 1), None).tolist() == [False, False]
