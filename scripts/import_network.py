@@ -1,6 +1,6 @@
 """Bring a network with published weights into the study."""
 
-from shapebias.checkpoints import load_weights, package_file, save_network
+from shapebias.checkpoints import WithoutDraws, load_weights, package_file, save_network
 from shapebias.entry_level import imagenet_classes
 from shapebias.jobs import job
 from shapebias.plugins import build
@@ -9,7 +9,8 @@ from shapebias.plugins import build
 def main(path, weights, description, *, architecture, input_size, classes, source):
     classes = imagenet_classes() if classes == "imagenet" else classes
     size = {"input_size": input_size} if input_size else {}
-    network = build("models", classes=list(classes), **size, **architecture)
+    with WithoutDraws():
+        network = build("models", classes=list(classes), **size, **architecture)
     path = path or package_file(source["package"], source["file"])
     provenance = load_weights(network, path, norm=source.get("norm", "main"))
     save_network(network, weights, description, architecture=architecture, provenance=provenance)
