@@ -67,6 +67,7 @@ def test_every_table_figure_and_the_report_are_there(tiny):
         "activation_tv",
         "dissection",
         "detectors",
+        "detectors_by_vote",
         "ablation",
         "ablation_by_category",
     }
@@ -106,6 +107,11 @@ def test_counts_add_up(tiny):
     assert ablation[["shape_score", "texture_score"]].sum().sum() == len(flips)
     detectors = tables(tiny, "detectors").query("iou_cut == 0 and layer != 'all'")
     assert detectors["n_channels"].sum() <= 2 * sum(channels.values())
+    votes = tables(tiny, "detectors_by_vote").query("iou_cut == 0 and layer != 'all'")
+    keys = ["model", "layer", "category"]
+    both = detectors.merge(votes, on=keys, suffixes=("", "_by_vote"))
+    assert len(both) > 0
+    assert (both["n_channels"] <= both["n_channels_by_vote"]).all()
 
 
 def test_nothing_is_done_twice(tiny):
