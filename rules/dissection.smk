@@ -29,17 +29,22 @@ rule dissect_channels:
 
 
 rule tabulate_detectors:
-    """Channels by the category of their label, by layer and cut of the IoU."""
+    """Channels by category, layer and cut of the IoU: by their label, and by one vote a category."""
     input:
         dissection="<results>/tables/dissection.parquet",
+        overlaps=expand("<results>/tables/dissection_iou/{model}.parquet", model=MODELS),
         concepts=concept_files(DISSECTION["concepts"]) if DISSECTION else [],
     output:
         table="<results>/tables/detectors.parquet",
         csv="<results>/tables/detectors.csv",
+        votes="<results>/tables/detectors_by_vote.parquet",
+        votes_csv="<results>/tables/detectors_by_vote.csv",
     log:
         "<results>/logs/tabulate_detectors.log",
     conda:
         "../envs/shapebias.yaml"
+    resources:
+        mem_mb=8_000,
     params:
         code=code_of("tabulate_detectors"),
     script:

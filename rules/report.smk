@@ -40,7 +40,7 @@ DERIVED = [
     *(["correctly_labelled", "accuracy"] if CLEAN else []),
     *(["kernel_tv"] if "kernel_tv" in MEASURED else []),
     *(["shape_bias"] if CONFLICTS else []),
-    *(["detectors"] if DISSECTION else []),
+    *(["detectors", "detectors_by_vote"] if DISSECTION else []),
     *(["ablation_by_category"] if ABLATION and DISSECTION else []),
 ]
 

@@ -204,6 +204,17 @@ TABLES = {
             _count("n_concepts", "concepts", "different concepts among those labels"),
         ),
     ),
+    "detectors_by_vote": Table(
+        "a layer and a category, at one cut of the IoU; each channel votes once in every category",
+        (
+            MODEL,
+            LAYER,
+            CATEGORY,
+            _number("iou_cut", "fraction", "least IoU of a vote that counts"),
+            _count("n_channels", "channels", "channels whose best concept of the category counts"),
+            _count("n_concepts", "concepts", "different concepts among those"),
+        ),
+    ),
     "ablation": Table(
         "a channel that was silenced",
         (

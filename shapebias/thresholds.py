@@ -115,7 +115,9 @@ class Largest:
         return self.kept.amin(dim=1)
 
     def _merge(self) -> None:
-        values = torch.cat([*([] if self.kept is None else [self.kept]), *self.waiting], dim=1)
+        pieces = [*([] if self.kept is None else [self.kept]), *self.waiting]
+        # One piece, as of a large batch, need not be copied.
+        values = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
         self.kept = values.topk(min(self.number, values.shape[1]), dim=1, sorted=False).values
         self.waiting = []
 

@@ -71,6 +71,7 @@ def test_every_table_figure_and_the_report_are_there(tiny):
         "activation_tv",
         "dissection",
         "detectors",
+        "detectors_by_vote",
         "ablation",
         "ablation_by_category",
     }
@@ -110,6 +111,11 @@ def test_counts_add_up(tiny):
     assert ablation[["shape_score", "texture_score"]].sum().sum() == len(flips)
     detectors = tables(tiny, "detectors").query("iou_cut == 0 and layer != 'all'")
     assert detectors["n_channels"].sum() <= 2 * sum(channels.values())
+    votes = tables(tiny, "detectors_by_vote").query("iou_cut == 0 and layer != 'all'")
+    keys = ["model", "layer", "category"]
+    both = detectors.merge(votes, on=keys, suffixes=("", "_by_vote"))
+    assert len(both) > 0
+    assert (both["n_channels"] <= both["n_channels_by_vote"]).all()
 
 
 def test_a_caption_counts_by_its_text(tiny):
