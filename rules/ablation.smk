@@ -19,7 +19,7 @@ rule ablate_channels:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4_000,
+        mem_mb=8_000,
         runtime=480,
     params:
         code=code_of("ablate_channels", plugins_of_model),

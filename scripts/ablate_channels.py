@@ -6,18 +6,20 @@ from shapebias.checkpoints import load_network
 from shapebias.entry_level import entry_level_of
 from shapebias.imagesets import read_rows
 from shapebias.jobs import job
+from shapebias.progress import Counter
 from shapebias.tables import write_table
 from shapebias.units import channels_of_part
 
 
-def main(paths, weights, description, scores, flips, *, model, part, entry_level, settings):
-    network = load_network(weights, description).to(device())
+def main(paths, paths_to_network, scores, flips, *, model, part, entry_level, settings):
+    network, rows = load_network(*paths_to_network).to(device()), list(read_rows(paths))
     ablation, ablation_flips = ablate_rows(
         network,
-        list(read_rows(paths)),
+        rows,
         entry_level=entry_level_of(entry_level),
         channels=channels_of_part(network, settings.get("layers"), part, settings["parts"]),
         batch=settings["batch"],
+        progress=Counter("ablating", len(rows)),
     )
     write_table(ablation.assign(model=model), scores, schema="ablation")
     write_table(ablation_flips.assign(model=model), flips, schema="ablation_flips")
@@ -27,8 +29,7 @@ if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             paths=snakemake.input.images,
-            weights=snakemake.input.weights,
-            description=snakemake.input.description,
+            paths_to_network=(snakemake.input.weights, snakemake.input.description),
             scores=snakemake.output.scores,
             flips=snakemake.output.flips,
             model=snakemake.wildcards.model,

@@ -79,6 +79,8 @@ def ablate(
         for_shape = (before == shape) & (shape != texture)
         for_texture = (before == texture) & (shape != texture)
         counted = (for_shape | for_texture).nonzero().flatten()
+        if progress is not None:
+            progress(len(images) - len(counted))
         pieces = list(_changes(model, images, before, counted, weights, chosen, batch, progress))
     kinds = {"shape": for_shape.numpy(), "texture": for_texture.numpy()}
     return _frames(chosen, pieces, before, kinds, image_ids, classes)

@@ -43,6 +43,33 @@ def progress(items: Iterable[T], *, what: str, total: int | None = None) -> Iter
     print(_line(what, done, done, time.monotonic() - start), flush=True)
 
 
+class Counter:
+    """The same for work that says itself how much of it is done.
+
+    Parameters
+    ----------
+    what
+        The step in words.
+    total
+        Number of items.
+    """
+
+    def __init__(self, what: str, total: int):
+        self._what, self._total, self._done = what, total, 0
+        self._bar = tqdm(desc=what, total=total, disable=not sys.stderr.isatty(), leave=False)
+        self._start = self._last = time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        """Count items that were done."""
+        self._done += done
+        self._bar.update(done)
+        now = time.monotonic()
+        if now - self._last > SECONDS_A_LINE or self._done == self._total:
+            line = _line(self._what, self._done, self._total, now - self._start)
+            print(line, flush=True)
+            self._last = now
+
+
 def _line(what: str, done: int, total: int | None, seconds: float) -> str:
     rate = done / max(seconds, 1e-9)
     left = f", {(total - done) / max(rate, 1e-9):.0f} s left" if total and total > done else ""

@@ -3,7 +3,7 @@ import pytest
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.jobs import job
 from shapebias.plugins import build
-from shapebias.progress import progress
+from shapebias.progress import Counter, progress
 from shapebias.seeds import generator_of, seed_of
 from shapebias.writing import written_whole
 
@@ -84,3 +84,11 @@ def test_an_unknown_name_lists_the_known_ones():
     assert str(UnknownName("layer", "conv6", ["conv1", "conv5"])) == (
         "unknown layer: 'conv6'; did you mean 'conv5'? (known: conv1, conv5)"
     )
+
+
+def test_work_that_counts_itself_leaves_lines_as_well(tmp_path):
+    with job(tmp_path / "log", CODE, [], threads=1):
+        count = Counter("ablating", 6)
+        for done in (1, 2, 3):
+            count(done)
+    assert "ablating: 6 of 6" in (tmp_path / "log").read_text()
