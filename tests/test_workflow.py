@@ -305,7 +305,7 @@ def test_another_clone_gives_the_same_bytes(tiny, tmp_path):
     result = other.run(cores=1)
     assert result.returncode == 0, result.stderr
     files = sorted(tiny.folder.glob("results/tiny/tables/**/*.parquet"))
-    assert len(files) == 16
+    assert len(files) == 17
     for path in files:
         twin = tmp_path / path.relative_to(tiny.folder)
         assert path.read_bytes() == twin.read_bytes(), path.name
