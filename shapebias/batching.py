@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from shapebias.gpus import claim
 from shapebias.imagesets import number_of_rows, read_rows, stack
 from shapebias.progress import progress
 from shapebias.shrinking import shrinking
@@ -77,5 +78,6 @@ def size_for(shape: tuple[int, int]) -> int:
 
 
 def device() -> torch.device:
-    """The graphics card where there is one, else the processor."""
+    """A graphics card that is this process's alone where there is one, else the processor."""
+    claim()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -11,7 +11,7 @@ from shapebias.classifier import Classifier
 from shapebias.decisions import entry_probabilities, entry_weights
 from shapebias.errors import ShapebiasError
 from shapebias.evaluation import evaluating
-from shapebias.shrinking import out_of_memory
+from shapebias.system_faults import out_of_memory
 
 # Image ids, pixels in [0, 1], and the class name of each image where it has one.
 Batch = tuple[Sequence[str], Float[Tensor, "_ 3 row column"], Sequence[str | None]]

@@ -7,10 +7,9 @@ from typing import TypeVar
 import torch
 
 from shapebias.errors import ShapebiasError
+from shapebias.system_faults import out_of_memory
 
 T = TypeVar("T")
-# What torch's allocator for the processor says in a plain RuntimeError.
-REFUSED = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
 
 
 def shrinking(work: Callable[[int], T], size: int, *, what: str) -> T:
@@ -49,13 +48,6 @@ def shrinking(work: Callable[[int], T], size: int, *, what: str) -> T:
             )
         size //= 2
         print(f"{what}: not enough memory ({said}); again, {size} images at a time", flush=True)
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory, of the graphics card or not, was refused."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in REFUSED)
 
 
 def _give_back() -> None:
