@@ -15,15 +15,22 @@ from snakemake.persistence.file import FilePersistence
 from rules.digests import DIGESTS
 from shapebias.records import FOLDER, RESULTS, recorded
 
+# Outputs that were found damaged, a line each.
+MARKED = Path(".snakemake", "damaged")
+
 
 def prepare(study: str) -> list[str]:
     """Bring the engine's records up to the results; returns what a person should know."""
     engine = FilePersistence(nolock=True)
     restore(study, engine)
+    unmark_mended(engine)
     damaged = [path for path in outputs(study) if not under_way(path, engine) and not whole(path)]
     for path in damaged:
         # The engine then makes it anew, and what follows from it.
         engine._mark_incomplete(path, None)
+    if damaged:
+        with MARKED.open("a", encoding="utf-8") as file:
+            file.writelines(f"{path}\n" for path in damaged)
     DIGESTS.save()
     return [
         f"{path} is not what its job wrote (damaged, or changed by hand): it is made anew"
@@ -57,6 +64,17 @@ def restore(study: str, engine: FilePersistence) -> None:
         unknown = not Path(engine._record_path(engine._metadata_path, path)).exists()
         if unknown and Path(path).is_file() and whole(path):
             engine._write_record(path, MetadataRecord.model_validate(record))
+
+
+def unmark_mended(engine: FilePersistence) -> None:
+    """Have the engine trust outputs again that were marked as damaged and have been put back."""
+    if MARKED.is_file():
+        marked = MARKED.read_text(encoding="utf-8").splitlines()
+        left = [path for path in marked if under_way(path, engine)]
+        mended = [path for path in left if Path(path).is_file() and whole(path)]
+        for path in mended:
+            engine._unmark_incomplete(path)
+        MARKED.write_text("".join(f"{path}\n" for path in left if path not in mended))
 
 
 def outputs(study: str) -> Iterator[str]:

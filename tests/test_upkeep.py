@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from snakemake.persistence.file import FilePersistence
 
 from rules import packages, upkeep
 from rules.digests import Digests
@@ -74,6 +75,19 @@ def test_a_damaged_file_is_marked_to_be_made_anew(older):
     assert said.startswith(f"{OUTPUT} is not what its job wrote")
     # It is under way now, as far as the engine knows, and is not told of again.
     assert upkeep.prepare("tiny") == []
+    engine = FilePersistence(nolock=True)
+    assert upkeep.under_way(OUTPUT, engine)
+    # Put back, it is trusted again.
+    changed_by_hand("1\n")
+    upkeep.prepare("tiny")
+    assert not upkeep.under_way(OUTPUT, engine)
+
+
+def test_what_a_killed_job_left_is_not_trusted_because_it_looks_whole():
+    engine = FilePersistence(nolock=True)
+    engine._mark_incomplete(OUTPUT, None)
+    assert upkeep.prepare("tiny") == []
+    assert upkeep.under_way(OUTPUT, engine)
 
 
 def test_a_file_is_read_again_only_where_it_may_have_changed(monkeypatch):
