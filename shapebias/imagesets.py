@@ -121,7 +121,9 @@ def read_rows(paths: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
         sizing = sizing_of(file)
         # Row group by row group: one batch would otherwise span several.
         for group in range(file.num_row_groups):
-            for row in file.read_row_group(group).to_pylist():
+            with reading(path):
+                rows = file.read_row_group(group).to_pylist()
+            for row in rows:
                 image = row.pop("image")
                 row["path"] = image["path"]
                 row["pixels"] = decode(

@@ -39,7 +39,7 @@ def available() -> int | None:
 def _group_limits() -> list[int]:
     """Limits of the control groups that this process is in."""
     found = []
-    for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+    for line in _groups():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
             top, name = CGROUPS, "memory.max"
@@ -55,6 +55,10 @@ def _group_limits() -> list[int]:
                 continue
             found += [int(limit)] if limit.isdigit() else []
     return found
+
+
+def _groups() -> list[str]:
+    return Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
 
 
 def _held() -> int:

@@ -13,6 +13,8 @@ ADVICE = {
     errno.EFBIG: "lift the limit on the size of a file (`ulimit -f`)",
     errno.EACCES: "give yourself the right to read and write there",
     errno.EPERM: "give yourself the right to read and write there",
+    errno.EEXIST: "a file is where a folder should be: move it away",
+    errno.ENOTDIR: "a file is where a folder should be: move it away",
     errno.EROFS: "make the file system writable, or put `results` elsewhere (a link will do)",
     errno.EMFILE: "lift the limit on open files (`ulimit -n`)",
     errno.EIO: "the disk or its connection is failing; look at it first",

@@ -40,5 +40,5 @@ def reading(path: str | Path) -> Iterator[None]:
         yield
     except (pa.ArrowInvalid, OSError) as error:
         raise ShapebiasError(
-            f"cannot read {path}: {error}; delete it and run again to make it anew"
+            f"cannot read {path}: {' '.join(str(error).split())}; delete it and run again to make it anew"
         ) from error

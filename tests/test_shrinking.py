@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from shapebias import memory_limits
 from shapebias.adversarial import attacked
 from shapebias.attacks import pgd
 from shapebias.batching import over_batches
@@ -128,15 +129,17 @@ def test_an_attempt_leaves_nothing_behind():
     assert len(tensors) == 3
 
 
-def test_a_limit_of_the_system_is_met_by_smaller_batches():
-    # In a process of its own, whose address space is limited once torch is loaded.
+def test_a_limit_of_the_machine_is_met_by_smaller_batches():
+    # In a process of its own, on a machine that has 300 MiB more than torch takes.
     code = """
 import resource, torch
+from shapebias import memory_limits
 from shapebias.shrinking import shrinking
 torch.set_num_threads(1)
 torch.zeros(8).sum()
-now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (now + 300 * 2**20,) * 2)
+memory_limits.LEAST = 300 * 2**20
+memory_limits.available = lambda: 0
+memory_limits.limit_memory()
 # A mebibyte an image, twice.
 work = lambda size: (torch.ones(size, 2**18) + 1).sum().item() / size
 print(shrinking(work, 4096, what="adding"))
@@ -147,3 +150,15 @@ print(shrinking(work, 4096, what="adding"))
     lines = done.stdout.splitlines()
     assert lines[0].startswith("adding: not enough memory (") and "2048 images" in lines[0]
     assert lines[-1] == str(2.0**19)
+
+
+def test_the_least_limit_of_all_groups_counts(tmp_path, monkeypatch):
+    folder = tmp_path / "job/step"
+    folder.mkdir(parents=True)
+    (tmp_path / "job/memory.max").write_text("4096\n")
+    (folder / "memory.max").write_text("max\n")
+    monkeypatch.setattr(memory_limits, "CGROUPS", tmp_path)
+    monkeypatch.setattr(memory_limits, "_groups", lambda: ["1:name=systemd:/x", "0::/job/step"])
+    assert memory_limits.available() == 4096
+    monkeypatch.setattr(memory_limits, "_groups", lambda: [])
+    assert memory_limits.available() > 2**28

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -36,17 +35,16 @@ class Disturbed:
         self.workflow, self.rng, self.targets = workflow, rng, targets
 
     def run(self, patience: float | None) -> tuple[bool, str]:
-        """Run until the end, or until a kill after some seconds; whether it ended, and how."""
+        """Run until the end, or until a kill after some seconds; whether all is done, and how."""
         self._unlock()
+        start = time.monotonic()
         running = self._begin()
-        if patience is None:
-            code = running.wait(timeout=900)
-            return code == 0, f"ended with {code}"
         try:
             code = running.wait(timeout=patience)
             return code == 0, f"ended with {code}"
         except subprocess.TimeoutExpired:
-            return False, self._kill(running)
+            what = self._kill(running)
+            return False, f"{what} after {time.monotonic() - start:.1f} s"
 
     def _kill(self, running: subprocess.Popen) -> str:
         snakemake = psutil.Process(running.pid)
@@ -92,10 +90,6 @@ class Disturbed:
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "PYTHONPATH": str(self.workflow.folder)}
 
-    def made(self) -> dict[str, Path]:
-        """Files under a final name, by their path below the results."""
-        return made(self.workflow)
-
 
 def made(workflow: Workflow) -> dict[str, Path]:
     """Files of a study under a final name, by their path below its results."""
@@ -134,14 +128,3 @@ def script_of(process: psutil.Process) -> str:
                 # The engine names its copies `tmp<random>.<rule>.py`.
                 return Path(word).name.split(".")[-2]
     return ""
-
-
-def kills(disturbed: Disturbed, pauses: Iterator[float]) -> Iterator[str]:
-    """Kill and go on until the study is finished; yields what happened, time after time."""
-    while True:
-        pause = next(pauses)
-        start = time.monotonic()
-        finished, what = disturbed.run(pause)
-        yield f"after {time.monotonic() - start:.1f} s {what}"
-        if finished:
-            return
