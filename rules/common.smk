@@ -14,6 +14,7 @@ from rules.plugins import settings_of
 from rules.study import (
     StudyError,
     check_files,
+    check_keys_once,
     download_folder,
     downloads_among,
     expand_folders,
@@ -26,6 +27,8 @@ from shapebias.plugins import NESTED
 from shapebias.records import record_path
 
 try:
+    for path in workflow.configfiles:
+        check_keys_once(path)
     config.update(read_study(config, whole=bool(workflow.configfiles)))
     check_files(config)
 except StudyError as error:

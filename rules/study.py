@@ -61,6 +61,23 @@ def read_study(given: dict[str, Any], *, whole: bool) -> dict[str, Any]:
     return study
 
 
+def check_keys_once(path: str | Path) -> None:
+    """Raise `StudyError` where a file gives a key twice, of which YAML drops one in silence."""
+    waiting = [yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if key.value in seen:
+                    line = key.start_mark.line + 1
+                    raise StudyError(f"{path}, line {line}: the key {key.value!r} is there twice")
+                seen |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+                waiting.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+
+
 def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     """A mapping with the keys of another put over its own, level by level."""
     result = dict(base)

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rules.study import StudyError, merged, paths_among, plugin_settings, read_study
+from rules.study import (
+    StudyError,
+    check_keys_once,
+    merged,
+    paths_among,
+    plugin_settings,
+    read_study,
+)
 from tests.conftest import ROOT
 
 TINY = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
@@ -200,6 +207,15 @@ def test_wrong_studies_are_refused_in_one_line(name):
     assert "\n" not in message
     for words in said:
         assert words in message, message
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("models:\n  a: {<<: {depth: 18}, depth: 34}\n  b: {depth: 18}\n  a: {}\n")
+    with pytest.raises(StudyError, match=r"study\.yaml, line 4: the key 'a' is there twice"):
+        check_keys_once(path)
+    for study in STUDIES:
+        check_keys_once(study)
 
 
 def test_merging_goes_level_by_level():

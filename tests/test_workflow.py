@@ -29,6 +29,19 @@ SETS = (
     "black_and_white",
 )
 REPORT = {"write_report"}
+# Rules whose jobs go through images.
+OF_IMAGES = (
+    "ingest_images",
+    "ingest_concepts",
+    "derive_images",
+    "train_segmenter",
+    "train_network",
+    "predict_images",
+    "predict_adversarial_images",
+    "measure_activation_tv",
+    "dissect_channels",
+    "ablate_channels",
+)
 
 
 @contextmanager
@@ -121,6 +134,15 @@ def test_counts_add_up(tiny):
 def test_a_caption_counts_by_its_text(tiny):
     with edited(tiny.folder / "report/shape_bias.rst", "Left: ", "To the left: "):
         assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | REPORT
+
+
+def test_every_log_ends_with_time_memory_and_images_a_second(tiny):
+    logs = list(tiny.folder.glob("results/tiny/logs/**/*.log"))
+    assert len(logs) > 60
+    for path in logs:
+        last = path.read_text().splitlines()[-1]
+        end = r", \d+ images, [\d.]+ images/s" if path.parent.name in OF_IMAGES else ""
+        assert re.fullmatch(rf"took [\d.]+ s, peak \d+ MiB{end}", last), path
 
 
 def test_nothing_is_done_twice(tiny):
@@ -361,6 +383,11 @@ def test_an_unknown_layer_is_one_line_and_leaves_nothing(tiny):
     assert "error: unknown layer: 'conv7'; did you mean 'conv5'?" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tiny.folder / target).exists()
+    # The end of the run says again what failed, where its log is, and how that ends.
+    end = result.stderr[result.stderr.index("1 job failed:") :]
+    log = "results/wrong/logs/ablate_channels/alexnet-0.log"
+    assert f"ablate_channels, see {log}" in end
+    assert "    error: unknown layer: 'conv7'" in end
 
 
 def test_an_unknown_key_is_one_line(tiny):
