@@ -4,6 +4,7 @@ from shapebias.adversarial import attacked, keep_examples
 from shapebias.batching import batches, device
 from shapebias.checkpoints import load_network
 from shapebias.entry_level import entry_level_of
+from shapebias.examples import spread_ids
 from shapebias.imagesets import Sizing, number_of_rows, read_rows, write_images
 from shapebias.jobs import job
 from shapebias.plugins import build
@@ -17,7 +18,8 @@ def main(paths, weights, description, predictions, examples, *, attack, entry_le
     rows = progress(read_rows(paths), what="attacking", total=number_of_rows(paths))
     kept = []
     made = attacked(model, batches(rows), build("attacks", **attack), seed=seed)
-    frame = predict(model, keep_examples(made, kept, n), entry_level=entry_level_of(entry_level))
+    made = keep_examples(made, kept, spread_ids(paths[0], n))
+    frame = predict(model, made, entry_level=entry_level_of(entry_level))
     write_predictions(frame, predictions)
     write_images(kept, examples, sizing=Sizing())
 

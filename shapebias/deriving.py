@@ -1,6 +1,6 @@
 """Derived images: one transform over the rows of an image set, stored or made while predicting."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ def rows_of(
     image_set: str,
     styles: Sequence[str | Path] = (),
     segmenter: Sequence[str | Path] = (),
+    only: Container[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Rows of an image set, whether its images are stored or made now from its source's.
 
@@ -84,8 +85,10 @@ def rows_of(
         Parts of the image set, or of its source where `transform` is given.
     transform
         The entry's transform, where its images are not stored.
+    only
+        Ids of the images wanted; None for all.
     """
-    rows = read_rows(paths)
+    rows = read_rows(paths, only=only)
     if transform is None:
         return rows
     made = derived(
