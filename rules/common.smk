@@ -17,11 +17,14 @@ from rules.study import (
     plugin_settings,
     read_study,
 )
+from rules.values import check_values
 from shapebias.plugins import NESTED
 
 try:
     config.update(read_study(config, whole=bool(workflow.configfiles)))
     check_files(config)
+    if workflow.is_main_process:
+        check_values(config, list(map(Path, workflow.configfiles)))
 except StudyError as error:
     sys.exit(f"error in the study: {error}")
 
