@@ -61,10 +61,14 @@ def derived(
 
 
 def encoded(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Rows with their pixels as the bytes of a PNG under `image`."""
+    """Rows with their pixels as the bytes of a PNG under `image`, or why there are none."""
     for row in rows:
-        pixels = row["pixels"]
-        yield {**row, "image": None if pixels is None else encode_png(pixels)}
+        if row["pixels"] is not None:
+            yield {**row, "image": encode_png(row["pixels"])}
+            continue
+        drawn = ", ".join(f"{name} {value}" for name, value in row["drawn"].items())
+        print(f"left out {row['image_id']}: {drawn}", flush=True)
+        yield {**row, "image": None, "rejected": f"left out: {drawn}"}
 
 
 def rows_of(

@@ -62,11 +62,11 @@ def _count(name: str, unit: str, description: str) -> Column:
 
 TABLES = {
     "rejected": Table(
-        "an image of a source that was refused, and is in no image set",
+        "an image that a source refused, or that a stored silhouette's set left out",
         (
             IMAGE_SET,
             Column("image_id", "text", "", "image of the source"),
-            Column("reason", "text", "", "why it was refused"),
+            Column("reason", "text", "", "why it was refused or left out"),
         ),
     ),
     "training_log": Table(
