@@ -291,18 +291,23 @@ def check_folders(study: dict[str, Any]) -> None:
 
 
 def check_files(study: dict[str, Any]) -> None:
-    """Raise `StudyError` for the first missing file or folder that has not been read yet."""
+    """Raise `StudyError` where files or folders are missing that have not been read yet."""
     results = Path("results", study["name"])
+    missing = []
     for where, path in paths_of(study):
         family, name = where.split(".")[:2]
         place = Path(expand_folders(path, study["folders"]))
         if downloads_among(path, study["folders"]) or (results / family / name).exists():
             continue
         if not place.exists():
-            advice = how_to_get(study[family][name].get("kind", ""))
-            raise StudyError(
-                f"{where}: {place} does not exist; put it there or correct the path{advice}"
-            )
+            missing.append((where, place, how_to_get(study[family][name].get("kind", ""))))
+    if missing:
+        where, place, advice = missing[0]
+        more = ", ".join(dict.fromkeys(str(place) for _, place, _ in missing[1:]))
+        raise StudyError(
+            f"{where}: {place} does not exist; put it there or correct the path{advice}"
+            + (f"; missing as well: {more}" if more else "")
+        )
 
 
 def how_to_get(kind: str) -> str:

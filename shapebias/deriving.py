@@ -6,6 +6,7 @@ from typing import Any
 
 from shapebias import plugins
 from shapebias.decoding import encode_png
+from shapebias.errors import ShapebiasError
 from shapebias.imagesets import read_rows
 from shapebias.seeds import generator_of
 
@@ -53,10 +54,18 @@ def derived(
         Callable of the family `transforms`.
     seed, image_set
         With an image's id they determine everything drawn for it.
+
+    Raises
+    ------
+    ShapebiasError
+        If the transform refuses an image; the message names it.
     """
     for row in rows:
         rng = generator_of(seed, image_set, row["image_id"])
-        pixels, drawn = transform(row["pixels"], rng=rng, label=row.get("label"))
+        try:
+            pixels, drawn = transform(row["pixels"], rng=rng, label=row.get("label"))
+        except ShapebiasError as error:
+            raise ShapebiasError(f"{image_set}, image {row['image_id']}: {error}") from None
         yield {**row, "pixels": pixels, "drawn": drawn}
 
 

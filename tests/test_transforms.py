@@ -113,7 +113,7 @@ def test_scramble_is_never_the_identity_and_otherwise_uniform():
 
 def test_scramble_refuses_a_size_that_its_patches_do_not_divide():
     scramble = build("transforms", kind="scramble", patches=3)
-    with pytest.raises(ShapebiasError, match="16 x 16 pixels cannot be cut into 3 x 3"):
+    with pytest.raises(ShapebiasError, match="16×16 pixels cannot be cut into 3×3"):
         scramble(picture(16), rng=np.random.default_rng(0))
 
 
