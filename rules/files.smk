@@ -137,6 +137,11 @@ def weights_path(wildcards):
     return expand_folders(path, config["folders"]) if path else []
 
 
+def segmenter_weights(wildcards):
+    path = config["segmenters"][wildcards.segmenter]["weights"]["path"]
+    return expand_folders(path, config["folders"])
+
+
 def transform_of(wildcards):
     return transform_settings(wildcards.image_set)
 

@@ -48,10 +48,10 @@ rule ingest_images:
         code=code_of("ingest_images", plugins_of_source),
         source=lambda wildcards: source_settings(IMAGES[wildcards.image_set]),
         content=lambda wildcards: content_of_folder(IMAGES[wildcards.image_set]),
-        resize=lookup("images/{image_set}/resize", within=config),
-        crop=lookup("images/{image_set}/crop", within=config),
-        most_rejected=lookup("images/{image_set}/most_rejected", within=config),
-        parts=lookup("images/{image_set}/parts", within=config),
+        resize=entry("images/{image_set}/resize"),
+        crop=entry("images/{image_set}/crop"),
+        most_rejected=entry("images/{image_set}/most_rejected"),
+        parts=entry("images/{image_set}/parts"),
     script:
         "../scripts/ingest_images.py"
 
@@ -84,10 +84,10 @@ rule ingest_concepts:
         content=lambda wildcards: content_of_folder(
             config["concepts"][wildcards.concept_set]
         ),
-        resize=lookup("concepts/{concept_set}/resize", within=config),
-        crop=lookup("concepts/{concept_set}/crop", within=config),
-        most_rejected=lookup("concepts/{concept_set}/most_rejected", within=config),
-        parts=lookup("concepts/{concept_set}/parts", within=config),
+        resize=entry("concepts/{concept_set}/resize"),
+        crop=entry("concepts/{concept_set}/crop"),
+        most_rejected=entry("concepts/{concept_set}/most_rejected"),
+        parts=entry("concepts/{concept_set}/parts"),
     script:
         "../scripts/ingest_concepts.py"
 
@@ -142,8 +142,8 @@ rule train_segmenter:
             plugins_of_segmenter,
         ),
         architecture=segmenter_settings,
-        category=lookup("segmenters/{segmenter}/category", within=config),
-        training=lookup("segmenters/{segmenter}/training", within=config),
+        category=entry("segmenters/{segmenter}/category"),
+        training=entry("segmenters/{segmenter}/training"),
     script:
         "../scripts/train_segmenter.py"
 
@@ -151,10 +151,7 @@ rule train_segmenter:
 rule import_segmenter:
     """Segmentation network with published weights."""
     input:
-        weights=lambda wildcards: expand_folders(
-            config["segmenters"][wildcards.segmenter]["weights"]["path"],
-            config["folders"],
-        ),
+        weights=segmenter_weights,
     output:
         weights="<results>/segmenters/{segmenter}/segmenter.safetensors",
     log:
@@ -168,6 +165,7 @@ rule import_segmenter:
         runtime=30,
     params:
         code=code_of("import_segmenter", plugins_of_segmenter),
+        content=content_of_files(segmenter_weights),
         architecture=segmenter_settings,
     script:
         "../scripts/import_segmenter.py"
@@ -195,6 +193,7 @@ rule derive_images:
         runtime=240,
     params:
         code=code_of("derive_images", plugins_of_transform),
+        content=content_of_files(transform_files),
         transform=transform_of,
     script:
         "../scripts/derive_images.py"

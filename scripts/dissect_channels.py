@@ -2,9 +2,9 @@
 
 from shapebias.batching import device
 from shapebias.checkpoints import load_network
-from shapebias.concept_batches import concept_batches
+from shapebias.concept_batches import over_concepts
 from shapebias.dissection import dissect
-from shapebias.imagesets import concepts_of, number_of_rows, read_rows
+from shapebias.imagesets import concepts_of, number_of_rows
 from shapebias.jobs import job
 from shapebias.progress import Counter
 from shapebias.tables import write_table
@@ -13,16 +13,15 @@ from shapebias.units import channels_of_part
 
 def main(paths, paths_to_network, outputs, *, model, part, settings):
     network, n_images = load_network(*paths_to_network).to(device()), number_of_rows(paths)
-    tables = dissect(
-        network,
-        lambda: concept_batches(read_rows(paths), size=settings["batch"]),
-        concepts_of(paths[0]),
-        quantile=settings["quantile"],
-        area=settings["area"],
-        channels=channels_of_part(network, settings.get("layers"), part, settings["parts"]),
-        n_images=n_images,
-        progress=Counter("dissecting, two passes", 2 * n_images),
-    )
+    chosen = {name: settings[name] for name in ("quantile", "area")}
+    chosen["channels"] = channels_of_part(network, settings.get("layers"), part, settings["parts"])
+
+    def work(batches):
+        progress = Counter("dissecting, two passes", 2 * n_images)
+        named = concepts_of(paths[0])
+        return dissect(network, batches, named, n_images=n_images, progress=progress, **chosen)
+
+    tables = over_concepts(work, paths, size=settings["batch"])
     for table, path, schema in zip(tables, outputs, ("dissection", "dissection_iou"), strict=True):
         write_table(table.assign(model=model), path, schema=schema)
 

@@ -177,7 +177,9 @@ def _receive(response: Any, part: Path, tag: Path, start: int) -> None:
     expected = int(length) if length and length.isdecimal() else None
     mebibytes = None if expected is None else -(-expected // CHUNK)
     with part.open("ab" if start else "wb") as file:
-        for chunk in progress(_chunks(response), what=f"MiB of {part.stem}", total=mebibytes):
+        for chunk in progress(
+            _chunks(response), what=f"MiB of {part.stem}", total=mebibytes, images=False
+        ):
             _write(file, chunk)
     came = part.stat().st_size - start
     if expected is not None and came < expected:

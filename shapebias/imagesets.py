@@ -124,7 +124,9 @@ def read_rows(
         sizing = sizing_of(file)
         # Row group by row group: one batch would otherwise span several.
         for group in range(file.num_row_groups):
-            for row in file.read_row_group(group).to_pylist():
+            with reading(path):
+                rows = file.read_row_group(group).to_pylist()
+            for row in rows:
                 if only is not None and row["image_id"] not in only:
                     continue
                 image = row.pop("image")

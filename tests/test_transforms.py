@@ -1,9 +1,12 @@
 """Every transform: what it must preserve, what it must change, and what it must refuse."""
 
+import http.server
 import io
 import shutil
 import subprocess
+import threading
 from collections import Counter
+from contextlib import suppress
 
 import cairosvg
 import numpy as np
@@ -205,6 +208,46 @@ def test_black_and_white_is_what_the_potrace_command_draws(seed):
 def test_svg_without_a_ground_is_drawn_on_white():
     empty = '<svg xmlns="http://www.w3.org/2000/svg" width="5" height="4" viewBox="0 0 5 4"></svg>'
     assert (draw(empty) == 255).all() and draw(empty).shape == (4, 5, 3)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<image href="{file}" width="4" height="4"/>',
+        '<image href="{url}" width="4" height="4"/>',
+        '<style>@import url("{url}");</style>',
+        '<use href="{url}#a"/>',
+    ],
+)
+def test_svg_reads_no_file_and_asks_no_server(tmp_path, content):
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *arguments):
+            pass
+
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "red.png")
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/red.png"
+        inside = content.format(file=(tmp_path / "red.png").as_uri(), url=url)
+        head = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4">'
+        with suppress(Exception):
+            assert (draw(f"{head}{inside}</svg>") == 255).all()
+        server.shutdown()
+    assert asked == []
+
+
+def test_svg_with_an_entity_is_refused(tmp_path):
+    (tmp_path / "secret").write_text("M0,0L4,0L4,4Z")
+    entity = f'<!DOCTYPE svg [<!ENTITY secret SYSTEM "{(tmp_path / "secret").as_uri()}">]>'
+    text = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"><path d="&secret;"/></svg>'
+    with pytest.raises(Exception, match="Entit"):
+        draw(entity + text)
 
 
 def test_stylize_draws_every_style_and_records_which():
