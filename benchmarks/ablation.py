@@ -34,7 +34,7 @@ def run(name: str) -> None:
     rows = []
     for case, (settings, module, step, bar) in NETWORKS.items():
         model, images = network(settings), torch.rand(IMAGES, 3, 224, 224)
-        channels = {layer: range(0, number, step) for layer, number in model.channels().items()}
+        channels = {layer: sample(number // step) for layer, number in model.channels().items()}
         load = os.getloadavg()[0]
         pairs = [(by_hook(model, images, module), by_ours(model, images, channels))
                  for _ in range(ROUNDS)]  # fmt: skip
@@ -48,6 +48,12 @@ def run(name: str) -> None:
         print(harness.as_line(result), f"  random weights, load {load:.1f}", flush=True)
         rows.append({**asdict(result), "load": load, "weights": "random"})
     harness.write(name, rows, packages=["torchvision"])
+
+
+def sample(number: int) -> range:
+    """About so many channels, those of one batch together, as they are run together."""
+    together = BATCH // IMAGES
+    return range(-(-number // together) * together)
 
 
 def network(settings: dict) -> Classifier:

@@ -113,10 +113,13 @@ class Classifier(nn.Module):
 
     @contextmanager
     def silenced(self, layer: str, channels: Sequence[int]) -> Iterator[None]:
-        """Within this context the channels of a layer give zero everywhere."""
+        """Within this context the channels of a layer give zero everywhere.
+
+        Contexts of different layers can be nested.
+        """
         self.check_layer(layer)
-        if self._silent:
-            raise ShapebiasError(f"channels of {next(iter(self._silent))} are silent already")
+        if layer in self._silent:
+            raise ShapebiasError(f"channels of {layer} are silent already")
         device = next(self.parameters()).device
         self._silent[layer] = torch.as_tensor(list(channels), dtype=torch.long, device=device)
         try:

@@ -66,18 +66,6 @@ class After:
         return dense(value)
 
 
-def whole_scores(
-    model: Classifier,
-    layer: str,
-    activation: Float[Tensor, "image channel row column"],
-    image: Int64[Tensor, " run"],
-    channel: Int64[Tensor, " run"],
-) -> Float[Tensor, "run class"]:
-    """Class scores of each image without a channel, by the network's own modules."""
-    runs = Runs(image.to(activation.device), channel.to(activation.device))
-    return model.resume(layer, dense(Silent(activation, runs)))
-
-
 @dataclass(frozen=True)
 class Runs:
     """Pairs of an image and the channel that is silent in it."""

@@ -60,6 +60,23 @@ def _count(name: str, unit: str, description: str) -> Column:
     return Column(name, "count", unit, description)
 
 
+# One digit in the last place is what float32 leaves open where batches differ.
+ROUNDED = ", to 1e-5"
+SHAPE_SCORE = _count("shape_score", "images", "images labelled by shape before, otherwise after")
+TEXTURE_SCORE = _count(
+    "texture_score", "images", "images labelled by texture before, otherwise after"
+)
+SHAPE_CHANGE = _number(
+    "mean_shape_change",
+    "probability",
+    f"probability of the shape's class after less before, mean over n_shape images{ROUNDED}",
+)
+TEXTURE_CHANGE = _number(
+    "mean_texture_change",
+    "probability",
+    f"probability of the texture's class after less before, mean over n_texture images{ROUNDED}",
+)
+
 TABLES = {
     "rejected": Table(
         "an image of a source that was refused, and is in no image set",
@@ -223,8 +240,10 @@ TABLES = {
             CHANNEL,
             N_SHAPE,
             N_TEXTURE,
-            _count("shape_score", "images", "images labelled by shape before, otherwise after"),
-            _count("texture_score", "images", "images labelled by texture before, otherwise after"),
+            SHAPE_SCORE,
+            TEXTURE_SCORE,
+            SHAPE_CHANGE,
+            TEXTURE_CHANGE,
         ),
     ),
     "ablation_flips": Table(
@@ -236,6 +255,10 @@ TABLES = {
             Column("image_id", "text", "", "image of the conflict set"),
             Column("before", "text", "", "class given by the intact network"),
             Column("after", "text", "", "class given without the channel"),
+            _number("before_intact", "probability", f"class `before`, intact network{ROUNDED}"),
+            _number("before_silenced", "probability", f"class `before`, no channel{ROUNDED}"),
+            _number("after_intact", "probability", f"class `after`, intact network{ROUNDED}"),
+            _number("after_silenced", "probability", f"class `after`, no channel{ROUNDED}"),
         ),
     ),
     "ablation_by_category": Table(
