@@ -14,7 +14,7 @@ from shapebias.errors import ShapebiasError
 from shapebias.evaluation import evaluating
 from shapebias.imagesets import stack
 from shapebias.judging import Judge
-from shapebias.remainders import Remainders
+from shapebias.remainders import Remainders, Whole
 from shapebias.tallies import Conflict, Tally, tallied
 from shapebias.units import chosen_channels
 
@@ -117,14 +117,20 @@ def _silenced_one_by_one(
     batch: int,
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Unit, image, decision and probabilities of pairs, units numbered through all layers."""
-    remainders, first = Remainders(model), 0
+    remainders, first = Remainders(model) if model.cuttable else None, 0
     images = images.to(model.mean.device, torch.float32)
     for layer, activation in model.walk(images):
         chosen = torch.tensor(list(channels.get(layer, ())), dtype=torch.long)
+        if not len(chosen):
+            continue
         place = torch.full((activation.shape[1],), -1).index_copy(
             0, chosen, first + torch.arange(len(chosen))
         )
-        after = remainders.after(layer, activation) if len(chosen) else None
+        after = (
+            Whole(model, layer, images)
+            if remainders is None
+            else remainders.after(layer, activation)
+        )
         for image, channel in pairs_alive(activation, chosen, batch):
 
             def alone(run, layer=layer, image=image, channel=channel):

@@ -44,6 +44,9 @@ class Classifier(nn.Module):
     The segments and the tail hold the same modules as `network`, registered once, under it.
     """
 
+    # Whether what follows a layer can be run by itself.
+    cuttable = True
+
     def __init__(
         self,
         network: nn.Module,
