@@ -29,6 +29,9 @@ LARGE_STAGES = {
     "dissection_iou": stage_files(
         "dissection", "<results>/dissection/{model}/overlaps-{part}.parquet"
     ),
+    "top_images": stage_files(
+        "dissection", "<results>/dissection/{model}/top_images-{part}.parquet"
+    ),
     "ablation_flips": stage_files(
         "ablation", "<results>/ablation/{model}/flips-{part}.parquet"
     ),

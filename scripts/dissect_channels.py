@@ -17,13 +17,13 @@ def main(paths, paths_to_network, outputs, *, model, part, settings):
         network,
         lambda: concept_batches(read_rows(paths), size=settings["batch"]),
         concepts_of(paths[0]),
-        quantile=settings["quantile"],
-        area=settings["area"],
+        **{name: settings[name] for name in ("quantile", "area", "top_images")},
         channels=channels_of_part(network, settings.get("layers"), part, settings["parts"]),
         n_images=n_images,
         progress=Counter("dissecting, two passes", 2 * n_images),
     )
-    for table, path, schema in zip(tables, outputs, ("dissection", "dissection_iou"), strict=True):
+    schemas = ("dissection", "dissection_iou", "top_images")
+    for table, path, schema in zip(tables, outputs, schemas, strict=True):
         write_table(table.assign(model=model), path, schema=schema)
 
 

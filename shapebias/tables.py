@@ -210,6 +210,23 @@ TABLES = {
             _number("iou", "fraction", "intersection / (activated + truth - intersection)"),
         ),
     ),
+    "top_images": Table(
+        "a channel and one of the images in which its highest activation is largest",
+        (
+            MODEL,
+            LAYER,
+            CHANNEL,
+            _count("rank", "", "place among the channel's images, from 1; an image has one"),
+            Column("image_id", "text", "", "image of the concept set"),
+            _number("activation", "activation", "channel's highest activation in the image"),
+            _count("row", "", "where in the channel's map that is, from 0; the first of equals"),
+            _count("column", "", "where in the channel's map that is, from 0"),
+            _count("top", "pixels", "first row of the image that this place sees, from 0"),
+            _count("left", "pixels", "first column of the image that this place sees, from 0"),
+            _count("height", "pixels", "rows that it sees: its receptive field"),
+            _count("width", "pixels", "columns that it sees; part may lie outside the image"),
+        ),
+    ),
     "detectors": Table(
         "a layer and a category, at one cut of the IoU; each channel counts once, by its label",
         (

@@ -75,7 +75,7 @@ def test_every_table_figure_and_the_report_are_there(tiny):
         "ablation",
         "ablation_by_category",
     }
-    for folder in ("dissection_iou", "ablation_flips"):
+    for folder in ("dissection_iou", "top_images", "ablation_flips"):
         found = {path.stem for path in (made / "tables" / folder).glob("*.parquet")}
         assert found == set(NETWORKS)
     figures = {path.name for path in (made / "figures").iterdir()}
@@ -234,7 +234,7 @@ GATHERING = (
         "gather_table",
         table=("training_log", "activation_tv", "dissection", "ablation"),
     )
-    | jobs("gather_tables_by_model", table=("dissection_iou", "ablation_flips"))
+    | jobs("gather_tables_by_model", table=("dissection_iou", "top_images", "ablation_flips"))
     | {
         "tabulate_accuracy",
         "tabulate_kernel_tv",
