@@ -23,6 +23,10 @@ STAGES = {
     "ablation": stage_files(
         "ablation", "<results>/ablation/{model}/scores-{part}.parquet"
     ),
+    "ablation_by_concept": measured(
+        "ablation_by_concept",
+        expand("<results>/ablation/{model}/concepts.parquet", model=MODELS),
+    ),
 }
 # Too large for one file: a file a network, in a folder of the table's name.
 LARGE_STAGES = {

@@ -97,9 +97,7 @@ class Classifier(nn.Module):
         """Each layer's name and activation in turn, in one pass."""
         activation = (images - self.mean) / self.std
         for layer, modules in self._segments.items():
-            activation = _through(modules, activation)
-            if layer in self._silent:
-                activation = activation.index_fill(1, self._silent[layer], 0.0)
+            activation = self._heard(layer, _through(modules, activation))
             yield layer, activation
 
     def finish(self, activation: Tensor) -> Float[Tensor, "image class"]:
@@ -110,9 +108,16 @@ class Classifier(nn.Module):
         """Class scores from one layer's activation, as if the network had computed it."""
         self.check_layer(layer)
         after = self.layers[self.layers.index(layer) + 1 :]
+        activation = self._heard(layer, activation)
         for name in after:
-            activation = _through(self._segments[name], activation)
+            activation = self._heard(name, _through(self._segments[name], activation))
         return self.finish(activation)
+
+    def _heard(self, layer: str, activation: Tensor) -> Tensor:
+        """A layer's activation with its silent channels zero."""
+        if layer not in self._silent:
+            return activation
+        return activation.index_fill(1, self._silent[layer], 0.0)
 
     @contextmanager
     def silenced(self, layer: str, channels: Sequence[int]) -> Iterator[None]:

@@ -124,8 +124,7 @@ class HookedClassifier(Classifier):
     def _meet(
         self, layer: str, seen: dict[str, Any] | None, module: nn.Module, given: Any, output: Any
     ) -> Any:
-        if layer in self._silent:
-            output = output.index_fill(1, self._silent[layer], 0.0)
+        output = self._heard(layer, output)
         if seen is not None:
             # What comes last stands last, and what is changed in place later is as it was here.
             seen.pop(layer, None)

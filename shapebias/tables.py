@@ -278,6 +278,31 @@ TABLES = {
             _number("after_silenced", "probability", f"class `after`, no channel{ROUNDED}"),
         ),
     ),
+    "ablation_by_concept": Table(
+        "a network without the channels that detect a concept or a category, or with them alone",
+        (
+            MODEL,
+            Column("layer", "text", "", "layer of the channels; `all` is every named layer"),
+            Column("category", "text", "", "category of the concept that the channels detect"),
+            Column("concept", "text", "", "that concept; `all` is every one of the category"),
+            Column(
+                "mode",
+                "text",
+                "",
+                "`zero`: these channels are zero; `keep_only`: all others of their layers are",
+            ),
+            _count("n_channels", "channels", "channels that detect it, at the study's cut"),
+            N_SHAPE,
+            N_TEXTURE,
+            SHAPE_SCORE,
+            TEXTURE_SCORE,
+            SHAPE_CHANGE,
+            TEXTURE_CHANGE,
+            _count("n_clean", "images", "clean images scored"),
+            _number("accuracy_before", "fraction", "top-1 on them, intact network"),
+            _number("accuracy_after", "fraction", "top-1 on them, with channels silent"),
+        ),
+    ),
     "ablation_by_category": Table(
         "a network's channels whose label is of one category, or all its channels",
         (
