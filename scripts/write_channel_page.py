@@ -1,0 +1,38 @@
+"""One network's page of the channels that matter most."""
+
+import pandas as pd
+
+from shapebias.batching import device
+from shapebias.channel_pages import channel_page
+from shapebias.checkpoints import load_network
+from shapebias.imagesets import read_rows
+from shapebias.important_channels import important_channels
+from shapebias.jobs import job
+from shapebias.tables import read_table
+from shapebias.writing import written_whole
+
+
+def main(path_to_page, network, *, scores, flips, labels, top, images, concepts, study, number):
+    scores, flips, labels, top = (
+        pd.concat(map(read_table, paths), ignore_index=True) if paths else None
+        for paths in (scores, flips, labels, top)
+    )
+    page = channel_page(
+        load_network(*network).to(device()), study=study, flips=flips, top_images=top,
+        channels=important_channels(scores, labels, number),
+        conflict_rows=read_rows(images), concept_rows=read_rows(concepts),
+    )  # fmt: skip
+    with written_whole(path_to_page) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
+        files = ("scores", "flips", "labels", "top", "images", "concepts")
+        main(
+            snakemake.output.page,
+            (snakemake.input.weights, snakemake.input.description),
+            **{name: snakemake.input.get(name, []) for name in files},
+            study=snakemake.params.code["study"],
+            number=snakemake.params.number,
+        )
