@@ -12,15 +12,15 @@ from shapebias.tables import read_table
 from shapebias.writing import written_whole
 
 
-def main(path_to_page, network, *, scores, flips, labels, top, images, concepts, study, number):
+def main(path_to_page, network, *, scores, flips, labels, top, images, concepts, number, **names):
     scores, flips, labels, top = (
         pd.concat(map(read_table, paths), ignore_index=True) if paths else None
         for paths in (scores, flips, labels, top)
     )
     page = channel_page(
-        load_network(*network).to(device()), study=study, flips=flips, top_images=top,
+        load_network(*network).to(device()), flips=flips, top_images=top,
         channels=important_channels(scores, labels, number),
-        conflict_rows=read_rows(images), concept_rows=read_rows(concepts),
+        conflict_rows=read_rows(images), concept_rows=read_rows(concepts), **names,
     )  # fmt: skip
     with written_whole(path_to_page) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -34,5 +34,6 @@ if __name__ == "__main__":
             (snakemake.input.weights, snakemake.input.description),
             **{name: snakemake.input.get(name, []) for name in files},
             study=snakemake.params.code["study"],
+            model=snakemake.wildcards.model,
             number=snakemake.params.number,
         )

@@ -33,6 +33,7 @@ def channel_page(
     network: Classifier,
     *,
     study: str,
+    model: str,
     channels: pd.DataFrame,
     flips: pd.DataFrame,
     conflict_rows: Iterable[Mapping[str, Any]],
@@ -45,10 +46,10 @@ def channel_page(
     ----------
     network
         The network; it shows what its channels see in their top images.
-    study
-        The study's name.
+    study, model
+        The study's name, and the network's in it.
     channels
-        From `shapebias.important_channels.important_channels`, of one network at least one row.
+        From `shapebias.important_channels.important_channels`, of that network.
     flips
         Rows of the table `ablation_flips` of that network.
     conflict_rows
@@ -87,7 +88,7 @@ def channel_page(
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         style=Markup(STYLE.read_text(encoding="utf-8")),
         study=study,
-        model=channels["model"].iloc[0] if len(channels) else "",
+        model=model,
         channels=views,
     )
 

@@ -87,10 +87,14 @@ def nearly_tied(
     seen to differ by 3e-6 of the largest at most, on trained networks of four architectures; a
     decision is safe where the highest is ahead by thirty times that.
     """
-    # An error in the scores is one in the logarithm of the probabilities, at most doubled.
-    ranked = scores if weights is None else entry_probabilities(scores, weights).log() / 2
+    ranked, scale = scores, scores.abs().amax(dim=1)
+    if weights is not None:
+        # An error in the scores is one in the logarithm of the probabilities, at most doubled.
+        ranked = entry_probabilities(scores, weights).log() / 2
+        # However small the scores, the softmax rounds.
+        scale = scale.clamp(min=1.0)
     if ranked.shape[1] < 2:
         return torch.zeros(len(ranked), dtype=torch.bool, device=ranked.device)
     first, second = ranked.topk(2, dim=1).values.unbind(dim=1)
     # Written so that what is not a number, as where both probabilities are zero, is not safe.
-    return ~(first - second > ROUNDING * scores.abs().amax(dim=1))
+    return ~(first - second > ROUNDING * scale)

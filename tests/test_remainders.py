@@ -135,6 +135,10 @@ def test_near_ties():
     assert nearly_tied(scores, None).tolist() == [True, True, False]
     _, weights = entry_weights("abc", {"a": "x", "b": "y"})
     assert nearly_tied(scores, weights).tolist() == [True, True, False]
+    # Apart by more than the scores' own rounding, not by more than the softmax's.
+    small = torch.tensor([[1e-4, 0.0, 0.0]])
+    assert nearly_tied(small, None).tolist() == [False]
+    assert nearly_tied(small, weights).tolist() == [True]
     underflown = torch.tensor([[0.0, 0.0, 1000.0]])
     assert nearly_tied(underflown, weights).tolist() == [True]
     assert nearly_tied(torch.ones(2, 1), None).tolist() == [False, False]
