@@ -1,5 +1,7 @@
 """One network's page of the channels that matter most."""
 
+from functools import partial
+
 import pandas as pd
 
 from shapebias.batching import device
@@ -9,21 +11,19 @@ from shapebias.imagesets import read_rows
 from shapebias.important_channels import important_channels
 from shapebias.jobs import job
 from shapebias.tables import read_table
-from shapebias.writing import written_whole
+from shapebias.writing import write_text
 
 
-def main(path_to_page, network, *, scores, flips, labels, top, images, concepts, number, **names):
+def main(page, network, *, scores, flips, labels, top, images, concepts, number, **names):
     scores, flips, labels, top = (
         pd.concat(map(read_table, paths), ignore_index=True) if paths else None
         for paths in (scores, flips, labels, top)
     )
-    page = channel_page(
-        load_network(*network).to(device()), flips=flips, top_images=top,
-        channels=important_channels(scores, labels, number),
-        conflict_rows=read_rows(images), concept_rows=read_rows(concepts), **names,
-    )  # fmt: skip
-    with written_whole(path_to_page) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    channels = important_channels(scores, labels, number)
+    rows, more_rows = partial(read_rows, images), partial(read_rows, concepts)
+    found = {"channels": channels, "flips": flips, "top_images": top}
+    found |= {"conflict_rows": rows, "concept_rows": more_rows}
+    write_text(channel_page(load_network(*network).to(device()), **found, **names), page)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from shapebias.jobs import job
 from shapebias.provenance import current
 from shapebias.report import ReportFigure, render_report
 from shapebias.tables import read_table
-from shapebias.writing import written_whole
+from shapebias.writing import write_text
 
 
 def main(path_to_report, *, tables, figures, figure_captions, **settings):
@@ -19,8 +19,7 @@ def main(path_to_report, *, tables, figures, figure_captions, **settings):
         provenance=current(),
         **settings,
     )
-    with written_whole(path_to_report) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(page, path_to_report)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A network's page of the channels that matter most: what excites each, and what it decides."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from shapebias.thumbnails import excited, picture
 
 DATA = Path(__file__).parent / "data"
 TEMPLATE, STYLE = DATA / "channels.html.jinja", DATA / "style.css"
+Rows = Callable[[Container[str]], Iterable[Mapping[str, Any]]]
 # Flipped images shown of each cue; a channel can decide hundreds.
 FLIPPED = 18
 
@@ -36,9 +37,9 @@ def channel_page(
     model: str,
     channels: pd.DataFrame,
     flips: pd.DataFrame,
-    conflict_rows: Iterable[Mapping[str, Any]],
+    conflict_rows: Rows,
     top_images: pd.DataFrame | None = None,
-    concept_rows: Iterable[Mapping[str, Any]] = (),
+    concept_rows: Rows | None = None,
 ) -> str:
     """HTML of one network's page, which loads nothing from outside itself.
 
@@ -53,11 +54,12 @@ def channel_page(
     flips
         Rows of the table `ablation_flips` of that network.
     conflict_rows
-        Rows of the cue-conflict set, with image_id, pixels, shape and texture.
+        Gives the rows of the cue-conflict set that have some ids, with image_id, pixels, shape and
+        texture.
     top_images
         Rows of the table `top_images` of that network; None where it was not dissected.
     concept_rows
-        Rows of the concept set, with image_id and pixels.
+        The same of the concept set, with image_id and pixels.
 
     Returns
     -------
@@ -67,9 +69,9 @@ def channel_page(
     """
     keys = channels[["layer", "channel"]]
     flips = flips.merge(keys, on=["layer", "channel"])
-    conflict = _kept(conflict_rows, flips["image_id"])
+    conflict = _by_id(conflict_rows, flips)
     tops = None if top_images is None else top_images.merge(keys, on=["layer", "channel"])
-    concepts = {} if tops is None else _kept(concept_rows, tops["image_id"])
+    concepts = {} if tops is None else _by_id(concept_rows, tops)
     views = [
         {
             "anchor": anchor(row["layer"], row["channel"]),
@@ -93,9 +95,8 @@ def channel_page(
     )
 
 
-def _kept(rows: Iterable[Mapping[str, Any]], ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    wanted = set(ids)
-    return {row["image_id"]: row for row in rows if row["image_id"] in wanted}
+def _by_id(rows: Rows, table: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
+    return {row["image_id"]: row for row in rows(set(table["image_id"]))}
 
 
 def _own(table: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ reader sees the same pixels.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -111,10 +111,13 @@ def write_concepts(
     return _write(map(_with_maps, rows), path, CONCEPT_COLUMNS.with_metadata(note))
 
 
-def read_rows(paths: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
+def read_rows(
+    paths: Sequence[str | Path], only: Container[str] | None = None
+) -> Iterator[dict[str, Any]]:
     """Every row of an image or concept set's parts, streamed, with decoded `pixels`.
 
-    `pixels` is uint8 of shape (row, column, 3). Only one row group is in memory at a time.
+    `pixels` is uint8 of shape (row, column, 3). Only one row group is in memory at a time. Where
+    `only` is given, the rows of other image ids are passed over.
     """
     for path in paths:
         file = _open(path)
@@ -122,6 +125,8 @@ def read_rows(paths: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
         # Row group by row group: one batch would otherwise span several.
         for group in range(file.num_row_groups):
             for row in file.read_row_group(group).to_pylist():
+                if only is not None and row["image_id"] not in only:
+                    continue
                 image = row.pop("image")
                 row["path"] = image["path"]
                 row["pixels"] = decode(

@@ -37,3 +37,9 @@ def reading(path: str | Path) -> Iterator[None]:
         raise ShapebiasError(
             f"cannot read {path}: {error}; delete it and run again to make it anew"
         ) from error
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write a text file whole."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

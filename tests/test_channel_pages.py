@@ -112,6 +112,10 @@ def rows_of(number, value):
     ]
 
 
+def among(rows):
+    return lambda wanted: [row for row in rows if row["image_id"] in wanted]
+
+
 def page(**changes):
     conflict = rows_of(FLIPPED + 5, 0)
     flips = [
@@ -126,9 +130,9 @@ def page(**changes):
         "model": "a",
         "channels": important_channels(ABLATION[:3], DISSECTION, 2),
         "flips": frame("ablation_flips", flips),
-        "conflict_rows": conflict,
+        "conflict_rows": among(conflict),
         "top_images": frame("top_images", top),
-        "concept_rows": rows_of(6, 100),
+        "concept_rows": among(rows_of(6, 100)),
     }
     return channel_page(one_channel_reader(), **{**given, **changes})
 
@@ -157,7 +161,7 @@ def test_a_page_holds_each_channel_and_loads_nothing():
 
 def test_a_network_that_was_not_dissected_has_a_page():
     html = page(
-        channels=important_channels(ABLATION[:3], None, 2), top_images=None, concept_rows=()
+        channels=important_channels(ABLATION[:3], None, 2), top_images=None, concept_rows=None
     )
     assert "excite" not in html
     assert html.count("<section ") == 2
@@ -165,5 +169,5 @@ def test_a_network_that_was_not_dissected_has_a_page():
 
 def test_a_network_without_flips_has_a_page():
     none = ABLATION[1:2]
-    html = page(channels=important_channels(none, None, 2), top_images=None, concept_rows=())
+    html = page(channels=important_channels(none, None, 2), top_images=None, concept_rows=None)
     assert "No image changes its label" in html
