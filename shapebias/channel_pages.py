@@ -12,13 +12,18 @@ from markupsafe import Markup
 
 from shapebias.classifier import Classifier
 from shapebias.important_channels import SHOWN, anchor, cell
-from shapebias.thumbnails import excited, picture
+from shapebias.thumbnails import excited, picture, sees_a_part
 
 DATA = Path(__file__).parent / "data"
 TEMPLATE, STYLE = DATA / "channels.html.jinja", DATA / "style.css"
 Rows = Callable[[Container[str]], Iterable[Mapping[str, Any]]]
 # Flipped images shown of each cue; a channel can decide hundreds.
 FLIPPED = 18
+# Largest pictures in pixels: top images, of which there are many, and flipped ones.
+SMALL, LARGE = 64, 112
+# What a channel sees, as a page says it.
+PART = "Cut to what it sees where it is most active."
+WHOLE = "It sees the whole image; where it is below its threshold, the image is darkened."
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,7 @@ def channel_page(
             "name": f"{row['layer']}, channel {row['channel']}",
             "label": row.get("concept") if row.get("iou", 0) > 0 else "",
             "facts": _facts(row),
-            "seen": _seen(row),
-            "top": _top(network, row, _own(tops, row), concepts) if tops is not None else [],
+            "top": [] if tops is None else _top(network, row, _own(tops, row), concepts),
             "flipped": _flipped(_own(flips, row), conflict),
         }
         for row in channels.to_dict("records")
@@ -108,7 +112,7 @@ def _facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = [
         (heading, cell(column, row[column])[1])
         for column, (heading, _) in SHOWN.items()
-        if row.get(column) is not None and not pd.isna(row[column])
+        if column != "concept" and row.get(column) is not None and not pd.isna(row[column])
     ]
     found = dict(facts)
     for cue in ("shape", "texture"):
@@ -118,28 +122,20 @@ def _facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     return list(found.items())
 
 
-def _seen(row: Mapping[str, Any]) -> str:
-    if pd.isna(row.get("threshold", np.nan)):
-        return ""
-    return (
-        "From the highest activation on. Cut to what the place of that activation sees; where it "
-        "sees the whole image, what is below the threshold is darkened."
-    )
-
-
 def _top(
     network: Classifier,
     row: Mapping[str, Any],
     top: pd.DataFrame,
     concepts: Mapping[str, Mapping[str, Any]],
-) -> list[Picture]:
+) -> tuple[str, list[Picture]]:
+    """What is shown of the top images, and the images."""
     top = top[top["activation"] > 0].sort_values("rank")
     pixels = [concepts[image_id]["pixels"] for image_id in top["image_id"]]
     if not pixels:
-        return []
+        return "Nothing excites it.", []
     shown = excited(network, row["layer"], row["channel"], row["threshold"], pixels, top)
-    return [
-        Picture(picture(one), f"{image_id}, activation {value:.3g}")
+    return PART if sees_a_part(top, pixels[0]) else WHOLE, [
+        Picture(picture(one, SMALL), f"{image_id}, activation {value:.3g}")
         for one, image_id, value in zip(shown, top["image_id"], top["activation"], strict=True)
     ]
 
@@ -163,8 +159,8 @@ def _flipped(
 
 def _decided(flip: Mapping[str, Any], row: Mapping[str, Any]) -> Picture:
     lines = tuple(
-        f"{flip[side]} {flip[f'{side}_intact']:.2f} → {flip[f'{side}_silenced']:.2f}"
+        f"{flip[side]} {flip[f'{side}_intact']:.2f}→{flip[f'{side}_silenced']:.2f}"
         for side in ("before", "after")
     )
     tip = f"{row['image_id']}: shape {row['shape']}, texture {row['texture']}"
-    return Picture(picture(row["pixels"]), tip, lines)
+    return Picture(picture(row["pixels"], LARGE), tip, lines)

@@ -16,22 +16,20 @@ from shapebias.classifier import Classifier
 from shapebias.evaluation import evaluating
 
 Pixels = UInt8[np.ndarray, "row column 3"]
-# Longest side in pixels, and JPEG's quality: some 3 kB a picture.
-SIDE, QUALITY = 104, 80
+# JPEG's quality, for some 2 kB a picture; up to so many pixels every one of them counts.
+QUALITY, TINY = 75, 32
 # Brightness of what lies below the threshold, and of what lies outside the image.
 DARKENED, OUTSIDE = 0.3, 128
 
 
-def picture(pixels: Pixels) -> str:
-    """An image of at most `SIDE` pixels as a `data:` address."""
+def picture(pixels: Pixels, side: int) -> str:
+    """An image, brought to so many pixels where it is larger, as a `data:` address."""
     image = Image.fromarray(pixels)
-    # Small ones grow here and not in the browser, which would blur them.
-    kind = Image.Resampling.NEAREST if max(image.size) * 2 <= SIDE else Image.Resampling.LANCZOS
-    scale = SIDE / max(image.size)
-    size = tuple(max(1, round(side * scale)) for side in image.size)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    kind = "png" if max(image.size) <= TINY else "jpeg"
     buffer = io.BytesIO()
-    image.resize(size, kind).save(buffer, format="JPEG", quality=QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    image.save(buffer, format=kind, **({} if kind == "png" else {"quality": QUALITY}))
+    return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def excited(
@@ -61,9 +59,7 @@ def excited(
     grey. Otherwise the image, darkened where the activation, brought to its size, is not above
     the threshold.
     """
-    rows, columns = images[0].shape[:2]
-    first = places.iloc[0]
-    if first["height"] < rows or first["width"] < columns:
+    if sees_a_part(places, images[0]):
         fields = zip(*(places[name] for name in ("top", "left", "height", "width")), strict=True)
         return [field_of(image, *field) for image, field in zip(images, fields, strict=True)]
     masks = active(network, layer, channel, threshold, images)
@@ -71,6 +67,12 @@ def excited(
         np.where(mask[..., None], image, image * DARKENED).astype(np.uint8)
         for image, mask in zip(images, masks, strict=True)
     ]
+
+
+def sees_a_part(places: pd.DataFrame, image: Pixels) -> bool:
+    """Whether the receptive field, which all places share, is smaller than an image."""
+    first = places.iloc[0]
+    return bool(first["height"] < image.shape[0] or first["width"] < image.shape[1])
 
 
 def field_of(image: Pixels, top: int, left: int, height: int, width: int) -> Pixels:

@@ -12,7 +12,7 @@ from PIL import Image
 from shapebias.channel_pages import FLIPPED, channel_page
 from shapebias.important_channels import important_channels, linked_channels
 from shapebias.tables import TABLES
-from shapebias.thumbnails import OUTSIDE, SIDE, active, excited, field_of, picture
+from shapebias.thumbnails import OUTSIDE, TINY, active, excited, field_of, picture
 from tests.planted import one_channel_reader
 
 
@@ -92,11 +92,13 @@ def test_pixels_below_the_threshold_are_darkened():
 @pytest.mark.parametrize("shape", [(11, 11, 3), (64, 64, 3), (300, 200, 3), (1, 7, 3)])
 def test_pictures_are_small(shape):
     rng = np.random.default_rng(0)
-    address = picture(rng.integers(0, 255, shape, dtype=np.uint8))
-    kind, data = address.split(",")
-    assert kind == "data:image/jpeg;base64"
+    pixels = rng.integers(0, 255, shape, dtype=np.uint8)
+    kind, data = picture(pixels, 100).split(",")
     image = Image.open(io.BytesIO(base64.b64decode(data)))
-    assert max(image.size) == SIDE
+    assert max(image.size) == min(100, max(shape))
+    assert kind == f"data:image/{'png' if max(shape) <= TINY else 'jpeg'};base64"
+    if max(shape) <= TINY:
+        assert (np.asarray(image) == pixels).all()
     assert len(data) < 20_000
 
 
@@ -145,12 +147,13 @@ def test_a_page_holds_each_channel_and_loads_nothing():
     assert one.count(', activation 1" title="i2, activation 1"') == 1
     assert one.count(", activation ") == 6
     assert f"The {FLIPPED} whose class lost most probability" in one
-    assert one.count("bright 0.90 → ") == FLIPPED
+    assert one.count("bright 0.90→") == FLIPPED
     # The image that lost most comes first.
     assert one.index(f'title="i{FLIPPED + 4}: shape bright') < one.index('title="i10: shape bright')
     assert "with it, otherwise without it (1)" in two
-    assert "dark&lt; 0.70 → 0.20" in two and "bright 0.30 → 0.80" in two
+    assert "dark&lt; 0.70→0.20" in two and "bright 0.30→0.80" in two
     assert "1 of 5" in one and "<b><span>threshold</span>0.5</b>" in one
+    assert "It sees the whole image" in one and "Nothing excites it" in two
     # IoU 0 is no label.
     assert "blue" not in two.split("</h2>")[0]
     for target in re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"'>\s)]+)""", html):
