@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shapebias.drawing import Network, Pairs, grid, legend, look, note, panels, words
+from shapebias.drawing import Network, Pairs, grid, legend, look, note, panels
 
 SHOWN = 10
 # How the losses of decisions are marked: column, its total, sign, what the legend says.
@@ -33,14 +33,14 @@ def draw(*, ablation_by_concept: pd.DataFrame, pairs: Pairs) -> Figure:
         shown = panels(table["model"], pairs)
         rows = max(len(panel.networks) for panel in shown)
         most = table.groupby("model").size().max()
-        figure, cells = grid(len(shown), height=0.55 + 0.17 * most, rows=rows)
+        figure, cells = grid(len(shown), height=0.8 + 0.17 * most, rows=rows)
         for panel, cell in zip(shown, cells, strict=True):
             for axes in cell[len(panel.networks) :]:
                 axes.remove()
             for axes, network in zip(cell, panel.networks, strict=False):
                 own = table[table["model"] == network.model]
                 _draw(axes, own, network, most)
-                axes.set_title(words(network.model))
+                axes.set_title(network.model)
             cell[len(panel.networks) - 1].set_xlabel("Lost (%)")
         legend(figure, shown)
         _explain(figure)
