@@ -264,6 +264,7 @@ def check_references(study: dict[str, Any]) -> None:
     for name in study["images"]:
         check_chain(study["images"], name)
     check_uses(study)
+    check_needs(study)
     check_folders(study)
 
 
@@ -397,6 +398,24 @@ def check_uses(study: dict[str, Any]) -> None:
                 f"{where}: {name!r} belongs to the network that it attacks and can only be "
                 "scored (measurements.accuracy.image_sets)"
             )
+
+
+def check_needs(study: dict[str, Any]) -> None:
+    """Raise `StudyError` where a measurement needs what the study does not make or store."""
+    measured = study["measurements"]
+    if "ablation_by_concept" in measured and "dissection" not in measured:
+        raise StudyError(
+            "measurements.ablation_by_concept needs measurements.dissection, which says what each "
+            "channel detects"
+        )
+    for name in ("ablation", "ablation_by_concept"):
+        for key in ("images", "clean"):
+            image_set = measured.get(name, {}).get(key)
+            if study["images"].get(image_set, {}).get("materialize") is False:
+                raise StudyError(
+                    f"measurements.{name}.{key}: {image_set!r} is not stored; give it "
+                    "`materialize: true`"
+                )
 
 
 def expand_folders(path: str, folders: dict[str, Any]) -> str:

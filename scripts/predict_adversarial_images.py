@@ -12,17 +12,16 @@ from shapebias.prediction_files import write_predictions
 from shapebias.predictions import predict
 
 
-def main(paths, weights, description, predictions, examples, *, attack, entry_level, n, seed):
+def main(paths, weights, description, outputs, *, attack, entry_level, n, seed):
     model, levels = load_network(weights, description).to(device()), entry_level_of(entry_level)
     attack, shown = build("attacks", **attack), spread_ids(paths[0], n)
-
     def work(batches):
         made = keep_examples(attacked(model, batches, attack, seed=seed), kept := [], shown)
         return predict(model, made, entry_level=levels), kept
 
     frame, kept = over_batches(work, paths, lambda: read_rows(paths), what="attacking")
-    write_predictions(frame, predictions)
-    write_images(kept, examples, sizing=Sizing())
+    write_predictions(frame, outputs[0])
+    write_images(kept, outputs[1], sizing=Sizing())
 
 
 if __name__ == "__main__":
@@ -31,8 +30,7 @@ if __name__ == "__main__":
             paths=snakemake.input.images,
             weights=snakemake.input.weights,
             description=snakemake.input.description,
-            predictions=snakemake.output.predictions,
-            examples=snakemake.output.examples,
+            outputs=snakemake.output,
             attack=snakemake.params.attack,
             entry_level=snakemake.params.entry_level,
             n=snakemake.params.examples,

@@ -43,3 +43,9 @@ def reading(path: str | Path) -> Iterator[None]:
             f"cannot read {path}: {' '.join(str(error).split())}; "
             "delete it and run again to make it anew"
         ) from error
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write a text file whole."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -178,6 +178,16 @@ WRONG = {
         {"photo": "/photos"},
         ["folders.photo is in no path"],
     ),
+    "concepts that nothing finds": (
+        "measurements/dissection",
+        None,
+        ["ablation_by_concept needs measurements.dissection"],
+    ),
+    "conflict images that are not stored": (
+        "measurements/ablation/images",
+        "noisy",
+        ["ablation.images", "'noisy' is not stored"],
+    ),
     "a number that YAML reads as text": (
         "models/alexnet/training/learning_rate",
         "1e-3",
