@@ -17,7 +17,9 @@ ifeq ($(wildcard $(STUDY)),)
 $(error there is no study $(STUDY); see studies/)
 endif
 
-.PHONY: run plan renew resume unlock clean-stale test test-faults test-cluster lint docs bench
+.PHONY: env run plan renew resume unlock clean-stale test test-faults test-cluster lint docs bench
+
+env: $(READY)
 
 run: $(READY)
 	$(SNAKEMAKE)

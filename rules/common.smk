@@ -14,7 +14,6 @@ from rules.plugins import settings_of
 from rules.study import (
     StudyError,
     check_files,
-    check_keys_once,
     download_folder,
     downloads_among,
     expand_folders,
@@ -23,14 +22,15 @@ from rules.study import (
     read_study,
 )
 from rules.upkeep import finish, prepare
+from rules.values import check_values
 from shapebias.plugins import NESTED
 from shapebias.records import record_path
 
 try:
-    for path in workflow.configfiles:
-        check_keys_once(path)
     config.update(read_study(config, whole=bool(workflow.configfiles)))
     check_files(config)
+    if workflow.is_main_process:
+        check_values(config, list(map(Path, workflow.configfiles)))
 except StudyError as error:
     sys.exit(f"error in the study: {error}")
 

@@ -4,7 +4,7 @@ DISSECTION = MEASURED.get("dissection", {})
 
 
 rule dissect_channels:
-    """Thresholds, overlaps with every concept, and labels of a network's channels."""
+    """Thresholds, overlaps with every concept, labels, and top images of a network's channels."""
     input:
         concepts=lambda wildcards: concept_files(DISSECTION["concepts"]),
         weights="<results>/models/{model}/weights.safetensors",
@@ -12,6 +12,7 @@ rule dissect_channels:
     output:
         labels="<results>/dissection/{model}/labels-{part}.parquet",
         overlaps="<results>/dissection/{model}/overlaps-{part}.parquet",
+        top_images="<results>/dissection/{model}/top_images-{part}.parquet",
     log:
         "<results>/logs/dissect_channels/{model}-{part}.log",
     conda:

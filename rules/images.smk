@@ -92,10 +92,14 @@ rule ingest_concepts:
         "../scripts/ingest_concepts.py"
 
 
+# Sets that can lack images of what they are made from.
+SIEVED = SOURCES + [name for name in STORED if "segmenter" in IMAGES[name]["transform"]]
+
+
 rule tabulate_rejected:
-    """Images of every source that were refused, and why."""
+    """Images that a source refused or a silhouette left out, and why."""
     input:
-        parts=[path for name in SOURCES for path in image_files(name)]
+        parts=[path for name in SIEVED for path in image_files(name)]
         + [path for name in config["concepts"] for path in concept_files(name)],
     output:
         table="<results>/tables/rejected.parquet",
@@ -107,7 +111,7 @@ rule tabulate_rejected:
     params:
         code=code_of("tabulate_rejected"),
         # Set of each of the files above.
-        sets=[name for name in SOURCES for _ in image_files(name)]
+        sets=[name for name in SIEVED for _ in image_files(name)]
         + [name for name in config["concepts"] for _ in concept_files(name)],
     script:
         "../scripts/tabulate_rejected.py"

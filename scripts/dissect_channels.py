@@ -13,7 +13,7 @@ from shapebias.units import channels_of_part
 
 def main(paths, paths_to_network, outputs, *, model, part, settings):
     network, n_images = load_network(*paths_to_network).to(device()), number_of_rows(paths)
-    chosen = {name: settings[name] for name in ("quantile", "area")}
+    chosen = {name: settings[name] for name in ("quantile", "area", "top_images")}
     chosen["channels"] = channels_of_part(network, settings.get("layers"), part, settings["parts"])
 
     def work(batches):
@@ -22,7 +22,8 @@ def main(paths, paths_to_network, outputs, *, model, part, settings):
         return dissect(network, batches, named, n_images=n_images, progress=progress, **chosen)
 
     tables = over_concepts(work, paths, size=settings["batch"])
-    for table, path, schema in zip(tables, outputs, ("dissection", "dissection_iou"), strict=True):
+    schemas = ("dissection", "dissection_iou", "top_images")
+    for table, path, schema in zip(tables, outputs, schemas, strict=True):
         write_table(table.assign(model=model), path, schema=schema)
 
 

@@ -4,6 +4,7 @@ from shapebias.adversarial import attacked, keep_examples
 from shapebias.batching import device, over_batches
 from shapebias.checkpoints import load_network
 from shapebias.entry_level import entry_level_of
+from shapebias.examples import spread_ids
 from shapebias.imagesets import Sizing, read_rows, write_images
 from shapebias.jobs import job
 from shapebias.plugins import build
@@ -11,17 +12,17 @@ from shapebias.prediction_files import write_predictions
 from shapebias.predictions import predict
 
 
-def main(paths, weights, description, predictions, examples, *, attack, entry_level, n, seed):
+def main(paths, weights, description, outputs, *, attack, entry_level, n, seed):
     model, levels = load_network(weights, description).to(device()), entry_level_of(entry_level)
-    attack = build("attacks", **attack)
+    attack, shown = build("attacks", **attack), spread_ids(paths[0], n)
 
     def work(batches):
-        made = keep_examples(attacked(model, batches, attack, seed=seed), kept := [], n)
+        made = keep_examples(attacked(model, batches, attack, seed=seed), kept := [], shown)
         return predict(model, made, entry_level=levels), kept
 
     frame, kept = over_batches(work, paths, lambda: read_rows(paths), what="attacking")
-    write_predictions(frame, predictions)
-    write_images(kept, examples, sizing=Sizing())
+    write_predictions(frame, outputs[0])
+    write_images(kept, outputs[1], sizing=Sizing())
 
 
 if __name__ == "__main__":
@@ -30,8 +31,7 @@ if __name__ == "__main__":
             paths=snakemake.input.images,
             weights=snakemake.input.weights,
             description=snakemake.input.description,
-            predictions=snakemake.output.predictions,
-            examples=snakemake.output.examples,
+            outputs=snakemake.output,
             attack=snakemake.params.attack,
             entry_level=snakemake.params.entry_level,
             n=snakemake.params.examples,

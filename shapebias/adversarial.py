@@ -1,6 +1,6 @@
 """Adversarial images of one network, made batch by batch."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -41,11 +41,14 @@ def attacked(
         yield ids, attack(model, images, given.new_tensor(known), generator=generators), labels
 
 
-def keep_examples(batches: Iterable[Batch], kept: list[dict[str, Any]], n: int) -> Iterator[Batch]:
-    """Pass batches on, keeping the first `n` images as rows of an image set."""
+def keep_examples(
+    batches: Iterable[Batch], kept: list[dict[str, Any]], wanted: Container[str]
+) -> Iterator[Batch]:
+    """Pass batches on, keeping the images wanted, by id, as rows of an image set."""
     for ids, images, labels in batches:
-        for image_id, image, label in list(zip(ids, images, labels, strict=True))[: n - len(kept)]:
-            # ASSUME rounding to eight bits is good enough to look at; the scores are not rounded.
-            pixels = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-            kept.append({"image_id": image_id, "image": encode_png(pixels), "label": label})
+        for image_id, image, label in zip(ids, images, labels, strict=True):
+            if image_id in wanted:
+                # ASSUME rounding to eight bits is good enough to look at; scores are not rounded.
+                pixels = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+                kept.append({"image_id": image_id, "image": encode_png(pixels), "label": label})
         yield ids, images, labels

@@ -46,7 +46,7 @@ def concept_batches(rows: Iterable[dict[str, Any]], *, size: int) -> Iterator[Co
     Parameters
     ----------
     rows
-        Rows with `pixels`, `maps` and `labels`.
+        Rows with `image_id`, `pixels`, `maps` and `labels`.
     size
         Images a batch.
     """
@@ -62,4 +62,5 @@ def concept_batches(rows: Iterable[dict[str, Any]], *, size: int) -> Iterator[Co
             labels=[
                 [(label["category"], label["number"]) for label in row["labels"]] for row in group
             ],
+            image_ids=[row["image_id"] for row in group],
         )

@@ -26,12 +26,15 @@ class ConceptBatch:
         For each image the ``(category, number)`` of the labels that hold for the whole of it.
     size
         Rows and columns of a mask where there are no maps; None for the images' own.
+    image_ids
+        Id of each image; without them an image goes by its number among all, from 0.
     """
 
     images: Float[Tensor, "image 3 row column"]
     maps: Mapping[str, Sequence[Integer[Tensor, "image mask_row mask_column"]]]
     labels: Sequence[Sequence[tuple[str, int]]]
     size: tuple[int, int] | None = None
+    image_ids: Sequence[str] = ()
 
     def mask_size(self) -> tuple[int, int]:
         """Rows and columns at which pixels are counted."""

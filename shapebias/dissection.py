@@ -1,16 +1,22 @@
 """Network dissection: which concept the mask of each channel matches best."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
 
 from shapebias.categories import category_rank
 from shapebias.classifier import Classifier
 from shapebias.concept_labels import ConceptBatch, Concepts
 from shapebias.evaluation import evaluating
 from shapebias.overlaps import count_overlaps
+from shapebias.receptive_fields import receptive_fields
 from shapebias.thresholds import find_thresholds
+from shapebias.top_images import COLUMNS as TOP_IMAGES
+from shapebias.top_images import TopImages
 from shapebias.units import chosen_channels
 
 DIVERSITY_CUT = 0.01
@@ -26,10 +32,11 @@ def dissect(
     *,
     quantile: float = 0.005,
     area: str = "labelled_images",
+    top_images: int = 49,
     channels: Mapping[str, Sequence[int]] | None = None,
     n_images: int | None = None,
     progress: Callable[[int], object] | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> "Dissection":
     """Intersection over union of every channel's mask with every concept, and its best concept.
 
     Parameters
@@ -47,23 +54,14 @@ def dissect(
         Images over which a mask's area A is counted for a concept c: "labelled_images", those with
         any label of c's category [1]_; "inside_mask", those where such a label falls inside the
         mask [2]_; "all_images".
+    top_images
+        Images listed of each channel, those in which its highest activation is largest.
     channels
         Channels to dissect by layer; None for all.
     n_images
         Number of images; None has them counted in a pass of their own, without the network.
     progress
         Called with the number of images after each batch, in both passes.
-
-    Returns
-    -------
-    labels
-        One row a channel: layer, channel, concept, category, iou, threshold (in the unit of the
-        activation) and diversity (concepts with an IoU of at least 0.01). Of concepts with the
-        same IoU the category's order decides (object, part, scene, material, texture, color, any
-        other), then the lowest number; so a channel that meets no concept has iou 0.
-    overlaps
-        One row a channel and concept that share pixels: layer, channel, concept, intersection I,
-        activated A, truth T (all in pixels of the label maps) and iou = I / (A + T - I).
 
     Notes
     -----
@@ -81,14 +79,15 @@ def dissect(
     chosen = chosen_channels(model, channels)
     if n_images is None:
         n_images = sum(len(batch.images) for batch in batches_factory())
+    first = FirstPass(model, chosen, top_images)
     with evaluating(model):
-        device = model.mean.device
         thresholds = find_thresholds(
             model,
-            (batch.images.to(device).float() for batch in batches_factory()),
+            first.images(batches_factory()),
             n_images=n_images,
             quantile=quantile,
             channels=chosen,
+            also=lambda layer, maps: first.tops[layer].add(maps),
             progress=progress,
         )
         counts, truth = count_overlaps(
@@ -100,12 +99,65 @@ def dissect(
             channels=chosen,
             progress=progress,
         )
-    labels, overlaps = [pd.DataFrame(columns=LABELS)], [pd.DataFrame(columns=OVERLAPS)]
+        tops = first.frames()
+    tables = [[pd.DataFrame(columns=columns)] for columns in (LABELS, OVERLAPS, TOP_IMAGES)]
     for layer, numbers in chosen.items():
         frames = _frames(numbers, thresholds[layer], counts[layer], truth, concepts)
-        for table, frame in zip((labels, overlaps), frames, strict=True):
+        for table, frame in zip(tables, (*frames, tops[layer]), strict=True):
             table.append(frame.assign(layer=layer))
-    return _joined(labels), _joined(overlaps)
+    return Dissection(*map(_joined, tables))
+
+
+class Dissection(NamedTuple):
+    """What a network's channels detect.
+
+    Attributes
+    ----------
+    labels
+        One row a channel: layer, channel, concept, category, iou, threshold (in the unit of the
+        activation) and diversity (concepts with an IoU of at least 0.01). Of concepts with the
+        same IoU the category's order decides (object, part, scene, material, texture, color, any
+        other), then the lowest number; so a channel that meets no concept has iou 0.
+    overlaps
+        One row a channel and concept that share pixels: layer, channel, concept, intersection I,
+        activated A, truth T (all in pixels of the label maps) and iou = I / (A + T - I).
+    top_images
+        One row a channel and rank, as `shapebias.top_images.TopImages` gives it.
+    """
+
+    labels: pd.DataFrame
+    overlaps: pd.DataFrame
+    top_images: pd.DataFrame
+
+
+class FirstPass:
+    """What is noted of the images and their maps while thresholds are found."""
+
+    def __init__(self, model: Classifier, channels: Mapping[str, Sequence[int]], number: int):
+        self.model = model
+        self.channels = channels
+        self.tops = {layer: TopImages(number) for layer in channels}
+        self.image_ids: list[str] = []
+        self.shape: tuple[int, int] = (model.input_size, model.input_size)
+
+    def images(
+        self, batches: Iterable[ConceptBatch]
+    ) -> Iterator[Float[Tensor, "image 3 row column"]]:
+        """Pixels of each batch, on the network's device."""
+        for batch in batches:
+            seen = len(self.image_ids)
+            numbers = range(seen, seen + len(batch.images))
+            self.image_ids.extend(batch.image_ids or map(str, numbers))
+            self.shape = tuple(batch.images.shape[2:])
+            yield batch.images.to(self.model.mean.device).float()
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Layer to the top images of its channels."""
+        fields = receptive_fields(self.model, self.shape)
+        return {
+            layer: self.tops[layer].frame(numbers, self.image_ids, fields[layer])
+            for layer, numbers in self.channels.items()
+        }
 
 
 def _frames(numbers, thresholds, counts, truth, concepts) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -19,6 +19,7 @@ def find_thresholds(
     n_images: int,
     quantile: float,
     channels: Mapping[str, Sequence[int]],
+    also: Callable[[str, Float[Tensor, "image channel row column"]], object] | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> dict[str, Float[Tensor, " channel"]]:
     """Threshold T of each channel such that at most a fraction of its activations is above.
@@ -36,6 +37,9 @@ def find_thresholds(
         the (k + 1)-th largest activation, k = floor(quantile N), N taken exactly.
     channels
         Channels wanted by layer.
+    also
+        Called with each layer and the maps of those channels, batch by batch: what else is to be
+        known of them in the same pass.
     progress
         Called with the number of images after each batch.
 
@@ -57,6 +61,8 @@ def find_thresholds(
                 positions = n_images * maps.shape[2] * maps.shape[3]
                 largest[layer] = Largest(allowed_above(quantile, positions) + 1)
             largest[layer].add(maps.transpose(0, 1).flatten(1))
+            if also is not None:
+                also(layer, maps)
         if progress is not None:
             progress(len(batch))
     if seen != n_images:

@@ -39,7 +39,13 @@ def reading(path: str | Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
-        said = " ".join(str(error).split())
         raise ShapebiasError(
-            f"cannot read {path}: {said}; delete it and run again to make it anew"
+            f"cannot read {path}: {' '.join(str(error).split())}; "
+            "delete it and run again to make it anew"
         ) from error
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write a text file whole."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -133,6 +133,32 @@ def flips_by_silencing(model, images, image_ids, shapes, textures, decide, chann
     return before, flips
 
 
+@torch.no_grad()
+def changes_by_silencing(model, images, shapes, textures, probabilities):
+    """For each channel, mean change of the probability of the cue's class over the images that the
+    cue decides: by shape, by texture; NaN where there are none.
+    """
+    model.eval()
+    intact = probabilities(model(images))
+    means = []
+    for layer, number in model.channels().items():
+        for channel in range(number):
+            with model.silenced(layer, [channel]):
+                silent = probabilities(model(images))
+            row = []
+            for cues in (shapes, textures):
+                own = [
+                    after[cue] - before[cue]
+                    for before, after, cue, one, two in zip(
+                        intact, silent, cues, shapes, textures, strict=True
+                    )
+                    if one != two and max(before, key=before.get) == cue
+                ]
+                row.append(sum(own) / len(own) if own else math.nan)
+            means.append(row)
+    return means
+
+
 def variation_by_loops(rows):
     """Total variation of a list of rows."""
     total = 0.0
@@ -143,3 +169,38 @@ def variation_by_loops(rows):
             if column:
                 total += abs(rows[row][column] - rows[row][column - 1])
     return total
+
+
+def top_images_by_sorting(model, batches, number):
+    """(layer, channel) to its best (activation, image, row, column), image by image."""
+    result = {}
+    for layer, maps in activations(model, batches).items():
+        for channel in range(maps[0].shape[0]):
+            best = []
+            for image, one in enumerate(maps):
+                rows = one[channel].tolist()
+                places = [(r, c) for r in range(len(rows)) for c in range(len(rows[0]))]
+                row, column = max(places, key=lambda place: rows[place[0]][place[1]])
+                best.append((rows[row][column], image, row, column))
+            result[layer, channel] = sorted(best, key=lambda one: -one[0])[:number]
+    return result
+
+
+@torch.no_grad()
+def seen_by_poisoning(model, layer, image, *, axis):
+    """First and last line of an image (rows or columns) that each line of a layer's map sees.
+
+    One line of the image after another is made not a number, and whatever is computed from it
+    becomes that as well. In double precision, as the fast convolutions of single precision mix
+    places that do not see each other.
+    """
+    model = model.eval().double()
+    seen = {}
+    for line in range(image.shape[1 + axis]):
+        poisoned = image[None].double()
+        poisoned.select(2 + axis, line).fill_(torch.nan)
+        maps = next(maps for name, maps in model.walk(poisoned) if name == layer)
+        wrong = maps[0].isnan().any(dim=0).any(dim=1 - axis)
+        for place in wrong.nonzero().flatten().tolist():
+            seen.setdefault(place, []).append(line)
+    return {place: (min(lines), max(lines)) for place, lines in seen.items()}

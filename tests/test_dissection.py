@@ -70,9 +70,8 @@ def iou_of(intersection, activated, truth):
 @settings(max_examples=12, deadline=None)
 def test_counts_equal_sets_of_pixels(area, seed, sizes, mask, quantile):
     model, batches = exact_network(seed), concept_batches(seed, sizes, mask)
-    labels, overlaps = dissect(
-        model, lambda: batches, CONCEPTS, quantile=float(quantile), area=area
-    )
+    found = dissect(model, lambda: batches, CONCEPTS, quantile=float(quantile), area=area)
+    labels, overlaps = found.labels, found.overlaps
     expected = overlaps_by_loops(model, batches, CONCEPTS, Fraction(quantile), area)
     found = overlaps.set_index(["layer", "channel", "concept"])
     rows = labels.set_index(["layer", "channel"])
@@ -138,7 +137,7 @@ def coloured():
 def test_a_unit_that_is_red_is_labelled_red():
     images, colours, concepts = coloured()
     batch = ConceptBatch(images, {"color": [colours]}, [[], []])
-    labels, overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.2)
+    labels, overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.2)[:2]
     assert labels.columns.tolist() == [
         "layer", "channel", "concept", "category", "iou", "threshold", "diversity",
     ]  # fmt: skip
@@ -154,7 +153,7 @@ def test_the_strict_threshold_leaves_a_plateau_out():
     images, colours, concepts = coloured()
     batch = ConceptBatch(images, {"color": [colours]}, [[], []])
     # 16 of 128 positions are red: a quantile below that makes T the plateau itself.
-    labels, overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.1)
+    labels, overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.1)[:2]
     assert labels["threshold"].tolist() == [1.0, 0.0, 0.0]
     assert set(overlaps["concept"]) == {"green"}
 
@@ -163,9 +162,8 @@ def test_equal_concepts_are_settled_by_category_then_number():
     images, colours, _ = coloured()
     maps = {"color": [colours], "part": [(colours == 1) * 7, (colours == 1) * 6]}
     concepts = [(1, "red", "color"), (6, "b", "part"), (7, "a", "part"), (9, "x", "own")]
-    labels, _ = dissect(
-        colour_units(), lambda: [ConceptBatch(images, maps, [[], []])], concepts, quantile=0.2
-    )
+    batch = ConceptBatch(images, maps, [[], []])
+    labels = dissect(colour_units(), lambda: [batch], concepts, quantile=0.2).labels
     assert labels.loc[0, ["concept", "category"]].tolist() == ["b", "part"]
     assert labels.loc[2, "iou"] == 0.0
 
@@ -184,7 +182,8 @@ def test_a_pixel_labelled_twice_counts_once():
 def test_a_label_of_the_whole_image_counts_every_pixel():
     images, _, _ = coloured()
     batch = ConceptBatch(images, {}, [[("scene", 4)], []], size=(16, 16))
-    _, overlaps = dissect(colour_units(), lambda: [batch], [(4, "street", "scene")], quantile=0.2)
+    concepts = [(4, "street", "scene")]
+    overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.2).overlaps
     assert overlaps["truth"].unique().tolist() == [256]
     assert (overlaps["intersection"] == overlaps["activated"]).all()
     assert len(overlaps) == 2
@@ -218,12 +217,13 @@ def test_parts_together_are_the_whole():
 
 
 def test_no_channels_give_empty_tables():
-    labels, overlaps = dissect(
+    found = dissect(
         exact_network(0), lambda: concept_batches(0, [1], (8, 8)), CONCEPTS, channels={}
     )
-    assert len(labels) == len(overlaps) == 0
-    assert "iou" in labels
-    assert "truth" in overlaps
+    assert all(len(table) == 0 for table in found)
+    assert "iou" in found.labels
+    assert "truth" in found.overlaps
+    assert "image_id" in found.top_images
 
 
 def test_progress_and_modes():

@@ -12,7 +12,6 @@ import yaml
 
 from rules.study import (
     StudyError,
-    check_keys_once,
     merged,
     paths_among,
     plugin_settings,
@@ -185,10 +184,40 @@ WRONG = {
         {"photo": "/photos"},
         ["folders.photo is in no path"],
     ),
+    "concepts that nothing finds": (
+        "measurements/dissection",
+        None,
+        ["ablation_by_concept needs measurements.dissection"],
+    ),
+    "conflict images that are not stored": (
+        "measurements/ablation/images",
+        "noisy",
+        ["ablation.images", "'noisy' is not stored"],
+    ),
     "a number that YAML reads as text": (
         "models/alexnet/training/learning_rate",
         "1e-3",
         ["'1e-3' is not of type number; write 0.001"],
+    ),
+    "a quoted count": (
+        "images/scrambled/transform/patches",
+        "4",
+        ["'4' is not of type int; write 4, without quotes"],
+    ),
+    "a source that is not to be stored": (
+        "images/validation/materialize",
+        False,
+        ["images.validation.materialize", "always stored"],
+    ),
+    "an empty path": (
+        "images/validation",
+        {"kind": "imagefolder", "path": ""},
+        ["images.validation.path is empty"],
+    ),
+    "an image larger than any": (
+        "images/validation/crop",
+        1_000_000_000,
+        ["images.validation.crop", "8192"],
     ),
     "a folder that is not set": (
         "folders",
@@ -207,15 +236,6 @@ def test_wrong_studies_are_refused_in_one_line(name):
     assert "\n" not in message
     for words in said:
         assert words in message, message
-
-
-def test_a_key_that_is_there_twice_is_refused(tmp_path):
-    path = tmp_path / "study.yaml"
-    path.write_text("models:\n  a: {<<: {depth: 18}, depth: 34}\n  b: {depth: 18}\n  a: {}\n")
-    with pytest.raises(StudyError, match=r"study\.yaml, line 4: the key 'a' is there twice"):
-        check_keys_once(path)
-    for study in STUDIES:
-        check_keys_once(study)
 
 
 def test_merging_goes_level_by_level():
