@@ -20,6 +20,7 @@ from statistics import median
 import yaml
 
 from benchmarks import harness
+from shapebias.records import record_path, sha256_of
 
 ROOT = Path(__file__).parents[1]
 STUDY = "studies/imagenet.yaml"
@@ -90,13 +91,16 @@ class Place:
         return *seconds, int(total[1]) if total else 0
 
     def finish(self, study: str) -> None:
-        """Make small files of all that a study makes, and have them taken for finished."""
+        """Make small files of all that a study makes, recorded, and have them taken for finished."""
         table = self.snakemake(study, "--summary", "--quiet").splitlines()
         outputs = [line.split("\t")[0] for line in table if line.count("\t") > 3][1:]
         for output in outputs:
             path = self.folder / output
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("stand-in")
+            if record := record_path(output):
+                (self.folder / record).parent.mkdir(parents=True, exist_ok=True)
+                (self.folder / record).write_text(f"{sha256_of(path)}  {output}\n")
         self.snakemake(study, "--touch", "--quiet", "all")
 
     def large(self) -> str:

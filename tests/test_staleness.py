@@ -187,6 +187,9 @@ ODD = [
 ]
 
 
+PHOTOS = 'my photos; touch hacked1 `touch hacked2` & "more" | touch hacked3'
+
+
 @pytest.fixture(scope="module")
 def outside(tiny):
     """A study of photos with odd names and a network that come from elsewhere, and its targets."""
@@ -194,13 +197,13 @@ def outside(tiny):
     made = tiny.folder / "results/tiny/models/alexnet"
     description = yaml.safe_load((made / "model.json").read_text())
     for number, name in enumerate(ODD):
-        folder = tiny.folder / "some photos" / description["classes"][number % 2]
+        folder = tiny.folder / PHOTOS / description["classes"][number % 2]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(folder / name)
     shutil.copy(made / "weights.safetensors", tiny.folder / "a network's weights.safetensors")
     study = {
         "name": "outside",
-        "images": {"photos": {"kind": "imagefolder", "path": "some photos"}},
+        "images": {"photos": {"kind": "imagefolder", "path": PHOTOS}},
         "models": {
             name: {
                 "architecture": description["architecture"],
@@ -230,6 +233,8 @@ def test_files_with_odd_names_are_read(outside):
     frame = pd.read_parquet(outside.folder / outside.targets[0])
     assert sorted(one.split("/", 1)[1] for one in frame["image_id"]) == sorted(ODD)
     assert outside.planned(*outside.targets) == set()
+    # Nothing took the folder's name for a command.
+    assert not list(outside.folder.rglob("hacked*"))
 
 
 def test_weights_restored_with_an_older_time_are_seen(outside):
@@ -248,7 +253,7 @@ def test_weights_restored_with_an_older_time_are_seen(outside):
 
 
 def test_a_photo_restored_with_an_older_time_is_seen(outside):
-    path = next(outside.folder.glob("some photos/*/plain.png"))
+    path = next((outside.folder / PHOTOS).glob("*/plain.png"))
     before = path.read_bytes()
     replaced(path, before[:-1] + b"\0")
     try:
