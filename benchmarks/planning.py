@@ -91,7 +91,7 @@ class Place:
         return *seconds, int(total[1]) if total else 0
 
     def finish(self, study: str) -> None:
-        """Make small files of all that a study makes, recorded, and have them taken for finished."""
+        """Make small files of all that a study makes, and have them taken for finished."""
         table = self.snakemake(study, "--summary", "--quiet").splitlines()
         outputs = [line.split("\t")[0] for line in table if line.count("\t") > 3][1:]
         for output in outputs:

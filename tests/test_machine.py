@@ -50,7 +50,8 @@ def test_torch_and_blas_have_the_threads_of_the_rule(tmp_path):
 PRETENDER = """
 import os, sys
 from types import SimpleNamespace
-sys.modules["torch"] = SimpleNamespace(cuda=SimpleNamespace(device_count=lambda: 2))
+count = lambda: len(os.environ.get("CUDA_VISIBLE_DEVICES", "0,1").split(","))
+sys.modules["torch"] = SimpleNamespace(cuda=SimpleNamespace(device_count=count))
 from shapebias.gpus import claim, VISIBLE
 print(claim(sys.argv[1]), os.environ.get(VISIBLE), flush=True)
 sys.stdin.read()

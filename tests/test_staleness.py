@@ -292,7 +292,7 @@ def test_what_the_study_no_longer_names_is_listed_and_then_removed(tiny, outside
     # What the study names is never touched.
     removed = module(tiny, "clean_stale", "--remove").stdout.splitlines()
     assert removed[0] == f"removed {str(strange.relative_to(tiny.folder))!r}"
-    assert removed[1].startswith("1 stale files in results/tiny")
+    assert removed[1].startswith("1 stale file in results/tiny")
     assert {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()} == before
     assert sorted((tiny.folder / "results/outside").rglob("*")) == elsewhere
 
