@@ -13,6 +13,7 @@ rule dissect_channels:
         labels="<results>/dissection/{model}/labels-{part}.parquet",
         overlaps="<results>/dissection/{model}/overlaps-{part}.parquet",
         top_images="<results>/dissection/{model}/top_images-{part}.parquet",
+        sweep="<results>/dissection/{model}/sweep-{part}.parquet",
     log:
         "<results>/logs/dissect_channels/{model}-{part}.log",
     conda:

@@ -20,6 +20,11 @@ STAGES = {
     "dissection": stage_files(
         "dissection", "<results>/dissection/{model}/labels-{part}.parquet"
     ),
+    "dissection_sweep": (
+        stage_files("dissection", "<results>/dissection/{model}/sweep-{part}.parquet")
+        if DISSECTION.get("sweep")
+        else []
+    ),
     "ablation": stage_files(
         "ablation", "<results>/ablation/{model}/scores-{part}.parquet"
     ),

@@ -60,6 +60,20 @@ def _count(name: str, unit: str, description: str) -> Column:
     return Column(name, "count", unit, description)
 
 
+LABEL = (
+    LAYER,
+    CHANNEL,
+    CONCEPT,
+    CATEGORY,
+    _number("iou", "fraction", "intersection over union of the channel's mask and the concept"),
+    _number(
+        "threshold",
+        "activation",
+        "activation exceeded at the quantile of positions",
+    ),
+    _count("diversity", "concepts", "concepts with an IoU of at least 0.01"),
+)
+
 TABLES = {
     "rejected": Table(
         "an image of a source that was refused, and is in no image set",
@@ -163,22 +177,11 @@ TABLES = {
     ),
     "dissection": Table(
         "a channel, with the concept that it detects best",
-        (
-            MODEL,
-            LAYER,
-            CHANNEL,
-            CONCEPT,
-            CATEGORY,
-            _number(
-                "iou", "fraction", "intersection over union of the channel's mask and the concept"
-            ),
-            _number(
-                "threshold",
-                "activation",
-                "activation exceeded at the study's quantile of positions",
-            ),
-            _count("diversity", "concepts", "concepts with an IoU of at least 0.01"),
-        ),
+        (MODEL, *LABEL),
+    ),
+    "dissection_sweep": Table(
+        "a channel, with the concept that it detects best at one quantile of the sweep",
+        (MODEL, _number("quantile", "fraction", "share of positions that is active"), *LABEL),
     ),
     "dissection_iou": Table(
         "a channel and a concept that its mask meets",

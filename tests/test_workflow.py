@@ -70,6 +70,7 @@ def test_every_table_figure_and_the_report_are_there(tiny):
         "filter_matches",
         "activation_tv",
         "dissection",
+        "dissection_sweep",
         "detectors",
         "detectors_by_vote",
         "ablation",
@@ -232,7 +233,7 @@ def network_jobs(model):
 GATHERING = (
     jobs(
         "gather_table",
-        table=("training_log", "activation_tv", "dissection", "ablation"),
+        table=("training_log", "activation_tv", "dissection", "dissection_sweep", "ablation"),
     )
     | jobs("gather_tables_by_model", table=("dissection_iou", "top_images", "ablation_flips"))
     | {
