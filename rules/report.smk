@@ -25,6 +25,13 @@ STAGES = {
         if DISSECTION.get("sweep")
         else []
     ),
+    "dissection_twins": [
+        file
+        for twin in TWINS
+        for file in stage_files(
+            "dissection", f"<results>/dissection/{{model}}/{twin}-{{part}}.parquet"
+        )
+    ],
     "ablation": stage_files(
         "ablation", "<results>/ablation/{model}/scores-{part}.parquet"
     ),
@@ -60,8 +67,9 @@ FIGURES = {
     "kernel_tv": ["kernel_tv"],
     "matched_filters": ["filter_matches"],
     "activation_tv": ["activation_tv"],
-    "detectors": ["detectors"],
-    "diversity": ["dissection"],
+    "detectors": ["detectors", *(["dissection_twins"] if TWINS else [])],
+    "concept_differences": ["dissection"],
+    "diversity": ["dissection", *(["dissection_twins"] if TWINS else [])],
     "ablation_by_category": ["ablation_by_category"],
     "training": ["training_log"],
 }

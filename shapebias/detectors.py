@@ -6,7 +6,9 @@ import pandas as pd
 
 from shapebias.categories import category_rank
 
-IOU_CUTS = (0.0, 0.01, 0.04)
+# The IoU from which network dissection calls a channel a detector.
+STRICT = 0.04
+IOU_CUTS = (0.0, 0.01, STRICT)
 
 
 def detectors(dissection: pd.DataFrame, categories: Iterable[str]) -> pd.DataFrame:
@@ -64,3 +66,22 @@ def detectors_by_vote(
     )
     votes = ranked.drop_duplicates(["layer", "channel", "category"]).sort_index()
     return detectors(votes, categories)
+
+
+def detectors_of_twins(twins: pd.DataFrame) -> pd.DataFrame:
+    """Channels of each category, layer and cut that chance gives, by their label.
+
+    Parameters
+    ----------
+    twins
+        Table `dissection_twins`.
+
+    Returns
+    -------
+    Frame as that of `detectors`, with model and twin.
+    """
+    found = [
+        detectors(own, own["category"].unique()).assign(model=model, twin=twin)
+        for (model, twin), own in twins.groupby(["model", "twin"], sort=False)
+    ]
+    return pd.concat(found, ignore_index=True)

@@ -71,6 +71,7 @@ def test_every_table_figure_and_the_report_are_there(tiny):
         "activation_tv",
         "dissection",
         "dissection_sweep",
+        "dissection_twins",
         "detectors",
         "detectors_by_vote",
         "ablation",
@@ -83,7 +84,7 @@ def test_every_table_figure_and_the_report_are_there(tiny):
     assert {name.removesuffix(".png") for name in figures if name.endswith(".png")} == {
         name.removesuffix(".pdf") for name in figures if name.endswith(".pdf")
     }
-    assert len(figures) == 20
+    assert len(figures) == 22
     report = (made / "report/report.html").read_text()
     assert not re.search(r'(src|href)="https?://', report)
 
@@ -226,6 +227,7 @@ def network_jobs(model):
         | jobs("predict_adversarial_images", model=model, image_set="adversarial")
         | jobs("measure_activation_tv", model=model, image_set=("validation", "noisy"))
         | jobs("dissect_channels", model=model, part=("0", "1"))
+        | jobs("dissect_twins", model=model, twin="shuffled", part=("0", "1"))
         | jobs("ablate_channels", model=model, part=("0", "1"))
     )
 
@@ -233,7 +235,10 @@ def network_jobs(model):
 GATHERING = (
     jobs(
         "gather_table",
-        table=("training_log", "activation_tv", "dissection", "dissection_sweep", "ablation"),
+        table=(
+            *("training_log", "activation_tv", "ablation"),
+            *("dissection", "dissection_sweep", "dissection_twins"),
+        ),
     )
     | jobs("gather_tables_by_model", table=("dissection_iou", "top_images", "ablation_flips"))
     | {
@@ -250,6 +255,7 @@ FIGURES = (
     "kernel_tv",
     "activation_tv",
     "detectors",
+    "concept_differences",
     "diversity",
     "ablation_by_category",
     "training",
