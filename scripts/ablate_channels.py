@@ -17,7 +17,7 @@ def main(paths, paths_to_network, scores, flips, *, model, part, entry_level, se
         network,
         rows,
         entry_level=entry_level_of(entry_level),
-        channels=channels_of_part(network, settings.get("layers"), part, settings["parts"]),
+        channels=channels_of_part(network, part, settings),
         batch=settings["batch"],
         progress=Counter("ablating", len(rows)),
     )

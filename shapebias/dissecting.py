@@ -36,7 +36,7 @@ def dissect_part(
         model,
         lambda: concept_batches(read_rows(paths), size=settings["batch"]),
         concepts_of(paths[0]),
-        channels=channels_of_part(model, settings.get("layers"), part, settings["parts"]),
+        channels=channels_of_part(model, part, settings),
         n_images=n_images,
         progress=Counter("dissecting, two passes", 2 * n_images),
         **{name: settings[name] for name in SETTINGS},

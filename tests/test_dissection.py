@@ -238,11 +238,34 @@ def test_parts_together_are_the_whole():
     model, batches = exact_network(5), concept_batches(5, [2, 3], (8, 8))
     whole = dissect(model, lambda: batches, CONCEPTS)
     parts = [
-        dissect(model, lambda: batches, CONCEPTS, channels=channels_of_part(model, None, i, 4))
-        for i in range(4)
+        dissect(model, lambda: batches, CONCEPTS, channels=share)
+        for share in shares(model, parts=2, layer_groups=2)
     ]
     for frames, expected in zip(zip(*parts, strict=True), whole, strict=True):
         pd.testing.assert_frame_equal(pd.concat(frames, ignore_index=True), expected)
+
+
+def shares(model, **settings):
+    """Channels of every part of a measurement with these settings."""
+    settings = {"parts": 1, "layer_groups": 1, **settings}
+    number = settings["parts"] * settings["layer_groups"]
+    return [channels_of_part(model, part, settings) for part in range(number)]
+
+
+def test_groups_of_layers_are_parts_of_their_own():
+    model = exact_network(5)
+    assert shares(model, layer_groups=2) == [{"conv1": range(4)}, {"conv2": range(6)}]
+    assert shares(model, layer_groups=2, parts=2)[1:3] == [
+        {"conv1": range(2, 4)},
+        {"conv2": range(3)},
+    ]
+    # A network with fewer layers than groups leaves some without work.
+    assert shares(model, layer_groups=3) == [{}, {"conv1": range(4)}, {"conv2": range(6)}]
+    assert shares(model, layers=["conv2"]) == [{"conv2": range(6)}]
+    with pytest.raises(ShapebiasError, match="no part 4 of 4"):
+        channels_of_part(model, 4, {"parts": 2, "layer_groups": 2})
+    with pytest.raises(UnknownLayer, match="conv9"):
+        shares(model, layers=["conv9"])
 
 
 def test_no_channels_give_empty_tables():
