@@ -15,6 +15,7 @@ from shapebias.predictions import predict
 def main(paths, weights, description, outputs, *, attack, entry_level, n, seed):
     model, levels = load_network(weights, description).to(device()), entry_level_of(entry_level)
     attack, shown = build("attacks", **attack), spread_ids(paths[0], n)
+
     def work(batches):
         made = keep_examples(attacked(model, batches, attack, seed=seed), kept := [], shown)
         return predict(model, made, entry_level=levels), kept
