@@ -67,7 +67,8 @@ def measured(measurement, files):
 
 def stage_files(measurement, pattern):
     """A measurement's files of every network and part, network by network."""
-    parts = MEASURED.get(measurement, {}).get("parts", 0)
+    settings = MEASURED.get(measurement, {"parts": 0, "layer_groups": 0})
+    parts = settings["parts"] * settings["layer_groups"]
     return expand(pattern, model=MODELS, part=range(parts))
 
 

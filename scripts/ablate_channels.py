@@ -14,7 +14,7 @@ from shapebias.units import channels_of_part
 
 def main(paths, paths_to_network, scores, flips, *, model, part, entry_level, settings):
     network, rows = load_network(*paths_to_network).to(device()), list(read_rows(paths))
-    channels = channels_of_part(network, settings.get("layers"), part, settings["parts"])
+    channels = channels_of_part(network, part, settings)
     more, total = {"entry_level": entry_level_of(entry_level), "channels": channels}, len(rows)
 
     def work(size):

@@ -2,28 +2,17 @@
 
 from shapebias.batching import device
 from shapebias.checkpoints import load_network
-from shapebias.concept_batches import over_concepts
-from shapebias.dissection import dissect
-from shapebias.imagesets import concepts_of, number_of_rows
+from shapebias.dissecting import dissect_part
 from shapebias.jobs import job
-from shapebias.progress import Counter
 from shapebias.tables import write_table
-from shapebias.units import channels_of_part
+
+TABLES = ("dissection", "dissection_iou", "top_images", "dissection_sweep")
 
 
 def main(paths, paths_to_network, outputs, *, model, part, settings):
-    network, n_images = load_network(*paths_to_network).to(device()), number_of_rows(paths)
-    chosen = {name: settings[name] for name in ("quantile", "area", "top_images")}
-    chosen["channels"] = channels_of_part(network, settings.get("layers"), part, settings["parts"])
-
-    def work(batches):
-        progress = Counter("dissecting, two passes", 2 * n_images)
-        named = concepts_of(paths[0])
-        return dissect(network, batches, named, n_images=n_images, progress=progress, **chosen)
-
-    tables = over_concepts(work, paths, size=settings["batch"])
-    schemas = ("dissection", "dissection_iou", "top_images")
-    for table, path, schema in zip(tables, outputs, schemas, strict=True):
+    network = load_network(*paths_to_network).to(device())
+    found = dissect_part(network, paths, part=part, settings=settings)
+    for table, path, schema in zip(found, outputs, TABLES, strict=True):
         write_table(table.assign(model=model), path, schema=schema)
 
 
