@@ -67,7 +67,8 @@ def measured(measurement, files):
 
 def stage_files(measurement, pattern):
     """A measurement's files of every network and part, network by network."""
-    parts = MEASURED.get(measurement, {}).get("parts", 0)
+    settings = MEASURED.get(measurement, {"parts": 0, "layer_groups": 0})
+    parts = settings["parts"] * settings["layer_groups"]
     return expand(pattern, model=MODELS, part=range(parts))
 
 
@@ -153,6 +154,11 @@ def training_attack(wildcards):
 def weights_path(wildcards):
     path = config["models"][wildcards.model]["weights"].get("path")
     return expand_folders(path, config["folders"]) if path else []
+
+
+def segmenter_weights(wildcards):
+    path = config["segmenters"][wildcards.segmenter]["weights"]["path"]
+    return expand_folders(path, config["folders"])
 
 
 def transform_of(wildcards):

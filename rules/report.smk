@@ -20,6 +20,18 @@ STAGES = {
     "dissection": stage_files(
         "dissection", "<results>/dissection/{model}/labels-{part}.parquet"
     ),
+    "dissection_sweep": (
+        stage_files("dissection", "<results>/dissection/{model}/sweep-{part}.parquet")
+        if DISSECTION.get("sweep")
+        else []
+    ),
+    "dissection_twins": [
+        file
+        for twin in TWINS
+        for file in stage_files(
+            "dissection", f"<results>/dissection/{{model}}/{twin}-{{part}}.parquet"
+        )
+    ],
     "ablation": stage_files(
         "ablation", "<results>/ablation/{model}/scores-{part}.parquet"
     ),
@@ -62,8 +74,9 @@ FIGURES = {
     "kernel_tv": ["kernel_tv"],
     "matched_filters": ["filter_matches"],
     "activation_tv": ["activation_tv"],
-    "detectors": ["detectors"],
-    "diversity": ["dissection"],
+    "detectors": ["detectors", *(["dissection_twins"] if TWINS else [])],
+    "concept_differences": ["dissection"],
+    "diversity": ["dissection", *(["dissection_twins"] if TWINS else [])],
     "ablation_by_category": ["ablation_by_category"],
     "important_concepts": ["ablation_by_concept"],
     "training": ["training_log"],

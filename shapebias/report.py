@@ -28,6 +28,7 @@ TITLES = {
     "matched_filters": "Matched first-layer filters",
     "activation_tv": "Smoothness of activations under noise",
     "detectors": "What units detect",
+    "concept_differences": "Which concepts gain and lose units",
     "diversity": "How many concepts a unit detects",
     "ablation_by_category": "Which units decide",
     "important_concepts": "Which concepts matter most",

@@ -76,14 +76,27 @@ TEXTURE_CHANGE = _number(
     "probability",
     f"probability of the texture's class after less before, mean over n_texture images{ROUNDED}",
 )
+LABEL = (
+    LAYER,
+    CHANNEL,
+    CONCEPT,
+    CATEGORY,
+    _number("iou", "fraction", "intersection over union of the channel's mask and the concept"),
+    _number(
+        "threshold",
+        "activation",
+        "activation exceeded at the quantile of positions",
+    ),
+    _count("diversity", "concepts", "concepts with an IoU of at least 0.01"),
+)
 
 TABLES = {
     "rejected": Table(
-        "an image of a source that was refused, and is in no image set",
+        "an image that a source refused, or that a stored silhouette's set left out",
         (
             IMAGE_SET,
             Column("image_id", "text", "", "image of the source"),
-            Column("reason", "text", "", "why it was refused"),
+            Column("reason", "text", "", "why it was refused or left out"),
         ),
     ),
     "training_log": Table(
@@ -180,21 +193,18 @@ TABLES = {
     ),
     "dissection": Table(
         "a channel, with the concept that it detects best",
+        (MODEL, *LABEL),
+    ),
+    "dissection_sweep": Table(
+        "a channel, with the concept that it detects best at one quantile of the sweep",
+        (MODEL, _number("quantile", "fraction", "share of positions that is active"), *LABEL),
+    ),
+    "dissection_twins": Table(
+        "a channel of a network that has learnt nothing, with the concept that it detects best",
         (
             MODEL,
-            LAYER,
-            CHANNEL,
-            CONCEPT,
-            CATEGORY,
-            _number(
-                "iou", "fraction", "intersection over union of the channel's mask and the concept"
-            ),
-            _number(
-                "threshold",
-                "activation",
-                "activation exceeded at the study's quantile of positions",
-            ),
-            _count("diversity", "concepts", "concepts with an IoU of at least 0.01"),
+            Column("twin", "text", "", "`random`: weights drawn anew; `shuffled`: permuted"),
+            *LABEL,
         ),
     ),
     "dissection_iou": Table(

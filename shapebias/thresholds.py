@@ -17,12 +17,12 @@ def find_thresholds(
     images: Iterable[Float[Tensor, "_ 3 row column"]],
     *,
     n_images: int,
-    quantile: float,
+    quantiles: Sequence[float],
     channels: Mapping[str, Sequence[int]],
     also: Callable[[str, Float[Tensor, "image channel row column"]], object] | None = None,
     progress: Callable[[int], object] | None = None,
-) -> dict[str, Float[Tensor, " channel"]]:
-    """Threshold T of each channel such that at most a fraction of its activations is above.
+) -> dict[str, Float[Tensor, "quantile channel"]]:
+    """Thresholds T of each channel such that at most a fraction of its activations is above.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ def find_thresholds(
         Batches of sRGB pixels in [0, 1]; one pass is made.
     n_images
         Number of images in all batches together.
-    quantile
-        Fraction of positions, over all images, allowed strictly above T. With N positions T is
-        the (k + 1)-th largest activation, k = floor(quantile N), N taken exactly.
+    quantiles
+        Fractions q of positions, over all images, allowed strictly above T. With N positions T is
+        the (k + 1)-th largest activation, k = floor(q N), N taken exactly.
     channels
         Channels wanted by layer.
     also
@@ -53,13 +53,15 @@ def find_thresholds(
         If the number of images is another, or an activation is not a number.
     """
     largest: dict[str, Largest] = {}
+    ranks: dict[str, list[int]] = {}
     seen = 0
     for batch in images:
         seen += len(batch)
         for layer, maps in chosen_maps(model, batch, channels):
             if layer not in largest:
                 positions = n_images * maps.shape[2] * maps.shape[3]
-                largest[layer] = Largest(allowed_above(quantile, positions) + 1)
+                ranks[layer] = [allowed_above(one, positions) + 1 for one in quantiles]
+                largest[layer] = Largest(max(ranks[layer]))
             largest[layer].add(maps.transpose(0, 1).flatten(1))
             if also is not None:
                 also(layer, maps)
@@ -67,7 +69,10 @@ def find_thresholds(
             progress(len(batch))
     if seen != n_images:
         raise ShapebiasError(f"{n_images} images were announced and {seen} came")
-    return {layer: _checked(layer, found.least(), channels) for layer, found in largest.items()}
+    return {
+        layer: _checked(layer, found.ranked(ranks[layer]), channels)
+        for layer, found in largest.items()
+    }
 
 
 def chosen_maps(
@@ -115,10 +120,13 @@ class Largest:
         if sum(piece.shape[1] for piece in self.waiting) >= self.number:
             self._merge()
 
-    def least(self) -> Float[Tensor, " channel"]:
-        """Least of the values kept: the `number`-th largest of each row."""
+    def ranked(self, ranks: Sequence[int]) -> Float[Tensor, "rank channel"]:
+        """The first, second, third ... largest of each row, for ranks up to `number`."""
         self._merge()
-        return self.kept.amin(dim=1)
+        if list(ranks) == [self.number]:
+            return self.kept.amin(dim=1)[None]
+        found = self.kept.sort(dim=1, descending=True).values
+        return found[:, [rank - 1 for rank in ranks]].T
 
     def _merge(self) -> None:
         pieces = [*([] if self.kept is None else [self.kept]), *self.waiting]
@@ -129,10 +137,10 @@ class Largest:
 
 
 def _checked(
-    layer: str, thresholds: Float[Tensor, " channel"], channels: Mapping[str, Sequence[int]]
-) -> Float[Tensor, " channel"]:
+    layer: str, thresholds: Float[Tensor, "rank channel"], channels: Mapping[str, Sequence[int]]
+) -> Float[Tensor, "rank channel"]:
     # Not a number counts as larger than any, so one of many can hide; a whole map cannot.
-    wrong = thresholds.isnan().nonzero().flatten().tolist()
+    wrong = thresholds.isnan().any(dim=0).nonzero().flatten().tolist()
     if wrong:
         raise ShapebiasError(
             f"activations of layer {layer}, channel {channels[layer][wrong[0]]} are not numbers"

@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from shapebias.concept_labels import ConceptBatch
-from shapebias.dissection import (
-    detectors,
-    detectors_by_vote,
-    dissect,
-)
+from shapebias.detectors import detectors, detectors_by_vote
+from shapebias.dissection import dissect
 from shapebias.errors import ShapebiasError, UnknownLayer, UnknownName
+from shapebias.receptive_fields import receptive_fields
 from shapebias.thresholds import Largest, allowed_above
 from shapebias.units import channels_of_part, parts_of
 from tests.planted import colour_units, exact_images, exact_network
@@ -60,7 +58,15 @@ def iou_of(intersection, activated, truth):
     return intersection / union if union else 0.0
 
 
-@pytest.mark.parametrize("area", ["labelled_images", "inside_mask", "all_images"])
+@pytest.mark.parametrize(
+    ("area", "upsampling"),
+    [
+        ("labelled_images", "half_pixel_centres"),
+        ("labelled_images", "receptive_fields"),
+        ("inside_mask", "half_pixel_centres"),
+        ("all_images", "half_pixel_centres"),
+    ],
+)
 @given(
     seed=st.integers(0, 10**6),
     sizes=st.lists(st.integers(1, 3), min_size=1, max_size=3),
@@ -68,11 +74,18 @@ def iou_of(intersection, activated, truth):
     quantile=st.sampled_from(["0", "0.005", "0.05", "0.3"]),
 )
 @settings(max_examples=12, deadline=None)
-def test_counts_equal_sets_of_pixels(area, seed, sizes, mask, quantile):
+def test_counts_equal_sets_of_pixels(area, upsampling, seed, sizes, mask, quantile):
     model, batches = exact_network(seed), concept_batches(seed, sizes, mask)
-    found = dissect(model, lambda: batches, CONCEPTS, quantile=float(quantile), area=area)
-    labels, overlaps = found.labels, found.overlaps
-    expected = overlaps_by_loops(model, batches, CONCEPTS, Fraction(quantile), area)
+    labels, overlaps = dissect(
+        model,
+        lambda: batches,
+        CONCEPTS,
+        quantile=float(quantile),
+        area=area,
+        upsampling=upsampling,
+    )[:2]
+    fields = receptive_fields(model, (8, 8)) if upsampling == "receptive_fields" else None
+    expected = overlaps_by_loops(model, batches, CONCEPTS, Fraction(quantile), area, fields)
     found = overlaps.set_index(["layer", "channel", "concept"])
     rows = labels.set_index(["layer", "channel"])
     assert list(rows.index) == list(expected)
@@ -106,7 +119,9 @@ def test_thresholds_equal_sorting(values, width, quantile):
     for piece in torch.tensor([values, values[::-1]]).float().split(width, dim=1):
         largest.add(piece)
     expected = threshold_by_sorting(values, Fraction(quantile))
-    assert largest.least().tolist() == [expected, expected]
+    assert largest.ranked([number]).tolist() == [[expected, expected]]
+    ordered = largest.ranked(range(1, number + 1))[:, 0].tolist()
+    assert ordered == sorted(values, reverse=True)[:number]
     assert sum(value > expected for value in values) <= Fraction(quantile) * len(values)
 
 
@@ -189,6 +204,20 @@ def test_a_label_of_the_whole_image_counts_every_pixel():
     assert len(overlaps) == 2
 
 
+def test_a_sweep_gives_the_labels_of_every_quantile():
+    model, batches = exact_network(7), concept_batches(7, [2, 3], (11, 9))
+    swept = dissect(model, lambda: batches, CONCEPTS, quantile=0.05, sweep=[0.2, 0.01, 0.05])
+    alone = [
+        dissect(model, lambda: batches, CONCEPTS, quantile=one).labels.assign(quantile=one)
+        for one in (0.05, 0.2, 0.01)
+    ]
+    pd.testing.assert_frame_equal(swept.labels, alone[0].drop(columns="quantile"))
+    keys = ["quantile", "layer", "channel"]
+    expected = pd.concat(alone).set_index(keys).sort_index()
+    pd.testing.assert_frame_equal(swept.sweep.set_index(keys).sort_index(), expected)
+    assert expected["iou"].groupby("quantile").sum().nunique() == 3
+
+
 def test_batches_leave_no_trace():
     whole = concept_batches(3, [6], (11, 9))[0]
     single = [
@@ -209,11 +238,34 @@ def test_parts_together_are_the_whole():
     model, batches = exact_network(5), concept_batches(5, [2, 3], (8, 8))
     whole = dissect(model, lambda: batches, CONCEPTS)
     parts = [
-        dissect(model, lambda: batches, CONCEPTS, channels=channels_of_part(model, None, i, 4))
-        for i in range(4)
+        dissect(model, lambda: batches, CONCEPTS, channels=share)
+        for share in shares(model, parts=2, layer_groups=2)
     ]
     for frames, expected in zip(zip(*parts, strict=True), whole, strict=True):
         pd.testing.assert_frame_equal(pd.concat(frames, ignore_index=True), expected)
+
+
+def shares(model, **settings):
+    """Channels of every part of a measurement with these settings."""
+    settings = {"parts": 1, "layer_groups": 1, **settings}
+    number = settings["parts"] * settings["layer_groups"]
+    return [channels_of_part(model, part, settings) for part in range(number)]
+
+
+def test_groups_of_layers_are_parts_of_their_own():
+    model = exact_network(5)
+    assert shares(model, layer_groups=2) == [{"conv1": range(4)}, {"conv2": range(6)}]
+    assert shares(model, layer_groups=2, parts=2)[1:3] == [
+        {"conv1": range(2, 4)},
+        {"conv2": range(3)},
+    ]
+    # A network with fewer layers than groups leaves some without work.
+    assert shares(model, layer_groups=3) == [{}, {"conv1": range(4)}, {"conv2": range(6)}]
+    assert shares(model, layers=["conv2"]) == [{"conv2": range(6)}]
+    with pytest.raises(ShapebiasError, match="no part 4 of 4"):
+        channels_of_part(model, 4, {"parts": 2, "layer_groups": 2})
+    with pytest.raises(UnknownLayer, match="conv9"):
+        shares(model, layers=["conv9"])
 
 
 def test_no_channels_give_empty_tables():
@@ -238,6 +290,8 @@ def test_mistakes_are_named():
     model, batches = exact_network(0), concept_batches(0, [2], (8, 8))
     with pytest.raises(UnknownName, match="inside_masks"):
         dissect(model, lambda: batches, CONCEPTS, area="inside_masks")
+    with pytest.raises(UnknownName, match="half_pixel_centre"):
+        dissect(model, lambda: batches, CONCEPTS, upsampling="half_pixel")
     with pytest.raises(UnknownLayer, match="conv9"):
         dissect(model, lambda: batches, CONCEPTS, channels={"conv9": [0]})
     with pytest.raises(ShapebiasError, match="channels 0 to 3: 4"):

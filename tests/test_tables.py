@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from shapebias.errors import ShapebiasError
-from shapebias.provenance import provenance, sha256_of
+from shapebias.provenance import provenance
+from shapebias.records import sha256_of
 from shapebias.tables import TABLES, join_by_layer, read_table, write_table
 
 CODE = {"study": "tiny", "seed": 1, "fingerprint": "abc"}

@@ -73,6 +73,8 @@ def test_every_table_figure_and_the_report_are_there(tiny):
         "filter_matches",
         "activation_tv",
         "dissection",
+        "dissection_sweep",
+        "dissection_twins",
         "detectors",
         "detectors_by_vote",
         "ablation",
@@ -235,6 +237,7 @@ def network_jobs(model):
         | jobs("predict_adversarial_images", model=model, image_set="adversarial")
         | jobs("measure_activation_tv", model=model, image_set=("validation", "noisy"))
         | jobs("dissect_channels", model=model, part=("0", "1"))
+        | jobs("dissect_twins", model=model, twin="shuffled", part=("0", "1"))
         | jobs("ablate_channels", model=model, part=("0", "1"))
         | jobs(("ablate_concepts", "write_channel_page"), model=model)
     )
@@ -243,7 +246,10 @@ def network_jobs(model):
 GATHERING = (
     jobs(
         "gather_table",
-        table=("training_log", "activation_tv", "dissection", "ablation", "ablation_by_concept"),
+        table=(
+            *("training_log", "activation_tv", "ablation", "ablation_by_concept"),
+            *("dissection", "dissection_sweep", "dissection_twins"),
+        ),
     )
     | jobs("gather_tables_by_model", table=("dissection_iou", "top_images", "ablation_flips"))
     | {
@@ -260,6 +266,7 @@ FIGURES = (
     "kernel_tv",
     "activation_tv",
     "detectors",
+    "concept_differences",
     "diversity",
     "ablation_by_category",
     "important_concepts",
