@@ -18,7 +18,7 @@ DATA = Path(__file__).parent / "data"
 TEMPLATE, STYLE = DATA / "channels.html.jinja", DATA / "style.css"
 Rows = Callable[[Container[str]], Iterable[Mapping[str, Any]]]
 # Flipped images shown of each cue; a channel can decide hundreds.
-FLIPPED = 18
+FLIPPED = 14
 # Largest pictures in pixels: top images, of which there are many, and flipped ones.
 SMALL, LARGE = 64, 112
 # What a channel sees, as a page says it.
