@@ -119,6 +119,24 @@ def figure_inputs(wildcards):
     return files
 
 
+def channel_files(wildcards):
+    """What was found of one network's channels, part by part."""
+    stages = {
+        "scores": ("ablation", "scores"),
+        "flips": ("ablation", "flips"),
+        "labels": ("dissection", "labels"),
+        "top": ("dissection", "top_images"),
+    }
+    return {
+        name: expand(
+            f"<results>/{stage}/{wildcards.model}/{file}-{{part}}.parquet",
+            part=range(MEASURED[stage]["parts"]),
+        )
+        for name, (stage, file) in stages.items()
+        if stage in MEASURED
+    }
+
+
 def training_files(wildcards):
     return image_files(config["models"][wildcards.model]["training"]["images"])
 
@@ -136,6 +154,11 @@ def training_attack(wildcards):
 def weights_path(wildcards):
     path = config["models"][wildcards.model]["weights"].get("path")
     return expand_folders(path, config["folders"]) if path else []
+
+
+def segmenter_weights(wildcards):
+    path = config["segmenters"][wildcards.segmenter]["weights"]["path"]
+    return expand_folders(path, config["folders"])
 
 
 def transform_of(wildcards):

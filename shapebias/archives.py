@@ -73,7 +73,7 @@ def unpack(archive: str | Path, folder: str | Path) -> int:
 def _unpack(archive: Path, folder: Path) -> int:
     allowed = max(LEAST_ALLOWED, MOST_GROWTH * archive.stat().st_size)
     files = 0
-    for member in progress(_members(archive), what=f"unpacking {archive.name}"):
+    for member in progress(_members(archive), what=f"unpacking {archive.name}", images=False):
         target = folder / _inside(member.name, archive)
         if member.kind == "folder":
             target.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,14 @@
 """Dissection of one part of a network by a concept set on disk, as a study's settings say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from shapebias.classifier import Classifier
-from shapebias.concept_batches import concept_batches
+from shapebias.concept_batches import over_concepts
+from shapebias.concept_labels import ConceptBatch
 from shapebias.dissection import Dissection, dissect
-from shapebias.imagesets import concepts_of, number_of_rows, read_rows
+from shapebias.imagesets import concepts_of, number_of_rows
 from shapebias.progress import Counter
 from shapebias.units import channels_of_part
 
@@ -31,13 +32,12 @@ def dissect_part(
     settings
         The study's `measurements: dissection`.
     """
-    n_images = number_of_rows(paths)
-    return dissect(
-        model,
-        lambda: concept_batches(read_rows(paths), size=settings["batch"]),
-        concepts_of(paths[0]),
-        channels=channels_of_part(model, part, settings),
-        n_images=n_images,
-        progress=Counter("dissecting, two passes", 2 * n_images),
-        **{name: settings[name] for name in SETTINGS},
-    )
+    n_images, concepts = number_of_rows(paths), concepts_of(paths[0])
+    chosen = {name: settings[name] for name in SETTINGS}
+    chosen["channels"] = channels_of_part(model, part, settings)
+
+    def work(batches: Callable[[], Iterator[ConceptBatch]]) -> Dissection:
+        progress = Counter("dissecting, two passes", 2 * n_images)
+        return dissect(model, batches, concepts, n_images=n_images, progress=progress, **chosen)
+
+    return over_concepts(work, paths, size=settings["batch"])

@@ -14,6 +14,7 @@ from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.fitting import fit
 from shapebias.imagesets import stack
 from shapebias.plugins import build
+from shapebias.progress import count_images
 from shapebias.provenance import current
 from shapebias.seeds import seed_of
 from shapebias.training_state import TrainingState
@@ -83,7 +84,7 @@ def train_network(
         seed=seed_of(seed, "order", name),
         validation=_tensors(validation, classes) if validation else None,
         state=state,
-        progress=lambda entry: print(_line(entry, training["epochs"]), flush=True),
+        progress=lambda entry: _tell(entry, training["epochs"], len(images)),
         **settings,
     )
     frame = pd.DataFrame(log).drop(columns="images_per_second").assign(model=name)
@@ -122,6 +123,11 @@ def _tensors(rows: Sequence[dict[str, Any]], classes: list[str]) -> tuple[Tensor
             raise UnknownName(f"label of image {row['image_id']!r}", row["label"], classes)
     images = torch.from_numpy(stack(rows)).contiguous().to(device())
     return images, torch.tensor([index[row["label"]] for row in rows], device=device())
+
+
+def _tell(entry: dict[str, Any], epochs: int, images: int) -> None:
+    count_images(f"epoch {entry['epoch']}", images)
+    print(_line(entry, epochs), flush=True)
 
 
 def _line(entry: dict[str, Any], epochs: int) -> str:

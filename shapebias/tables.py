@@ -60,6 +60,22 @@ def _count(name: str, unit: str, description: str) -> Column:
     return Column(name, "count", unit, description)
 
 
+# One digit in the last place is what float32 leaves open where batches differ.
+ROUNDED = ", to 1e-5"
+SHAPE_SCORE = _count("shape_score", "images", "images labelled by shape before, otherwise after")
+TEXTURE_SCORE = _count(
+    "texture_score", "images", "images labelled by texture before, otherwise after"
+)
+SHAPE_CHANGE = _number(
+    "mean_shape_change",
+    "probability",
+    f"probability of the shape's class after less before, mean over n_shape images{ROUNDED}",
+)
+TEXTURE_CHANGE = _number(
+    "mean_texture_change",
+    "probability",
+    f"probability of the texture's class after less before, mean over n_texture images{ROUNDED}",
+)
 LABEL = (
     LAYER,
     CHANNEL,
@@ -76,11 +92,11 @@ LABEL = (
 
 TABLES = {
     "rejected": Table(
-        "an image of a source that was refused, and is in no image set",
+        "an image that a source refused, or that a stored silhouette's set left out",
         (
             IMAGE_SET,
             Column("image_id", "text", "", "image of the source"),
-            Column("reason", "text", "", "why it was refused"),
+            Column("reason", "text", "", "why it was refused or left out"),
         ),
     ),
     "training_log": Table(
@@ -251,8 +267,10 @@ TABLES = {
             CHANNEL,
             N_SHAPE,
             N_TEXTURE,
-            _count("shape_score", "images", "images labelled by shape before, otherwise after"),
-            _count("texture_score", "images", "images labelled by texture before, otherwise after"),
+            SHAPE_SCORE,
+            TEXTURE_SCORE,
+            SHAPE_CHANGE,
+            TEXTURE_CHANGE,
         ),
     ),
     "ablation_flips": Table(
@@ -264,6 +282,35 @@ TABLES = {
             Column("image_id", "text", "", "image of the conflict set"),
             Column("before", "text", "", "class given by the intact network"),
             Column("after", "text", "", "class given without the channel"),
+            _number("before_intact", "probability", f"class `before`, intact network{ROUNDED}"),
+            _number("before_silenced", "probability", f"class `before`, no channel{ROUNDED}"),
+            _number("after_intact", "probability", f"class `after`, intact network{ROUNDED}"),
+            _number("after_silenced", "probability", f"class `after`, no channel{ROUNDED}"),
+        ),
+    ),
+    "ablation_by_concept": Table(
+        "a network without the channels that detect a concept or a category, or with them alone",
+        (
+            MODEL,
+            Column("layer", "text", "", "layer of the channels; `all` is every named layer"),
+            Column("category", "text", "", "category of the concept that the channels detect"),
+            Column("concept", "text", "", "that concept; `all` is every one of the category"),
+            Column(
+                "mode",
+                "text",
+                "",
+                "`zero`: these channels are zero; `keep_only`: all others of their layers are",
+            ),
+            _count("n_channels", "channels", "channels that detect it, at the study's cut"),
+            N_SHAPE,
+            N_TEXTURE,
+            SHAPE_SCORE,
+            TEXTURE_SCORE,
+            SHAPE_CHANGE,
+            TEXTURE_CHANGE,
+            _count("n_clean", "images", "clean images scored"),
+            _number("accuracy_before", "fraction", "top-1 on them, intact network"),
+            _number("accuracy_after", "fraction", "top-1 on them, with channels silent"),
         ),
     ),
     "ablation_by_category": Table(

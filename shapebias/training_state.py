@@ -75,7 +75,7 @@ class TrainingState:
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "history": history,
         }
-        with written_whole(self.path) as temporary:
+        with written_whole(self.path, result=False) as temporary:
             torch.save(state, temporary)
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())

@@ -161,6 +161,32 @@ def flips_by_silencing(model, images, image_ids, shapes, textures, decide, chann
     return before, flips
 
 
+@torch.no_grad()
+def changes_by_silencing(model, images, shapes, textures, probabilities):
+    """For each channel, mean change of the probability of the cue's class over the images that the
+    cue decides: by shape, by texture; NaN where there are none.
+    """
+    model.eval()
+    intact = probabilities(model(images))
+    means = []
+    for layer, number in model.channels().items():
+        for channel in range(number):
+            with model.silenced(layer, [channel]):
+                silent = probabilities(model(images))
+            row = []
+            for cues in (shapes, textures):
+                own = [
+                    after[cue] - before[cue]
+                    for before, after, cue, one, two in zip(
+                        intact, silent, cues, shapes, textures, strict=True
+                    )
+                    if one != two and max(before, key=before.get) == cue
+                ]
+                row.append(sum(own) / len(own) if own else math.nan)
+            means.append(row)
+    return means
+
+
 def variation_by_loops(rows):
     """Total variation of a list of rows."""
     total = 0.0

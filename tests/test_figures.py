@@ -30,6 +30,7 @@ NEEDS = {
     "concept_differences": "dissection",
     "diversity": "dissection",
     "ablation_by_category": "ablation_by_category",
+    "important_concepts": "ablation_by_concept",
     "training": "training_log",
 }
 
@@ -45,6 +46,7 @@ def invented(table, pairs, alone):
         "selection": ["all", *pairs],
         "layer": ["conv1", "conv2", "all"],
         "category": ["object", "color", "all"],
+        "mode": ["zero", "keep_only"],
         "iou_cut": [0.0, 0.04],
         "channel": range(3),
         "filter": range(4),

@@ -150,7 +150,11 @@ def test_units_against_chance(chance, verdict):
 
 def test_ablation_is_answered_as_planted():
     scores = {"a": (2, 9), "a_r": (9, 2)}
-    rows = [(m, "c1", k, 50, 50, s + k % 2, t) for m, (s, t) in scores.items() for k in range(30)]
+    rows = [
+        (m, "c1", k, 50, 50, s + k % 2, t, -0.1, -0.1)
+        for m, (s, t) in scores.items()
+        for k in range(30)
+    ]
     tables = {
         "ablation": frame("ablation", rows),
         "ablation_by_category": frame(

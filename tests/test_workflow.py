@@ -44,12 +44,15 @@ def edited(path, old, new):
 
 
 def jobs(rule, **wildcards):
-    """Job names as `Workflow.planned` gives them, one for every combination of the lists."""
-    names = [""]
+    """Job names as `Workflow.planned` gives them, one for every combination of the lists.
+
+    There can be several rules as well.
+    """
+    names = [rule] if isinstance(rule, str) else list(rule)
     for key, values in wildcards.items():
         values = [values] if isinstance(values, str) else values
         names = [f"{name}, {key}={value}" for name in names for value in values]
-    return {f"{rule} {name.removeprefix(', ')}".strip() for name in names}
+    return {name.replace(",", "", 1) for name in names}
 
 
 def tables(workflow, name):
@@ -76,6 +79,7 @@ def test_every_table_figure_and_the_report_are_there(tiny):
         "detectors_by_vote",
         "ablation",
         "ablation_by_category",
+        "ablation_by_concept",
     }
     for folder in ("dissection_iou", "top_images", "ablation_flips"):
         found = {path.stem for path in (made / "tables" / folder).glob("*.parquet")}
@@ -87,6 +91,11 @@ def test_every_table_figure_and_the_report_are_there(tiny):
     assert len(figures) == 22
     report = (made / "report/report.html").read_text()
     assert not re.search(r'(src|href)="https?://', report)
+    # What the report links to is there.
+    for page, place in re.findall(r'href="(channels/[^"#]+)#([^"]+)"', report):
+        assert f'<section id="{place}"' in (made / "report" / page).read_text()
+    pages = {path.stem for path in (made / "report/channels").iterdir()}
+    assert pages == set(NETWORKS)
 
 
 def test_counts_add_up(tiny):
@@ -168,10 +177,11 @@ def test_ablation_code_re_runs_ablation_and_what_follows(tiny):
         planned = tiny.planned()
     assert planned == (
         jobs("ablate_channels", model=NETWORKS, part=("0", "1"))
-        | jobs("gather_table", table="ablation")
+        | jobs(("ablate_concepts", "write_channel_page"), model=NETWORKS)
+        | jobs("gather_table", table=("ablation", "ablation_by_concept"))
         | jobs("gather_tables_by_model", table="ablation_flips")
         | {"tabulate_ablation_by_category"}
-        | jobs("draw_figure", figure="ablation_by_category")
+        | jobs("draw_figure", figure=("ablation_by_category", "important_concepts"))
         | REPORT
     )
 
@@ -183,7 +193,7 @@ def test_the_plan_says_why_in_words(tiny):
         command = [sys.executable, "-m", "rules.plan", *arguments]
         done = subprocess.run(command, cwd=tiny.folder, capture_output=True, text=True, check=True)
     said = done.stdout.splitlines()
-    assert re.fullmatch(r"9 jobs would run, about \d+ s of work by the times .*", said[0])
+    assert re.fullmatch(r"15 jobs would run, about \d+ s of work by the times .*", said[0])
     for model in NETWORKS:
         line = said[said.index(f"network {model}") + 1]
         assert re.fullmatch(r"    ablate_channels: 2 jobs, \d+ s: its code changed", line)
@@ -229,6 +239,7 @@ def network_jobs(model):
         | jobs("dissect_channels", model=model, part=("0", "1"))
         | jobs("dissect_twins", model=model, twin="shuffled", part=("0", "1"))
         | jobs("ablate_channels", model=model, part=("0", "1"))
+        | jobs(("ablate_concepts", "write_channel_page"), model=model)
     )
 
 
@@ -236,7 +247,7 @@ GATHERING = (
     jobs(
         "gather_table",
         table=(
-            *("training_log", "activation_tv", "ablation"),
+            *("training_log", "activation_tv", "ablation", "ablation_by_concept"),
             *("dissection", "dissection_sweep", "dissection_twins"),
         ),
     )
@@ -258,6 +269,7 @@ FIGURES = (
     "concept_differences",
     "diversity",
     "ablation_by_category",
+    "important_concepts",
     "training",
 )
 
@@ -300,9 +312,13 @@ def test_a_source_re_runs_what_derives_from_it(tiny):
         | jobs("predict_images", model=NETWORKS, image_set="conflict")
         | {"tabulate_rejected", "tabulate_shape_bias", "tabulate_ablation_by_category"}
         | jobs("ablate_channels", model=NETWORKS, part=("0", "1"))
-        | jobs("gather_table", table="ablation")
+        | jobs(("ablate_concepts", "write_channel_page"), model=NETWORKS)
+        | jobs("gather_table", table=("ablation", "ablation_by_concept"))
         | jobs("gather_tables_by_model", table="ablation_flips")
-        | jobs("draw_figure", figure=("shape_bias", "ablation_by_category", "example_stimuli"))
+        | jobs(
+            "draw_figure",
+            figure=("shape_bias", "ablation_by_category", "important_concepts", "example_stimuli"),
+        )
         | REPORT
     )
 
@@ -312,7 +328,7 @@ def test_another_clone_gives_the_same_bytes(tiny, tmp_path):
     result = other.run(cores=1)
     assert result.returncode == 0, result.stderr
     files = sorted(tiny.folder.glob("results/tiny/tables/**/*.parquet"))
-    assert len(files) == 17
+    assert len(files) == 18
     for path in files:
         twin = tmp_path / path.relative_to(tiny.folder)
         assert path.read_bytes() == twin.read_bytes(), path.name
