@@ -130,13 +130,16 @@ class Largest:
             self._merge()
 
     def ranked(self, ranks: Sequence[int]) -> Float[Tensor, "rank channel"]:
-        """The first, second, third ... largest of each row, for ranks up to `number`."""
+        """The first, second, third ... largest of each row, for ranks up to `number`.
+
+        A row that held anything that is not a number has nothing but such.
+        """
         if self.waiting:
             self._merge()
         if list(ranks) == [self.number]:
             return self.least[None]
-        found = self.kept.sort(dim=1, descending=True).values
-        return found[:, [rank - 1 for rank in ranks]].T
+        found = self.kept.sort(dim=1, descending=True).values[:, [rank - 1 for rank in ranks]].T
+        return torch.where(self.least.isnan(), self.least, found)
 
     def _merge(self) -> None:
         pieces = self.waiting if self.kept is None else [self.kept, self._padded()]
@@ -163,7 +166,6 @@ class Largest:
 def _checked(
     layer: str, thresholds: Float[Tensor, "rank channel"], channels: Mapping[str, Sequence[int]]
 ) -> Float[Tensor, "rank channel"]:
-    # Not a number counts as larger than any, so one of many can hide; a whole map cannot.
     wrong = thresholds.isnan().any(dim=0).nonzero().flatten().tolist()
     if wrong:
         raise ShapebiasError(
