@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from shapebias.concepts import framed_map
-from shapebias.decoding import decode, framed
+from shapebias.decoding import framed, size_of
 from shapebias.errors import ShapebiasError
 from shapebias.image_files import bounds_of
 from shapebias.imagesets import Sizing, rejected_in, write_concepts, write_images
@@ -109,7 +109,7 @@ def checked(rows: Iterable[dict[str, Any]], sizing: Sizing) -> Iterator[dict[str
 
 def _fitted(row: dict[str, Any], sizing: Sizing) -> dict[str, Any]:
     name = row["image_id"]
-    rows, columns, _ = decode(row["image"], name=name).shape
+    columns, rows = size_of(row["image"], name=name)
     resized, box = framed((columns, rows), **vars(sizing), name=name)
     if "maps" not in row:
         return row

@@ -7,10 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from shapebias.decoding import decode, encode_png
+from shapebias.decoding import decode, encode_png, size_of
 from shapebias.errors import ShapebiasError
 from shapebias.images import cue_conflict, imagefolder
 from shapebias.vision import torchvision
+from tests.conftest import ROOT
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -135,6 +136,89 @@ def test_resize_and_crop_are_torchvisions(size):
     theirs = transforms.Compose([transforms.Resize(32), transforms.CenterCrop(27)])
     expected = np.asarray(theirs(Image.fromarray(pixels)))
     assert np.array_equal(decode(encode_png(pixels), resize=32, crop=27), expected)
+
+
+def test_an_image_that_resizing_would_make_huge_is_refused():
+    thin = encode_png(np.zeros((8000, 1, 3), np.uint8))
+    for resize in ({"resize": 256}, {"resize": 256, "crop": 224}):
+        with pytest.raises(ShapebiasError, match="x: the resized image would be 256×2048000"):
+            decode(thin, **resize, name="x")
+    assert decode(thin, name="x").shape == (8000, 1, 3)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "RGB", "RGBA", "CMYK", "I;16", "I;16B"])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_strips_make_no_difference(monkeypatch, mode, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(NOISE).convert("RGBA")
+    image.putalpha(Image.fromarray(NOISE[..., 1]))
+    image = image.convert("L") if mode[0] == "I" else image.convert(mode)
+    if mode[0] == "I":
+        image = Image.fromarray(np.asarray(image).astype(">u2" if mode[-1] == "B" else "<u2") * 257)
+    kind = "JPEG" if mode == "CMYK" else "TIFF" if mode == "I;16B" else "PNG"
+    data = file_of(image, kind, exif=exif)
+    whole = decode(data)
+    monkeypatch.setattr("shapebias.decoding.PIXELS_A_STRIP", 130)
+    assert np.array_equal(decode(data), whole)
+    assert size_of(data) == (whole.shape[1], whole.shape[0])
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("kind", "settings", "least"),
+    [
+        ("PNG", {}, 2400),
+        ("JPEG", {}, 2400),
+        ("WEBP", {}, 4800),
+        ("JPEG", {"progressive": True}, 3600),
+    ],
+)
+def test_what_takes_more_memory_to_decode_may_have_fewer_pixels(monkeypatch, kind, settings, least):
+    data = file_of(Image.fromarray(NOISE), kind, **settings)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", least)
+    assert size_of(data) == (60, 40)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", least - 2)
+    with pytest.raises(ShapebiasError, match="60×40 pixels, more than"):
+        size_of(data)
+
+
+def test_a_file_too_long_for_the_memory_is_refused(monkeypatch):
+    data = encode_png(NOISE)
+    monkeypatch.setattr("shapebias.decoding.MOST_BYTES", len(data) - 1)
+    with pytest.raises(ShapebiasError, match=r"x: a file of \d+ bytes is more than .* compress it"):
+        decode(data, name="x")
+
+
+PEAK = """
+import sys
+from shapebias.decoding import size_of
+
+def peak():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+data = open(sys.argv[1], "rb").read()
+before = peak()
+size_of(data)
+print((peak() - before) / 1024)
+"""
+
+
+@pytest.mark.parametrize("mode", ["I;16", "RGBA", "RGB"])
+def test_a_large_image_is_checked_in_little_memory(tmp_path, mode):
+    """Beside the pixels as they were decoded there is room for a strip, but for no second copy."""
+    grey = Image.new("L", (4000, 4000))
+    levels = np.zeros((4000, 4000), np.uint16)
+    image = Image.fromarray(levels) if mode == "I;16" else grey.convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "large.png"
+    image.save(path, exif=exif, compress_level=1)
+    command = [sys.executable, "-c", PEAK, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    mebibytes = 16 * (2 if mode == "I;16" else 4)
+    assert float(done.stdout) < mebibytes + 45
 
 
 def test_a_crop_beyond_the_image_is_refused():
