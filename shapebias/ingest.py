@@ -50,7 +50,7 @@ def ingest_images(
     Raises
     ------
     ShapebiasError
-        If more are refused, or the source gives more or fewer rows than it lists.
+        If more are refused, or the source lists no image, or gives more or fewer than it lists.
     """
 
     def write(rows: Iterable[dict[str, Any]]) -> int:
@@ -137,6 +137,11 @@ def _ingest(
     sizing: Sizing,
     most_rejected: float,
 ) -> tuple[int, int]:
+    if not len(source):
+        raise ShapebiasError(
+            f"{getattr(source, 'folder', 'the source')} gives no image at all; correct the path "
+            "or the settings of this set"
+        )
     first, last = bounds_of(len(source), part, parts)
     rows = progress(source.rows(part, parts), what="reading images", total=last - first)
     refused: list[str] = []

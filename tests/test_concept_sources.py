@@ -244,10 +244,19 @@ def test_wrong_settings_of_segmented_are_refused_in_one_line(tmp_path):
     ):
         with pytest.raises(ShapebiasError, match="need one different name each"):
             source("segmented", tmp_path, **settings)
-    with pytest.raises(ShapebiasError, match="are no label numbers"):
-        source("segmented", tmp_path, classes=["a"], unlabelled=["sky"])
+    for unlabelled in (["sky"], [[1]], [True], [-1]):
+        with pytest.raises(ShapebiasError, match="are no label numbers"):
+            source("segmented", tmp_path, classes=["a"], unlabelled=unlabelled)
     with pytest.raises(ShapebiasError, match=r"classes\.txt: write one name a line"):
         source("segmented", tmp_path)
+
+
+def test_segmented_without_photos_is_refused(tmp_path):
+    street(tmp_path)
+    (tmp_path / "images/a/1.jpg").unlink()
+    one = source("segmented", tmp_path, classes=["sky"])
+    with pytest.raises(ShapebiasError, match="gives no image at all"):
+        stored(one, tmp_path)
 
 
 @pytest.mark.parametrize("scale", [1, 2])

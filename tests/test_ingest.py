@@ -215,6 +215,11 @@ def test_counts_that_do_not_add_up_stop(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_part_may_be_empty_where_the_source_is_not(tmp_path):
+    source = folder_of(tmp_path, {"grey.jpg": GOOD["grey.jpg"]})
+    assert [ingest(source, tmp_path, part=part, parts=2)[0] for part in (0, 1)] == [(0, 0), (1, 0)]
+
+
 @pytest.mark.parametrize("parts", [1, 2, 5, 13])
 def test_every_listed_image_is_stored_or_refused_whatever_the_parts(tmp_path, parts):
     source = folder_of(tmp_path, {**GOOD, **BAD})
