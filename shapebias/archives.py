@@ -56,9 +56,9 @@ def unpack(archive: str | Path, folder: str | Path) -> int:
     Raises
     ------
     ShapebiasError
-        If the archive is damaged or empty; holds a link, a device, a name outside the folder, too long or
-        in use; unpacks to more than a hundred times its size; or if the folder is in use. Nothing
-        is left behind.
+        If the archive is damaged or empty; holds a link, a device, or a name that leads out of
+        the folder, is too long or comes twice; unpacks to more than a hundred times its size; or
+        if the folder is in use. Nothing is left behind.
     """
     archive, folder = Path(archive), Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

@@ -10,7 +10,7 @@ import numpy as np
 
 from shapebias.decoding import encode_png
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.image_files import bounds_of, check_folder, class_files, image_row, slice_of
+from shapebias.image_files import bounds_of, check_folder, files_in_classes, image_row, slice_of
 from shapebias.plain_pickles import read_plain_pickle
 
 
@@ -136,7 +136,7 @@ class CifarFolders:
     @cached_property
     def files(self) -> list[str]:
         """Files `<class>/<name>` of the split, sorted."""
-        return class_files(self.folder / self.split)
+        return files_in_classes(self.folder / self.split).files
 
     def __len__(self) -> int:
         return len(self.files)

@@ -36,7 +36,8 @@ def ingest_images(
     ----------
     source
         What a plug-in of the family `images` builds: its length is the number of images listed,
-        and `rows(part, parts)` gives one contiguous part of them.
+        and `rows(part, parts)` gives one contiguous part of them; if it has `remarks()`, these are
+        lines for the log.
     path
         Parquet file.
     part, parts
@@ -142,6 +143,8 @@ def _ingest(
             f"{getattr(source, 'folder', 'the source')} gives no image at all; correct the path "
             "or the settings of this set"
         )
+    for remark in source.remarks() if hasattr(source, "remarks") else ():
+        print(remark)
     first, last = bounds_of(len(source), part, parts)
     rows = progress(source.rows(part, parts), what="reading images", total=last - first)
     refused: list[str] = []

@@ -152,6 +152,13 @@ def test_imagenet_c_names_what_there_is(tmp_path):
         source("imagenet_c", tmp_path, corruption="gaussian_noise", severity=4)
 
 
+def test_a_photo_deeper_than_its_synset_is_named(tmp_path):
+    put(tmp_path, "val/n01443537/a.JPEG")
+    put(tmp_path, "val/n01443537/more/b.JPEG")
+    with pytest.raises(ShapebiasError, match=r"more/b\.JPEG does not lie in a class's folder"):
+        len(source("stylized_imagenet", tmp_path, split="val"))
+
+
 def test_stylized_imagenet_says_how_to_make_it(tmp_path):
     with pytest.raises(ShapebiasError, match=r"github\.com/rgeirhos/Stylized-ImageNet"):
         source("stylized_imagenet", tmp_path, split="val")

@@ -1,4 +1,5 @@
 import io
+import os
 import subprocess
 import sys
 
@@ -7,9 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
+from rules.listings import _names_in
 from shapebias.decoding import decode, encode_png, size_of
 from shapebias.errors import ShapebiasError
 from shapebias.images import cue_conflict, imagefolder
+from shapebias.imagesets import Sizing, read_rows, rejected_in
+from shapebias.ingest import ingest_images
 from shapebias.vision import torchvision
 from tests.conftest import ROOT
 
@@ -240,6 +244,77 @@ def test_an_image_folder_keeps_order_bytes_and_labels(tmp_path):
     assert all(row["image"] == paths[row["image_id"]].read_bytes() for row in rows)
 
 
+LOST = {
+    "a/b/c/y.png": None,
+    "a/x.png": None,
+    "top.png": "lies in no class's folder",
+    "a/p.heif": "not a format that is read: .heif",
+    "a/p.jxl": "not a format that is read: .jxl",
+    "a/p.dib": "not a format that is read: .dib",
+    "a/p.jpg.bak": "not a format that is read: .bak",
+    "a/photo": "not a format that is read: no suffix",
+}
+RECORDS = ["README.md", "a/Thumbs.db", "a/.DS_Store", "a/b/list.txt", "SHA256SUMS", "a/LICENSE"]
+
+
+def test_every_file_of_an_image_folder_is_stored_refused_or_counted(tmp_path, capsys):
+    for name in [*LOST, *RECORDS, "a/readme.png"]:
+        put(tmp_path / "in", name)
+    put(tmp_path / "in", ".git/config")
+    source = imagefolder.build(path=str(tmp_path / "in"))
+    path = tmp_path / "part-0.parquet"
+    counts = ingest_images(source, path, part=0, parts=1, sizing=Sizing(), most_rejected=1.0)
+    rejected = dict(rejected_in(path))
+    assert rejected.keys() == {name for name, reason in LOST.items() if reason}
+    assert all(rejected[name].startswith(reason) for name, reason in LOST.items() if reason)
+    stored = {row["image_id"]: row["label"] for row in read_rows([path])}
+    assert stored == {"a/b/c/y.png": "a", "a/x.png": "a", "a/readme.png": "a"}
+    assert counts == (len(stored), len(rejected))
+    assert "passed over 6 files beside the images: README.md …" in capsys.readouterr().out
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    put(tmp_path / "in", "a/x.png")
+    put(tmp_path / "elsewhere", "deep/y.png")
+    for link, target in [("a/up", ".."), ("self", "."), ("a/far", "/"), ("a/lost.png", "nowhere"),
+                         ("a/round", "round"), ("a/more", tmp_path / "elsewhere"),
+                         ("b", "a")]:  # fmt: skip
+        (tmp_path / "in" / link).symlink_to(target)
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "in/a")
+    source = imagefolder.build(path=str(tmp_path / "in"))
+    files = ["lost.png", "more/deep/y.png", "round", "x.png"]
+    assert source.files == [f"{one}/{file}" for one in "ab" for file in files]
+    rows = {row["image_id"]: row.get("rejected") for row in source.rows(0, 1)}
+    assert rows["a/lost.png"] == "cannot be read: No such file or directory"
+    assert rows["b/x.png"] is None
+    read = {name for name, reason in rows.items() if reason is None}
+    assert read <= set(_names_in(str(tmp_path / "in")))
+
+
+def test_a_pipe_is_refused(tmp_path):
+    put(tmp_path, "a/x.png")
+    os.mkfifo(tmp_path / "a/y.png")
+    rows = list(imagefolder.build(path=str(tmp_path)).rows(0, 1))
+    assert [row.get("rejected") for row in rows] == [None, "is no plain file; remove it"]
+
+
+def test_a_file_too_long_is_refused_unread(tmp_path, monkeypatch):
+    put(tmp_path, "a/x.png")
+    monkeypatch.setattr("shapebias.decoding.MOST_BYTES", 10)
+    (row,) = imagefolder.build(path=str(tmp_path)).rows(0, 1)
+    assert row["image"] is None and row["rejected"].startswith("a file of ")
+
+
+@pytest.mark.parametrize("name", ["top.png", "cat/more/cat1-dog2.png"])
+def test_layouts_of_published_sets_are_asserted(tmp_path, name):
+    put(tmp_path, "cat/cat1-dog1.png")
+    assert len(cue_conflict.build(path=str(tmp_path))) == 1
+    put(tmp_path, name)
+    with pytest.raises(ShapebiasError, match="does not lie in a class's folder itself") as error:
+        len(cue_conflict.build(path=str(tmp_path)))
+    assert name in one_line(error)
+
+
 @pytest.mark.parametrize("parts", [1, 2, 3, 5, 8])
 def test_parts_are_slices_of_the_whole(tmp_path, parts):
     for number in range(5):
@@ -251,7 +326,10 @@ def test_parts_are_slices_of_the_whole(tmp_path, parts):
 
 def test_labels_from_file_names(tmp_path):
     put(tmp_path, "bear/n02132136_brown_bear.png")
-    (row,) = imagefolder.build(path=str(tmp_path), label_from="filename_prefix").rows(0, 1)
+    put(tmp_path, "bear/more_bears/n02132136_x.png")
+    *_, row = imagefolder.build(path=str(tmp_path), label_from="filename_prefix").rows(0, 1)
+    assert (row["label"], row["coarse"]) == ("n02132136", "bear")
+    row = next(imagefolder.build(path=str(tmp_path), label_from="filename_prefix").rows(0, 1))
     assert (row["label"], row["coarse"]) == ("n02132136", "bear")
     put(tmp_path, "bear/plain.png")
     with pytest.raises(ShapebiasError, match=r"plain\.png has no label"):
