@@ -11,6 +11,7 @@ from PIL import Image
 from rules.listings import _names_in
 from shapebias.decoding import decode, encode_png, size_of
 from shapebias.errors import ShapebiasError
+from shapebias.image_files import SUFFIXES
 from shapebias.images import cue_conflict, imagefolder
 from shapebias.imagesets import Sizing, read_rows, rejected_in
 from shapebias.ingest import ingest_images
@@ -313,6 +314,11 @@ def test_layouts_of_published_sets_are_asserted(tmp_path, name):
     with pytest.raises(ShapebiasError, match="does not lie in a class's folder itself") as error:
         len(cue_conflict.build(path=str(tmp_path)))
     assert name in one_line(error)
+
+
+def test_the_formats_that_are_read_are_documented():
+    words = imagefolder.build.__doc__.replace(",", " ").split()
+    assert {word for word in words if word[0] == "." and len(word) > 1} == set(SUFFIXES)
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 5, 8])

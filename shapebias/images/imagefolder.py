@@ -27,7 +27,13 @@ def build(
     Parameters
     ----------
     path
-        Folder that holds one folder a class.
+        Folder that holds one folder a class, each read at any depth; an image's id is its path in
+        the folder. Files .jpg, .jpeg, .jpe, .jfif, .png, .webp, .bmp, .gif, .tif, .tiff, .ppm,
+        .pgm, .pbm and .pnm are read. Refused by name are other files, animations and stacks of
+        pages, pixels that are floating-point or of more than 16 bits, damaged images, files in no
+        class folder, and what is too large: beyond 89 million pixels (60 of a progressive JPEG, 45
+        of a WebP) as it is or resized, or 128 MiB. Hidden files, lists, checksums, licences and
+        archives are passed over, and counted in the log.
     label_from
         "folder": the label is the class folder's name. "filename_prefix": it is the file's name
         up to the first underscore (n01440764 of n01440764_10026.JPEG), and the folder's name is
