@@ -302,6 +302,11 @@ def test_mistakes_are_named():
         dissect(model, lambda: batches, CONCEPTS, n_images=3)
     with pytest.raises(ShapebiasError, match="two concepts have the name 'red'"):
         dissect(model, lambda: batches, [(1, "red", "color"), (2, "red", "object")])
+    batches[0].images[1, 0, 7, 7] = float("nan")
+    for sweep in ([], [0.3]):
+        with pytest.raises(ShapebiasError, match="conv1, channel 0 are not numbers"):
+            dissect(model, lambda: batches, CONCEPTS, quantile=0.1, sweep=sweep)
+    batches = concept_batches(0, [2], (8, 8))
     model.network[0].weight.data[2] = float("nan")
     with pytest.raises(ShapebiasError, match="conv1, channel 2 are not numbers"):
         dissect(model, lambda: batches, CONCEPTS)
