@@ -46,6 +46,10 @@ resume: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/cluster tests
 
+# Runs of the tiny study that are killed fifty times at random.
+test-faults: $(READY)
+	$(BIN)/python -m tests.faults
+
 # On a Slurm cluster of its own, which needs root.
 test-cluster: $(READY)
 	tests/cluster/slurm install

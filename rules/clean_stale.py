@@ -37,7 +37,8 @@ def main(arguments: list[str]) -> int:
     if remove:
         remove_empty(top)
     advice = "" if remove or not stale else "; `make clean-stale REMOVE=yes` removes them"
-    print(f"{len(stale)} stale files in {top}, {size / 2**20:.1f} MiB{advice}")
+    number = f"{len(stale)} stale file{'s' * (len(stale) != 1)}"
+    print(f"{number} in {top}, {size / 2**20:.1f} MiB{advice}")
     return 0
 
 

@@ -59,11 +59,18 @@ def restore(study: str, engine: FilePersistence) -> None:
     """Give the engine its records on outputs that came without, as by `git clone`."""
     if not copies(study).is_file():
         return
-    for line in gzip.decompress(copies(study).read_bytes()).decode().splitlines():
-        path, record = json.loads(line)
-        unknown = not Path(engine._record_path(engine._metadata_path, path)).exists()
-        if unknown and Path(path).is_file() and whole(path):
+    lines = gzip.decompress(copies(study).read_bytes()).decode().splitlines()
+    # They are written in this order: where the last is known, so are the others.
+    if known(json.loads(lines[-1])[0], engine):
+        return
+    for path, record in map(json.loads, lines):
+        if not known(path, engine) and Path(path).is_file() and whole(path):
             engine._write_record(path, MetadataRecord.model_validate(record))
+
+
+def known(path: str, engine: FilePersistence) -> bool:
+    """Whether the engine has a record on an output."""
+    return Path(engine._record_path(engine._metadata_path, path)).exists()
 
 
 def unmark_mended(engine: FilePersistence) -> None:

@@ -9,18 +9,19 @@ from shapebias.entry_level import entry_level_of
 from shapebias.imagesets import number_of_rows, read_rows
 from shapebias.jobs import job
 from shapebias.progress import Counter
+from shapebias.shrinking import shrinking
 from shapebias.tables import read_table, write_table
 
 
 def main(paths, clean, dissection, network, table, *, model, entry_level, settings):
-    rows, batch = list(read_rows(paths)), settings["batch"]
-    labels = pd.concat(map(read_table, dissection))
+    net, levels = load_network(*network).to(device()), entry_level_of(entry_level)
+    rows, labels = list(read_rows(paths)), pd.concat(map(read_table, dissection))
     groups = groups_of(labels, iou_cut=settings["iou_cut"], each_layer=settings["each_layer"])
-    found = ablate_groups(
-        load_network(*network).to(device()), groups, rows, batches(read_rows(clean), size=batch),
-        entry_level=entry_level_of(entry_level), batch=batch,
-        progress=Counter(f"ablating {len(groups)} groups", len(rows) + number_of_rows(clean)),
-    )  # fmt: skip
+    what, total = f"ablating {len(groups)} groups", len(rows) + number_of_rows(clean)
+    found = shrinking(lambda size: ablate_groups(
+        net, groups, rows, batches(read_rows(clean), size=size),
+        entry_level=levels, batch=size, progress=Counter(what, total),
+    ), settings["batch"], what=what)  # fmt: skip
     write_table(found.assign(model=model), table, schema="ablation_by_concept")
 
 

@@ -42,6 +42,9 @@ def claim(folder: str | Path | None = None) -> str | None:
                 _HELD.append(lock)
                 # Read when the first tensor goes to a card, which is later.
                 os.environ[VISIBLE] = card
+                if torch.cuda.device_count() > 1:
+                    # Unless counting the cards had them read it already.
+                    torch.cuda.set_device(cards.index(card))
                 print(f"graphics card {card}", flush=True)
                 return card
         if not waited:
@@ -52,7 +55,6 @@ def claim(folder: str | Path | None = None) -> str | None:
 
 def visible() -> list[str]:
     """Names of the cards that this process may use."""
-    # ASSUME that counting leaves the cards alone, as it does where NVML is there.
     number = torch.cuda.device_count()
     if named := os.environ.get(VISIBLE):
         return named.split(",")[:number]

@@ -3,10 +3,13 @@
 Work that is refused memory can go on in smaller batches; a process that the system kills cannot.
 """
 
+import os
 import resource
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
+# What the drivers of graphics cards are reached through.
+CARDS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 # What a process has at least, whatever it was promised.
 LEAST = 2**30
 
@@ -17,7 +20,7 @@ def limit_memory() -> None:
     It leaves processes with a graphics card alone: a card's driver reserves far more than it uses.
     """
     most = available()
-    if most is None or Path("/dev/nvidiactl").exists():
+    if most is None or any(map(os.path.exists, CARDS)):
         return
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     most = max(most, _held() + LEAST)

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rules.study import StudyError, merged, paths_among, plugin_settings, read_study
+from rules.study import (
+    StudyError,
+    merged,
+    paths_among,
+    plugin_settings,
+    read_study,
+)
 from tests.conftest import ROOT
 
 TINY = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())

@@ -29,6 +29,19 @@ SETS = (
     "black_and_white",
 )
 REPORT = {"write_report"}
+# Rules whose jobs go through images.
+OF_IMAGES = (
+    "ingest_images",
+    "ingest_concepts",
+    "derive_images",
+    "train_segmenter",
+    "train_network",
+    "predict_images",
+    "predict_adversarial_images",
+    "measure_activation_tv",
+    "dissect_channels",
+    "ablate_channels",
+)
 
 
 @contextmanager
@@ -134,6 +147,15 @@ def test_a_caption_counts_by_its_text(tiny):
         assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | REPORT
 
 
+def test_every_log_ends_with_time_memory_and_images_a_second(tiny):
+    logs = list(tiny.folder.glob("results/tiny/logs/**/*.log"))
+    assert len(logs) > 60
+    for path in logs:
+        last = path.read_text().splitlines()[-1]
+        end = r", \d+ images, [\d.]+ images/s" if path.parent.name in OF_IMAGES else ""
+        assert re.fullmatch(rf"took [\d.]+ s, peak \d+ MiB{end}", last), path
+
+
 def test_nothing_is_done_twice(tiny):
     start = time.monotonic()
     result = tiny.run()
@@ -171,12 +193,10 @@ def test_an_order_of_keys_and_comments_change_nothing(tiny):
         path.write_text(text)
 
 
-def test_ablation_code_re_runs_ablation_and_what_follows(tiny):
-    path = tiny.folder / "shapebias/ablation.py"
-    with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
-        planned = tiny.planned()
-    assert planned == (
-        jobs("ablate_channels", model=NETWORKS, part=("0", "1"))
+def ablation_jobs(parts):
+    """Jobs of the ablation, in so many parts, and what follows."""
+    return (
+        jobs("ablate_channels", model=NETWORKS, part=parts)
         | jobs(("ablate_concepts", "write_channel_page"), model=NETWORKS)
         | jobs("gather_table", table=("ablation", "ablation_by_concept"))
         | jobs("gather_tables_by_model", table="ablation_flips")
@@ -184,6 +204,12 @@ def test_ablation_code_re_runs_ablation_and_what_follows(tiny):
         | jobs("draw_figure", figure=("ablation_by_category", "important_concepts"))
         | REPORT
     )
+
+
+def test_ablation_code_re_runs_ablation_and_what_follows(tiny):
+    path = tiny.folder / "shapebias/ablation.py"
+    with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
+        assert tiny.planned() == ablation_jobs(("0", "1"))
 
 
 def test_the_plan_says_why_in_words(tiny):
@@ -302,25 +328,22 @@ def test_a_figures_code_re_runs_that_figure(tiny):
         assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | REPORT
 
 
+def conflict_jobs(parts):
+    """Jobs that make the conflict set, in so many parts, and what follows."""
+    return (
+        jobs("ingest_images", image_set="conflict", part=parts)
+        | jobs("predict_images", model=NETWORKS, image_set="conflict")
+        | {"tabulate_rejected", "tabulate_shape_bias"}
+        | ablation_jobs(("0", "1"))
+        | jobs("draw_figure", figure=("shape_bias", "example_stimuli"))
+    )
+
+
 def test_a_source_re_runs_what_derives_from_it(tiny):
     with edited(
         tiny.folder / tiny.study, "split: conflict, count: 56", "split: conflict, count: 112"
     ):
-        planned = tiny.planned()
-    assert planned == (
-        jobs("ingest_images", image_set="conflict", part="0")
-        | jobs("predict_images", model=NETWORKS, image_set="conflict")
-        | {"tabulate_rejected", "tabulate_shape_bias", "tabulate_ablation_by_category"}
-        | jobs("ablate_channels", model=NETWORKS, part=("0", "1"))
-        | jobs(("ablate_concepts", "write_channel_page"), model=NETWORKS)
-        | jobs("gather_table", table=("ablation", "ablation_by_concept"))
-        | jobs("gather_tables_by_model", table="ablation_flips")
-        | jobs(
-            "draw_figure",
-            figure=("shape_bias", "ablation_by_category", "important_concepts", "example_stimuli"),
-        )
-        | REPORT
-    )
+        assert tiny.planned() == conflict_jobs("0")
 
 
 def test_another_clone_gives_the_same_bytes(tiny, tmp_path):
@@ -384,6 +407,11 @@ def test_an_unknown_layer_is_one_line_and_leaves_nothing(tiny):
     assert "error: unknown layer: 'conv7'; did you mean 'conv5'?" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tiny.folder / target).exists()
+    # The end of the run says again what failed, where its log is, and how that ends.
+    end = result.stderr[result.stderr.index("1 job failed:") :]
+    log = "results/wrong/logs/ablate_channels/alexnet-0.log"
+    assert f"ablate_channels, see {log}" in end
+    assert "    error: unknown layer: 'conv7'" in end
 
 
 def test_an_unknown_key_is_one_line(tiny):
