@@ -1,6 +1,6 @@
 """A network's page of the channels that matter most: what excites each, and what it decides."""
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from shapebias.thumbnails import excited, picture, sees_a_part
 
 DATA = Path(__file__).parent / "data"
 TEMPLATE, STYLE = DATA / "channels.html.jinja", DATA / "style.css"
-Rows = Callable[[Container[str]], Iterable[Mapping[str, Any]]]
+# Called with the ids wanted, as `only`.
+Rows = Callable[..., Iterable[Mapping[str, Any]]]
 # Flipped images shown of each cue; a channel can decide hundreds.
 FLIPPED = 18
 # Largest pictures in pixels: top images, of which there are many, and flipped ones.
@@ -59,8 +60,8 @@ def channel_page(
     flips
         Rows of the table `ablation_flips` of that network.
     conflict_rows
-        Gives the rows of the cue-conflict set that have some ids, with image_id, pixels, shape and
-        texture.
+        Gives the rows of the cue-conflict set that have the ids `only`, with image_id, pixels,
+        shape and texture.
     top_images
         Rows of the table `top_images` of that network; None where it was not dissected.
     concept_rows
@@ -100,7 +101,7 @@ def channel_page(
 
 
 def _by_id(rows: Rows, table: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
-    return {row["image_id"]: row for row in rows(set(table["image_id"]))}
+    return {row["image_id"]: row for row in rows(only=set(table["image_id"]))}
 
 
 def _own(table: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:

@@ -115,7 +115,7 @@ def rows_of(number, value):
 
 
 def among(rows):
-    return lambda wanted: [row for row in rows if row["image_id"] in wanted]
+    return lambda only: [row for row in rows if row["image_id"] in only]
 
 
 def page(**changes):
