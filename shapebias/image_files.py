@@ -115,8 +115,9 @@ def folders_in(folder: Path) -> list[str]:
     Hidden ones are passed over, and links to the folder itself or one that it lies in.
     """
     check_folder(folder)
+    above = _places(folder)
     with os.scandir(folder) as entries:
-        return sorted(one.name for one in entries if _leads_on(one, _places(folder)))
+        return sorted(one.name for one in entries if _leads_on(one, above))
 
 
 def check_folder(folder: Path) -> None:
