@@ -10,8 +10,10 @@ LINES = 6
 def told(engine_logs: Iterable[str | Path]) -> str:
     """Jobs that failed and did not succeed later, by the workflow engine's own logs."""
     found = [failure for path in engine_logs for failure in failures(_text(path))]
-    head = f"{len(found)} job{'s' * (len(found) != 1)} failed"
-    return "\n".join([f"\n{head}{':' * bool(found)}", *(block(*one) for one in found)])
+    if not found:
+        return ""
+    head = f"\n{len(found)} job{'s' * (len(found) != 1)} failed:"
+    return "\n".join([head, *(block(*one) for one in found)])
 
 
 def failures(text: str) -> list[tuple[str, list[str]]]:

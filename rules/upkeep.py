@@ -23,18 +23,18 @@ def prepare(study: str) -> list[str]:
     """Bring the engine's records up to the results; returns what a person should know."""
     engine = FilePersistence(nolock=True)
     restore(study, engine)
-    unmark_mended(engine)
-    damaged = [path for path in outputs(study) if not under_way(path, engine) and not whole(path)]
-    for path in damaged:
+    marked = still_damaged(engine)
+    found = [path for path in outputs(study) if not under_way(path, engine) and not whole(path)]
+    for path in found:
         # The engine then makes it anew, and what follows from it.
         engine._mark_incomplete(path, None)
-    if damaged:
-        with MARKED.open("a", encoding="utf-8") as file:
-            file.writelines(f"{path}\n" for path in damaged)
+    if marked or found or MARKED.exists():
+        MARKED.write_text("".join(f"{path}\n" for path in marked + found), encoding="utf-8")
     DIGESTS.save()
     return [
         f"{path} is not what its job wrote (damaged, or changed by hand): it is made anew"
-        for path in damaged
+        for path in marked + found
+        if Path(path).is_relative_to(Path(RESULTS, study))
     ]
 
 
@@ -73,15 +73,16 @@ def known(path: str, engine: FilePersistence) -> bool:
     return Path(engine._record_path(engine._metadata_path, path)).exists()
 
 
-def unmark_mended(engine: FilePersistence) -> None:
-    """Have the engine trust outputs again that were marked as damaged and have been put back."""
-    if MARKED.is_file():
-        marked = MARKED.read_text(encoding="utf-8").splitlines()
-        left = [path for path in marked if under_way(path, engine)]
-        mended = [path for path in left if Path(path).is_file() and whole(path)]
-        for path in mended:
-            engine._unmark_incomplete(path)
-        MARKED.write_text("".join(f"{path}\n" for path in left if path not in mended))
+def still_damaged(engine: FilePersistence) -> list[str]:
+    """Outputs that were marked as damaged and not made anew; those put back are trusted again."""
+    if not MARKED.is_file():
+        return []
+    marked = MARKED.read_text(encoding="utf-8").splitlines()
+    left = [path for path in marked if under_way(path, engine)]
+    mended = [path for path in left if Path(path).is_file() and whole(path)]
+    for path in mended:
+        engine._unmark_incomplete(path)
+    return [path for path in left if path not in mended]
 
 
 def outputs(study: str) -> Iterator[str]:

@@ -73,13 +73,13 @@ def test_a_damaged_file_is_marked_to_be_made_anew(older):
     changed_by_hand("2\n", older=older)
     (said,) = upkeep.prepare("tiny")
     assert said.startswith(f"{OUTPUT} is not what its job wrote")
-    # It is under way now, as far as the engine knows, and is not told of again.
-    assert upkeep.prepare("tiny") == []
+    # It is told of until it is made anew or put back.
+    assert upkeep.prepare("tiny") == [said]
     engine = FilePersistence(nolock=True)
     assert upkeep.under_way(OUTPUT, engine)
     # Put back, it is trusted again.
     changed_by_hand("1\n")
-    upkeep.prepare("tiny")
+    assert upkeep.prepare("tiny") == []
     assert not upkeep.under_way(OUTPUT, engine)
 
 
