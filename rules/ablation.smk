@@ -35,10 +35,10 @@ rule ablate_concepts:
     input:
         images=lambda wildcards: image_files(ABLATION_BY_CONCEPT["images"]),
         clean=lambda wildcards: image_files(ABLATION_BY_CONCEPT["clean"]),
-        dissection=lambda wildcards: expand(
+        dissection=lambda wildcards: stage_files(
+            "dissection",
             "<results>/dissection/{model}/labels-{part}.parquet",
-            model=wildcards.model,
-            part=range(DISSECTION["parts"]),
+            wildcards.model,
         ),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",

@@ -65,11 +65,11 @@ def measured(measurement, files):
     return files if measurement in MEASURED else []
 
 
-def stage_files(measurement, pattern):
-    """A measurement's files of every network and part, network by network."""
+def stage_files(measurement, pattern, models=MODELS):
+    """A measurement's files of networks and parts, network by network."""
     settings = MEASURED.get(measurement, {"parts": 0, "layer_groups": 0})
     parts = settings["parts"] * settings["layer_groups"]
-    return expand(pattern, model=MODELS, part=range(parts))
+    return expand(pattern, model=models, part=range(parts))
 
 
 def displayed_sets():
@@ -128,9 +128,10 @@ def channel_files(wildcards):
         "top": ("dissection", "top_images"),
     }
     return {
-        name: expand(
-            f"<results>/{stage}/{wildcards.model}/{file}-{{part}}.parquet",
-            part=range(MEASURED[stage]["parts"]),
+        name: stage_files(
+            stage,
+            f"<results>/{stage}/{{model}}/{file}-{{part}}.parquet",
+            wildcards.model,
         )
         for name, (stage, file) in stages.items()
         if stage in MEASURED

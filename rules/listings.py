@@ -42,12 +42,17 @@ def listing(folder: str) -> str:
     return digest.hexdigest()
 
 
-def _names_in(folder: str) -> list[str]:
+def _names_in(folder: str, above: tuple[str, ...] = ()) -> list[str]:
+    here = os.path.realpath(folder)
+    above = (*(above or map(str, Path(here).parents)), here)
     names = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir():
-                names += [f"{entry.name}/{name}" for name in _names_in(entry.path)]
+            if entry.is_symlink() and not Path(entry.path).exists():
+                continue
+            # A link to a folder that it lies in would lead round in circles.
+            if entry.is_dir() and os.path.realpath(entry.path) not in above:
+                names += [f"{entry.name}/{name}" for name in _names_in(entry.path, above)]
             elif entry.is_file():
                 names.append(entry.name)
     return names

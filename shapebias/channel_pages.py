@@ -1,6 +1,6 @@
 """A network's page of the channels that matter most: what excites each, and what it decides."""
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from shapebias.thumbnails import excited, picture, sees_a_part
 
 DATA = Path(__file__).parent / "data"
 TEMPLATE, STYLE = DATA / "channels.html.jinja", DATA / "style.css"
-Rows = Callable[[Container[str]], Iterable[Mapping[str, Any]]]
+Rows = Callable[..., Iterable[Mapping[str, Any]]]
 # Flipped images shown of each cue; a channel can decide hundreds.
-FLIPPED = 18
+FLIPPED = 14
 # Largest pictures in pixels: top images, of which there are many, and flipped ones.
 SMALL, LARGE = 64, 112
 # What a channel sees, as a page says it.
@@ -59,8 +59,8 @@ def channel_page(
     flips
         Rows of the table `ablation_flips` of that network.
     conflict_rows
-        Gives the rows of the cue-conflict set that have some ids, with image_id, pixels, shape and
-        texture.
+        Gives the rows of the cue-conflict set whose ids are in `only`, a keyword, with image_id,
+        pixels, shape and texture.
     top_images
         Rows of the table `top_images` of that network; None where it was not dissected.
     concept_rows
@@ -100,7 +100,7 @@ def channel_page(
 
 
 def _by_id(rows: Rows, table: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
-    return {row["image_id"]: row for row in rows(set(table["image_id"]))}
+    return {row["image_id"]: row for row in rows(only=set(table["image_id"]))}
 
 
 def _own(table: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:

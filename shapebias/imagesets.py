@@ -203,7 +203,9 @@ def _with_maps(row: dict[str, Any]) -> dict[str, Any]:
 
 def _write(rows: Iterable[dict[str, Any]], path: str | Path, schema: pa.Schema) -> int:
     count, rejected = 0, []
-    with written_whole(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+    # Both would hold further copies of every image.
+    plain = {"use_dictionary": False, "write_statistics": False}
+    with written_whole(path) as temporary, pq.ParquetWriter(temporary, schema, **plain) as writer:
         for group in _groups(rows):
             missing = [row for row in group if row["image"] is None]
             rejected += [(row["image_id"], row["rejected"]) for row in missing]

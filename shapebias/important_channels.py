@@ -14,11 +14,11 @@ SHOWN = {
     "shape_score": ("Shape", "images labelled by shape that get another label without it"),
     "texture_score": ("Texture", "images labelled by texture that get another label without it"),
     "mean_shape_change": (
-        "shape probability",
+        "Δp shape",
         "change of the shape class's probability without it, mean over images labelled by shape",
     ),
     "mean_texture_change": (
-        "texture probability",
+        "Δp texture",
         "change of the texture class's probability without it, mean over images labelled by it",
     ),
 }

@@ -36,24 +36,27 @@ def pixels_above_zero(
     The map and the pixel (row x columns + column) of each, every one once.
     """
     found = [torch.empty(2, 0, dtype=torch.long, device=maps.device)]
-    area = grid.rows.index.shape[1] * grid.columns.index.shape[1]
-    for cells in _touched(maps).nonzero().split(max(1, PIXELS // area)):
-        found.extend(_within(maps, cells, grid))
+    # The values at the edges go on outside, so that every pixel lies between four places.
+    padded = functional.pad(maps[None], (1, 1, 1, 1), mode="replicate")[0]
+    for cells in _touched(padded).split(max(1, PIXELS // grid.offset.numel())):
+        found.extend(_within(maps, padded, cells, grid))
     number, pixel = torch.cat(found, dim=1)
     return number, pixel
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Places along one axis after upsampling, by the place before it that they follow.
+    """Pixels along one axis after upsampling, by the two places of a map that they lie between.
 
-    Each row has as many as any has; `low` and `high`, the weights of that place and of the next,
-    are not numbers where there are fewer.
+    Row i is of those between places i - 1 and i; the first and the last row are of those before
+    the first place and after the last. `first` is a row's first pixel; `low` and `high`, the
+    weights of its two places for its first pixel, its second and so on, are not numbers where
+    another row has more pixels.
     """
 
-    index: Int64[Tensor, "place target"]
-    low: Float[Tensor, "place target"]
-    high: Float[Tensor, "place target"]
+    first: Int64[Tensor, " row"]
+    low: Float[Tensor, "row target"]
+    high: Float[Tensor, "row target"]
 
     @classmethod
     def half_pixel(cls, length: int, target_length: int) -> "Targets":
@@ -61,11 +64,7 @@ class Targets:
         # Of the unit vectors upsampling gives its own weights, as it rounds them.
         unit = torch.eye(length)[None, :, :, None]
         weights = functional.interpolate(unit, (target_length, 1), mode="bilinear")[0, :, :, 0]
-        place = (weights > 0).float().argmax(dim=0)
-        following = (place + 1).clamp(max=length - 1)
-        low, high = (weights.gather(0, one[None])[0] for one in (place, following))
-        # At the end there is no next place, and the last one has the whole weight.
-        return cls._by_place(length, place, low, high * (following > place))
+        return cls._by_place((weights > 0).float().argmax(dim=0), weights)
 
     @classmethod
     def aligned(cls, length: int, target_length: int, field: Field, image_length: int) -> "Targets":
@@ -75,24 +74,31 @@ class Targets:
         """
         pixels = (torch.arange(target_length).double() + 0.5) * image_length / target_length - 0.5
         along = ((pixels - field.centre(0)) / field.stride).clamp(0, length - 1)
-        place = along.floor().long()
-        return cls._by_place(length, place, 1 - (along - place), along - place)
+        place, number = along.floor().long(), torch.arange(target_length)
+        weights = torch.zeros(length + 1, target_length, dtype=torch.double)
+        weights[place, number] = 1 - (along - place)
+        weights[place + 1, number] = along - place
+        return cls._by_place(place, weights[:-1])
 
     @classmethod
-    def _by_place(cls, length: int, place: Tensor, low: Tensor, high: Tensor) -> "Targets":
-        count = place.bincount(minlength=length)
-        offset = torch.arange(len(place)) - (count.cumsum(0) - count)[place]
-        index = torch.zeros(length, int(count.max()), dtype=torch.long)
-        index[place, offset] = torch.arange(len(place))
-        weights = []
-        for weight in (low, high):
-            weights.append(torch.full(index.shape, torch.nan, dtype=weight.dtype))
-            weights[-1][place, offset] = weight
-        return cls(index, *weights)
+    def _by_place(cls, place: Tensor, weights: Float[Tensor, "place target"]) -> "Targets":
+        """Those of pixels at or after a place, by the weights of all places."""
+        length, number = weights.shape
+        nothing = weights.new_zeros(1, number)
+        padded = torch.cat([nothing, weights, nothing])
+        # A pixel that has the first place's value alone counts as before it.
+        row = torch.where((place == 0) & (weights[0] == 1), 0, place + 1)
+        count = row.bincount(minlength=length + 1)
+        first = count.cumsum(0) - count
+        low, high = (weights.new_full((length + 1, int(count.max())), torch.nan) for _ in range(2))
+        every = torch.arange(number)
+        offset = every - first[row]
+        low[row, offset], high[row, offset] = padded[row, every], padded[row + 1, every]
+        return cls(first, low, high)
 
     def to(self, device: torch.device) -> "Targets":
         """The same on a device."""
-        return Targets(*(one.to(device) for one in (self.index, self.low, self.high)))
+        return Targets(*(one.to(device) for one in (self.first, self.low, self.high)))
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,15 @@ class Grid:
     rows: Targets
     columns: Targets
     size: tuple[int, int]
+
+    @property
+    def offset(self) -> Int64[Tensor, " pixel"]:
+        """How far the pixels of a cell, four places and what lies between, are from its first."""
+        rows, columns = (
+            torch.arange(one.low.shape[1], device=one.low.device)
+            for one in (self.rows, self.columns)
+        )
+        return (rows[:, None] * self.size[1] + columns).flatten()
 
     @classmethod
     def of(
@@ -129,36 +144,44 @@ class Grid:
         return cls(*(one.to(device) for one in found), size)
 
 
-def _touched(maps: Float[Tensor, "map row column"]) -> Tensor:
-    """Places that are above zero, or whose next in a row, a column or both is."""
-    above = maps > 0
-    down = above.clone()
-    down[:, :-1] |= above[:, 1:]
-    touched = down.clone()
-    touched[:, :, :-1] |= down[:, :, 1:]
-    return touched
+def _touched(padded: Float[Tensor, "map row column"]) -> Int64[Tensor, "cell 4"]:
+    """Cells with a place above zero: map, row, column, and number of their first place."""
+    above = padded > 0
+    down = above[:, :-1] | above[:, 1:]
+    rows, columns = padded.shape[1] - 1, padded.shape[2] - 1
+    cells = (down[:, :, :-1] | down[:, :, 1:]).flatten().nonzero()[:, 0]
+    line, column = cells // columns, cells % columns
+    number, row = line // rows, line % rows
+    first = (line + number) * (columns + 1) + column
+    return torch.stack([number, row, column, first], dim=1)
 
 
 def _within(
-    maps: Float[Tensor, "map row column"], cells: Int64[Tensor, "cell 3"], grid: Grid
+    maps: Float[Tensor, "map row column"],
+    padded: Float[Tensor, "map padded_row padded_column"],
+    cells: Int64[Tensor, "cell 4"],
+    grid: Grid,
 ) -> Iterator[Int64[Tensor, "2 found"]]:
-    rows, columns, size = grid.rows, grid.columns, grid.size
-    number, row, column = cells.unbind(dim=1)
-    below, right = (row + 1).clamp(max=maps.shape[1] - 1), (column + 1).clamp(max=maps.shape[2] - 1)
-    corners = torch.stack([maps[number, r, c] for r in (row, below) for c in (column, right)])
+    rows, columns, size, offset = grid.rows, grid.columns, grid.size, grid.offset
+    number, row, column, first = cells.unbind(dim=1)
+    values, across = padded.flatten(), padded.shape[2]
+    corners = torch.stack([values[first + step] for step in (0, 1, across, across + 1)])
     one, two, three, four = corners[..., None]
     upper = one * columns.low[column] + two * columns.high[column]
     lower = three * columns.low[column] + four * columns.high[column]
     values = upper[:, None] * rows.low[row][..., None] + lower[:, None] * rows.high[row][..., None]
+    values = values.flatten(1)
     exact = values.dtype == torch.double
-    bound = 0 if exact else ROUNDING * corners.abs().amax(dim=0)[:, None, None]
-    for unclear, where in ((False, values > bound), (True, values.abs() <= bound)):
-        if unclear and exact:
-            return
-        cell, r, c = where.nonzero().unbind(dim=1)
-        pixel = rows.index[row[cell], r] * size[1] + columns.index[column[cell], c]
-        found = torch.stack([number[cell], pixel])
-        yield found[:, _decided(maps, *found, size)] if unclear else found
+    bound = ROUNDING * corners.abs().amax(dim=0) * (not exact)
+    where = (values > -bound[:, None]).flatten().nonzero()[:, 0]
+    cell = where // len(offset)
+    pixel = (rows.first[row] * size[1] + columns.first[column])[cell] + offset[where % len(offset)]
+    found = torch.stack([number[cell], pixel])
+    unclear = values.flatten()[where] <= bound[cell]
+    yield found[:, ~unclear]
+    if unclear.any():
+        found = found[:, unclear]
+        yield found[:, _decided(maps, *found, size)]
 
 
 def _decided(maps: Tensor, number: Tensor, pixel: Tensor, size: tuple[int, int]) -> Tensor:

@@ -188,7 +188,7 @@ def _draw_bars(
     chance: pd.DataFrame | None,
 ) -> None:
     thickness = 0.8 / len(panel.networks)
-    first = None
+    first, ends = None, pd.Series(0.0, index=order)
     for i, network in enumerate(panel.networks):
         own = part[part["model"] == network.model].set_index("category")[column].reindex(order)
         at = np.arange(len(order)) + (i - (len(panel.networks) - 1) / 2) * thickness
@@ -197,8 +197,9 @@ def _draw_bars(
             twins = chance[(chance["model"] == network.model) & chance["category"].isin(order)]
             rows = [at[list(order).index(category)] for category in twins["category"]]
             axes.plot(twins[column], rows, "|", color=MARK, markersize=5, markeredgewidth=0.9)
+            ends = ends.combine(twins.groupby("category")[column].max(), max, 0)[order]
         if panel.pair and i == 1:
-            _write_changes(axes, at - thickness / 2, first, own)
+            _write_changes(axes, at - thickness / 2, first, own, ends)
         first = own if first is None else first
     axes.set_ylim(len(order) - 0.4, -0.6)
     # Room for what is written past the longest bar.
@@ -211,13 +212,16 @@ def _draw_bars(
         axes.tick_params(axis="y", labelleft=False)
 
 
-def _write_changes(axes: Axes, at: np.ndarray, before: pd.Series, after: pd.Series) -> None:
-    for y, old, new in zip(at, before, after, strict=True):
+def _write_changes(
+    axes: Axes, at: np.ndarray, before: pd.Series, after: pd.Series, ends: pd.Series
+) -> None:
+    """Write the changes past the bars, and past what else is drawn up to `ends`."""
+    for y, old, new, end in zip(at, before, after, ends, strict=True):
         if old > 0 and np.isfinite(new):
             change = f"{100 * (new / old - 1):+.0f} %".replace("-", "−")
             axes.annotate(
                 change,
-                (max(old, new), y),
+                (max(old, new, end), y),
                 (3, 0),
                 textcoords="offset points",
                 va="center",

@@ -103,43 +103,69 @@ def allowed_above(quantile: float, positions: int) -> int:
 
 
 class Largest:
-    """The `number` largest values of each row of a stream, in memory for twice as many.
+    """The `number` largest values of each row of a stream, in memory for about twice as many.
 
-    New values wait until there are as many as are kept, so that a value is looked at a constant
-    number of times however short the pieces are.
+    Once as many are kept, a new value waits only if it is above the least of its row; those that
+    wait are put to the others when they are half as many.
     """
 
     def __init__(self, number: int):
         self.number = number
         self.kept: Tensor | None = None
+        self.least: Tensor | None = None
+        # Whole pieces until as many are kept; from then on single values, and how many a row.
         self.waiting: list[Tensor] = []
+        self.counts: list[Tensor] = []
 
     def add(self, values: Float[Tensor, "channel value"]) -> None:
         """Take the next values of every row."""
+        enough = self.number
+        if self.kept is not None:
+            # Not "above": what is not a number stays, and shows.
+            entering = ~(values <= self.least[:, None])
+            self.counts.append(entering.sum(dim=1))
+            values, enough = values[entering], len(values) * self.number // 2
         self.waiting.append(values)
-        if sum(piece.shape[1] for piece in self.waiting) >= self.number:
+        if sum(piece.shape[-1] for piece in self.waiting) >= enough:
             self._merge()
 
     def ranked(self, ranks: Sequence[int]) -> Float[Tensor, "rank channel"]:
-        """The first, second, third ... largest of each row, for ranks up to `number`."""
-        self._merge()
+        """The first, second, third ... largest of each row, for ranks up to `number`.
+
+        A row that held anything that is not a number has nothing but such.
+        """
+        if self.waiting:
+            self._merge()
         if list(ranks) == [self.number]:
-            return self.kept.amin(dim=1)[None]
-        found = self.kept.sort(dim=1, descending=True).values
-        return found[:, [rank - 1 for rank in ranks]].T
+            return self.least[None]
+        found = self.kept.sort(dim=1, descending=True).values[:, [rank - 1 for rank in ranks]].T
+        return torch.where(self.least.isnan(), self.least, found)
 
     def _merge(self) -> None:
-        pieces = [*([] if self.kept is None else [self.kept]), *self.waiting]
+        pieces = self.waiting if self.kept is None else [self.kept, self._padded()]
         # One piece, as of a large batch, need not be copied.
         values = pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
         self.kept = values.topk(min(self.number, values.shape[1]), dim=1, sorted=False).values
-        self.waiting = []
+        self.least = self.kept.amin(dim=1)
+        self.waiting, self.counts = [], []
+
+    def _padded(self) -> Float[Tensor, "channel value"]:
+        """Values that wait, as a row a channel; where there are fewer, below any number."""
+        counts = torch.stack(self.counts)
+        before = counts.cumsum(dim=0) - counts
+        longest = int(counts.sum(dim=0).max())
+        padded = self.kept.new_full((len(self.kept), longest), -torch.inf)
+        for piece, count, start in zip(self.waiting, counts, before, strict=True):
+            row = torch.arange(len(count), device=piece.device).repeat_interleave(count)
+            first = count.cumsum(dim=0) - count
+            place = torch.arange(len(piece), device=piece.device) - first[row]
+            padded[row, start[row] + place] = piece
+        return padded
 
 
 def _checked(
     layer: str, thresholds: Float[Tensor, "rank channel"], channels: Mapping[str, Sequence[int]]
 ) -> Float[Tensor, "rank channel"]:
-    # Not a number counts as larger than any, so one of many can hide; a whole map cannot.
     wrong = thresholds.isnan().any(dim=0).nonzero().flatten().tolist()
     if wrong:
         raise ShapebiasError(

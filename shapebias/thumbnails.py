@@ -19,7 +19,7 @@ Pixels = UInt8[np.ndarray, "row column 3"]
 # JPEG's quality, for some 2 kB a picture; up to so many pixels every one of them counts.
 QUALITY, TINY = 75, 32
 # Brightness of what lies below the threshold, and of what lies outside the image.
-DARKENED, OUTSIDE = 0.3, 128
+DARKENED, OUTSIDE = 0.45, 128
 
 
 def picture(pixels: Pixels, side: int) -> str:

@@ -33,11 +33,20 @@ class TopImages:
 
     def add(self, maps: Float[Tensor, "image channel row column"]) -> None:
         """Take the next images."""
-        values, places = maps.flatten(2).max(dim=2)
+        flat = maps.flatten(2)
+        values = flat.amax(dim=2)
         images = torch.arange(self.seen, self.seen + len(maps), device=maps.device)
-        images = images[:, None].expand_as(places)
+        images = images[:, None].expand_as(values)
         self.seen += len(maps)
         self.width = maps.shape[3]
+        # Not "above": what is not a number is kept, and shows.
+        entering = torch.ones_like(values, dtype=torch.bool)
+        if self.values is not None and len(self.values) == self.number:
+            entering = ~(values <= self.values[-1])
+            if not entering.any():
+                return
+        places = torch.zeros(images.shape, dtype=torch.long, device=maps.device)
+        places[entering] = flat[entering].argmax(dim=1)
         if self.values is not None:
             values = torch.cat([self.values, values])
             images = torch.cat([self.images, images])

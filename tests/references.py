@@ -115,7 +115,7 @@ def _mask(values, size, threshold, fields, image_shape):
     excess = values - threshold
     if fields:
         large = upsampled_by_centres(excess.tolist(), size, fields, image_shape)
-    elif all(length & (length - 1) == 0 for length in size):
+    elif all(length & (length - 1) == 0 for length in (*size, *values.shape)):
         # Between powers of two the weights are exact, and so is the formula.
         large = upsampled_by_formula(excess.tolist(), size)
     else:

@@ -84,7 +84,7 @@ def test_pixels_below_the_threshold_are_darkened():
     whole = pd.DataFrame({"top": [0], "left": [0], "height": [8], "width": [8]})
     (shown,) = excited(network, "colours", 0, 0.5, [image], whole)
     assert (shown[:, :4] == image[:, :4]).all()
-    assert (shown[:, 4:, 2] == 30).all()
+    assert (shown[:, 4:, 2] == 45).all()
     (cut,) = excited(network, "colours", 0, 0.5, [image], whole.assign(height=2))
     assert (cut == image[:2]).all()
 
@@ -115,7 +115,7 @@ def rows_of(number, value):
 
 
 def among(rows):
-    return lambda wanted: [row for row in rows if row["image_id"] in wanted]
+    return lambda *, only: [row for row in rows if row["image_id"] in only]
 
 
 def page(**changes):

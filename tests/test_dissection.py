@@ -30,8 +30,11 @@ CONCEPTS = [
 NUMBERS = {"color": [0, 1, 2], "object": [0, 0, 3, 5, 9], "texture": [0, 0, 0, 11]}
 
 
-def concept_batches(seed, sizes, mask, *, layers=2):
-    """Batches with random maps (an object map has several layers) and whole-image labels."""
+def concept_batches(seed, sizes, mask, *, layers=2, shape=(8, 8), without=()):
+    """Batches with random maps (an object map has several layers) and whole-image labels.
+
+    Nothing of the categories `without` is labelled, and every other batch has no map of them.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def draw(numbers, count):
@@ -46,9 +49,13 @@ def concept_batches(seed, sizes, mask, *, layers=2):
             category: [draw(numbers, count) for _ in range(layers if category == "object" else 1)]
             for category, numbers in NUMBERS.items()
         }
+        for category in without:
+            maps[category] = [torch.zeros_like(layer) for layer in maps[category]]
+            if number % 2:
+                del maps[category]
         scenes = torch.randint(0, 3, (count,), generator=generator).tolist()
         labels = [[("scene", 6)] * (one == 1) + [("texture", 11)] * (one == 2) for one in scenes]
-        images = exact_images(seed + 100 * number, count)
+        images = exact_images(seed + 100 * number, count, max(shape))[:, :, : shape[0], : shape[1]]
         batches.append(ConceptBatch(images, maps, labels, size=mask))
     return batches
 
@@ -72,10 +79,13 @@ def iou_of(intersection, activated, truth):
     sizes=st.lists(st.integers(1, 3), min_size=1, max_size=3),
     mask=st.sampled_from([(8, 8), (4, 4), (5, 7), (11, 9), (16, 16)]),
     quantile=st.sampled_from(["0", "0.005", "0.05", "0.3"]),
+    shape=st.sampled_from([(8, 8), (7, 7), (5, 9)]),
+    without=st.sampled_from([(), ("color",), ("object", "texture"), tuple(NUMBERS)]),
 )
-@settings(max_examples=12, deadline=None)
-def test_counts_equal_sets_of_pixels(area, upsampling, seed, sizes, mask, quantile):
-    model, batches = exact_network(seed), concept_batches(seed, sizes, mask)
+@settings(max_examples=14, deadline=None)
+def test_counts_equal_sets_of_pixels(area, upsampling, seed, sizes, mask, quantile, shape, without):
+    model = exact_network(seed)
+    batches = concept_batches(seed, sizes, mask, shape=shape, without=without)
     labels, overlaps = dissect(
         model,
         lambda: batches,
@@ -84,7 +94,7 @@ def test_counts_equal_sets_of_pixels(area, upsampling, seed, sizes, mask, quanti
         area=area,
         upsampling=upsampling,
     )[:2]
-    fields = receptive_fields(model, (8, 8)) if upsampling == "receptive_fields" else None
+    fields = receptive_fields(model, shape) if upsampling == "receptive_fields" else None
     expected = overlaps_by_loops(model, batches, CONCEPTS, Fraction(quantile), area, fields)
     found = overlaps.set_index(["layer", "channel", "concept"])
     rows = labels.set_index(["layer", "channel"])
@@ -302,6 +312,11 @@ def test_mistakes_are_named():
         dissect(model, lambda: batches, CONCEPTS, n_images=3)
     with pytest.raises(ShapebiasError, match="two concepts have the name 'red'"):
         dissect(model, lambda: batches, [(1, "red", "color"), (2, "red", "object")])
+    batches[0].images[1, 0, 7, 7] = float("nan")
+    for sweep in ([], [0.3]):
+        with pytest.raises(ShapebiasError, match="conv1, channel 0 are not numbers"):
+            dissect(model, lambda: batches, CONCEPTS, quantile=0.1, sweep=sweep)
+    batches = concept_batches(0, [2], (8, 8))
     model.network[0].weight.data[2] = float("nan")
     with pytest.raises(ShapebiasError, match="conv1, channel 2 are not numbers"):
         dissect(model, lambda: batches, CONCEPTS)

@@ -173,6 +173,14 @@ def test_an_image_too_small_for_the_crop_is_refused(tmp_path):
     assert {row["pixels"].shape for row in read_rows([path])} == {(30, 30, 3)}
 
 
+def test_an_image_too_thin_to_be_resized_is_refused(tmp_path):
+    thin = np.zeros((8000, 1, 3), np.uint8)
+    source = folder_of(tmp_path, {"thin.png": (lambda: encode_png(thin), None), **GOOD})
+    _, path = ingest(source, tmp_path, sizing=Sizing(256, 224), most_rejected=0.5)
+    ((name, reason),) = rejected_in(path)
+    assert name == "a/thin.png" and reason.startswith("the resized image would be 256×2048000")
+
+
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     source = folder_of(tmp_path, GOOD)
     assert len(source) == len(GOOD)
@@ -204,6 +212,11 @@ def test_counts_that_do_not_add_up_stop(tmp_path):
     with pytest.raises(ShapebiasError, match="lists 4 images in this part but gave 3"):
         ingest(Short(), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_part_may_be_empty_where_the_source_is_not(tmp_path):
+    source = folder_of(tmp_path, {"grey.jpg": GOOD["grey.jpg"]})
+    assert [ingest(source, tmp_path, part=part, parts=2)[0] for part in (0, 1)] == [(0, 0), (1, 0)]
 
 
 @pytest.mark.parametrize("parts", [1, 2, 5, 13])

@@ -59,7 +59,7 @@ def _draw_differences(axes: Axes, difference: pd.Series) -> None:
     ends = pd.concat([ordered[ordered > 0].head(MOST), ordered[ordered < 0].tail(MOST)])
     _draw(axes, ends, [ROBUST if value > 0 else STANDARD for value in ends])
     axes.axvline(0, color="#444444", linewidth=0.7)
-    axes.set_xlabel("Channels, robust less standard")
+    axes.set_xlabel("Channels,\nrobust less standard")
 
 
 def _draw(axes: Axes, values: pd.Series, colours: Sequence[str]) -> None:

@@ -63,7 +63,10 @@ def _draw(axes: Axes, own: pd.DataFrame, network: Network, most: int) -> None:
     for column, total, mark, _ in MARKS:
         # Where nothing was decided so, there is no share.
         share = 100 * own[column] / own[total].where(own[total] > 0)
-        axes.plot(share, at, mark, color=INK, markersize=3.2, fillstyle="none", clip_on=False)
+        marks = {"color": INK, "markersize": 3.2, "fillstyle": "none", "clip_on": False}
+        (drawn,) = axes.plot(share, at, mark, **marks)
+        # Marks at 0 and 100 % stick out; the axes need not shrink for them.
+        drawn.set_in_layout(False)
     axes.set_yticks(
         at, [f"{c} ({n})" for c, n in zip(own["concept"], own["n_channels"], strict=True)]
     )
@@ -78,4 +81,4 @@ def _explain(figure: Figure) -> None:
         Line2D([], [], color=INK, marker=mark, linestyle="none", fillstyle="none", label=label)
         for *_, mark, label in MARKS
     ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=2)
+    figure.legend(handles=handles, loc="outside lower left", ncols=2)

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from shapebias.errors import ShapebiasError
-from shapebias.image_files import check_folder, class_files, image_row, slice_of
+from shapebias.image_files import check_folder, files_in_classes, image_row, slice_of
 from shapebias.plugins import FilePath
 
 NAME = re.compile(r"(?P<shape>\D+)\d+-(?P<texture>\D+)\d+")
@@ -44,7 +44,7 @@ class CueConflict:
     @cached_property
     def files(self) -> list[str]:
         """Stimuli `<shape>/<name>`, sorted by shape and name."""
-        return class_files(self.folder)
+        return files_in_classes(self.folder).files
 
     def __len__(self) -> int:
         return len(self.files)
