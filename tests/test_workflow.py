@@ -40,7 +40,9 @@ OF_IMAGES = (
     "predict_adversarial_images",
     "measure_activation_tv",
     "dissect_channels",
+    "dissect_twins",
     "ablate_channels",
+    "ablate_concepts",
 )
 
 
