@@ -40,7 +40,9 @@ OF_IMAGES = (
     "predict_adversarial_images",
     "measure_activation_tv",
     "dissect_channels",
+    "dissect_twins",
     "ablate_channels",
+    "ablate_concepts",
 )
 
 
@@ -193,10 +195,10 @@ def test_an_order_of_keys_and_comments_change_nothing(tiny):
         path.write_text(text)
 
 
-def ablation_jobs(parts):
-    """Jobs of the ablation, in so many parts, and what follows."""
+def ablation_jobs():
+    """Jobs of the ablation, and what follows."""
     return (
-        jobs("ablate_channels", model=NETWORKS, part=parts)
+        jobs("ablate_channels", model=NETWORKS, part=("0", "1"))
         | jobs(("ablate_concepts", "write_channel_page"), model=NETWORKS)
         | jobs("gather_table", table=("ablation", "ablation_by_concept"))
         | jobs("gather_tables_by_model", table="ablation_flips")
@@ -209,7 +211,7 @@ def ablation_jobs(parts):
 def test_ablation_code_re_runs_ablation_and_what_follows(tiny):
     path = tiny.folder / "shapebias/ablation.py"
     with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
-        assert tiny.planned() == ablation_jobs(("0", "1"))
+        assert tiny.planned() == ablation_jobs()
 
 
 def test_the_plan_says_why_in_words(tiny):
@@ -334,7 +336,7 @@ def conflict_jobs(parts):
         jobs("ingest_images", image_set="conflict", part=parts)
         | jobs("predict_images", model=NETWORKS, image_set="conflict")
         | {"tabulate_rejected", "tabulate_shape_bias"}
-        | ablation_jobs(("0", "1"))
+        | ablation_jobs()
         | jobs("draw_figure", figure=("shape_bias", "example_stimuli"))
     )
 
