@@ -7,6 +7,7 @@ channels, and times are those of one channel on one image.
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from statistics import median
@@ -85,13 +86,18 @@ def by_ours(model: Classifier, images: torch.Tensor, channels: dict[str, range])
 
 
 @torch.inference_mode()
-def seconds(model: Classifier, images: torch.Tensor, channels: dict[str, range]) -> float:
+def seconds(
+    model: Classifier,
+    images: torch.Tensor,
+    channels: dict[str, range],
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
     """Seconds of everything that `ablate` does, where all images count."""
     decided = [
         model.classes[number] for part in images.split(BATCH) for number in model(part).argmax(1)
     ]
     others = [model.classes[model.classes.index(name) - 1] for name in decided]
     ids = [str(number) for number in range(len(images))]
-    start = time.perf_counter()
+    start = clock()
     ablate(model, images, ids, decided, others, channels=channels, batch=BATCH)
-    return time.perf_counter() - start
+    return clock() - start
