@@ -7,6 +7,8 @@ from pathlib import Path
 from rules.fingerprints import fingerprint
 from rules.listings import listing
 from rules.plugins import settings_of
+from rules.own_code import digest_of_module
+from rules.networks import plugins_of_network, starts_of, whole_architecture
 from rules.study import (
     StudyError,
     check_files,
@@ -47,15 +49,23 @@ def one_of(names):
 def code_of(script, *plugins):
     """Fingerprint of what a job runs, with the study and seed that its outputs record.
 
-    Each of `plugins` is a function of the wildcards that gives pairs of family and kind.
+    Each of `plugins` is a function of the wildcards that gives pairs of family and kind; the
+    family `own` is that of a user's modules.
     """
-    return lambda wildcards: {
-        "study": config["name"],
-        "seed": config["seed"],
-        "fingerprint": fingerprint(
-            script, tuple(pair for pairs in plugins for pair in pairs(wildcards))
-        ),
-    }
+
+    def found(wildcards):
+        pairs = [pair for pairs in plugins for pair in pairs(wildcards)]
+        own = [digest_of_module(kind) for family, kind in pairs if family == "own"]
+        return {
+            "study": config["name"],
+            "seed": config["seed"],
+            "fingerprint": fingerprint(
+                script, tuple(pair for pair in pairs if pair[0] != "own")
+            ),
+            **({"own_code": own} if own else {}),
+        }
+
+    return found
 
 
 def plugins_of_source(wildcards):
@@ -91,7 +101,12 @@ def plugins_of_attack(wildcards):
 
 
 def plugins_of_model(wildcards):
-    return [("models", config["models"][wildcards.model]["architecture"]["kind"])]
+    return plugins_of_network(config["models"], wildcards.model)
+
+
+def plugins_of_weights(wildcards):
+    named = "name" in config["models"][wildcards.model]["weights"]
+    return [("", "torchvision_weights")] if named else []
 
 
 def plugins_of_training(wildcards):

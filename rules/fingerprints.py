@@ -50,11 +50,16 @@ def _read(path: Path) -> tuple[bytes, tuple[Path, ...]]:
         return hashlib.sha256(path.read_bytes()).digest(), ()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     imported = tuple(file for name in _imports(tree) for file in _files(name)) + _tables(tree)
+    return bytes.fromhex(bare_digest(tree)), imported
+
+
+def bare_digest(tree: ast.Module) -> str:
+    """SHA-256, in hexadecimal, of a module's syntax tree, from which the docstrings are taken."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_docstring(body[0]):
             del body[0]
-    return hashlib.sha256(ast.dump(tree).encode()).digest(), imported
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def _imports(tree: ast.Module) -> set[str]:

@@ -4,10 +4,11 @@ from torch import nn
 
 from shapebias.attacks import pgd
 from shapebias.errors import ShapebiasError
-from shapebias.fitting import accuracy, fit
+from shapebias.fitting import fit
 from shapebias.models import alexnet, resnet
 from shapebias.recipes import Recipe
 from shapebias.schedules import SCHEDULES
+from shapebias.scoring import accuracy
 from shapebias.training import adversarial, standard
 
 SETTINGS = {

@@ -47,8 +47,8 @@ def build(
 
     Notes
     -----
-    The workflow does not see the function's own code: after an edit of it, delete the network's
-    folder of results.
+    The workflow watches the module's code and that of the modules of the same package that it
+    imports: an edit makes what the network is used for stale. A trained network is trained anew.
 
     Raises
     ------

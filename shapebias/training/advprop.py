@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from shapebias.auxiliary_norms import add_auxiliary_norms, auxiliary_norms, check_norm
 from shapebias.recipes import Recipe
+from shapebias.twins import twin_of
 
 
 def build(
@@ -68,7 +69,7 @@ class AdvProp(Recipe):
     ) -> tuple[Float[Tensor, ""], int]:
         """Sum of both halves' mean cross-entropies, and the clean images labelled right."""
         with auxiliary_norms(model):
-            attacked = self.attack(model, images, labels, generator=generator)
+            attacked = self.attack(twin_of(model), images, labels, generator=generator)
             other = cross_entropy(model(attacked), labels, label_smoothing=self.label_smoothing)
         scores = model(images)
         loss = cross_entropy(scores, labels, label_smoothing=self.label_smoothing) + other
