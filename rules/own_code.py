@@ -26,7 +26,7 @@ def _digest(folder: Path, waiting: list[Path]) -> str:
     digests: dict[str, str] = {}
     while waiting:
         path = waiting.pop()
-        name = path.relative_to(folder).with_suffix("").as_posix()
+        name = path.relative_to(folder).as_posix()
         if name not in digests:
             tree = ast.parse(path.read_text(encoding="utf-8"))
             for imported in _imports(tree, name.split("/")):
@@ -46,10 +46,15 @@ def _imports(tree: ast.Module, place: list[str]) -> set[str]:
             above = place[: len(place) - node.level] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
             names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-    return {name for name in names if name.partition(".")[0] == place[0]}
+    return {name for name in names if name.partition(".")[0] == place[0].removesuffix(".py")}
 
 
 def _files(folder: Path, module: str) -> list[Path]:
-    path = folder.joinpath(*module.split("."))
-    candidates = [path.with_suffix(".py"), path / "__init__.py"]
-    return [candidate for candidate in candidates if module and candidate.is_file()]
+    """A module's file and those of the packages that it lies in, which are run before it."""
+    steps = module.split(".")
+    places = [folder.joinpath(*steps[: count + 1]) for count in range(len(steps))]
+    own = [places[-1].with_suffix(".py"), places[-1] / "__init__.py"]
+    if not any(path.is_file() for path in own):
+        return []
+    above = [place / "__init__.py" for place in places[:-1]]
+    return [path for path in (*above, *own) if path.is_file()]

@@ -54,9 +54,7 @@ def build(*, classes: list, members: list, input_size: int | None = None) -> Cla
             steps = [_steps(member, places, layer) for member in pair]
             segments[layer] = [Both(*map(operator.add, begun, steps), split=split)]
             begun, split = [[], []], places[layer]
-    ends = [
-        _steps(member, places, None, rest) for member, (rest, _) in zip(pair, rests, strict=True)
-    ]
+    ends = [_steps(pair[n], places, None) + rest for n, (rest, _) in enumerate(rests)]
     return Classifier(
         network,
         segments=segments,
