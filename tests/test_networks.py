@@ -1,9 +1,14 @@
 """Networks that start from others: fine-tuned ones, ensembles, last layers alone."""
 
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from shapebias.ablation import ablate
 from shapebias.checkpoints import load_network, save_network
@@ -14,6 +19,7 @@ from shapebias.models import ensemble
 from shapebias.networks import train_network
 from shapebias.plugins import build
 from shapebias.tables import arrow_table
+from tests.conftest import ROOT
 
 RESNET = {"kind": "resnet", "depth": 18, "width": 0.125, "stem": "small"}
 ALEXNET = {"kind": "alexnet", "width": 0.125, "stem": "small"}
@@ -173,3 +179,35 @@ def test_labels_and_sizes_must_fit(images, tmp_path):
                 "batch": 8, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.0,
                 "schedule": "constant"}, architecture=RESNET, input_size=None, attack=None, seed=0,
             )  # fmt: skip
+
+
+def test_what_a_network_starts_from_is_watched(tmp_path):
+    study = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
+    plain = study["models"]["alexnet"]
+    study["models"] |= {
+        "tuned": {**plain, "training": {**plain["training"], "start": "alexnet", "devices": 2}},
+        "both_{repeat}": {
+            "each": {"repeat": [0, 1]},
+            "architecture": {"kind": "ensemble", "members": ["alexnet", "alexnet_r"]},
+            "training": {**plain["training"], "trained": "last", "memory": 3},
+        },
+    }
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    targets = [f"results/tiny/models/{name}/model.json" for name in ("tuned", "both_0", "both_1")]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nolock", "--cores", "1", *targets]
+    done = subprocess.run(
+        [*command, "--configfile", str(tmp_path / "study.yaml")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = {
+        re.search(r"wildcards: model=(\w+)", job)[1]: job
+        for job in re.split(r"\n(?=rule )", done.stdout + done.stderr)
+        if "train_network" in job.splitlines()[0]
+    }
+    for name, parents in (("tuned", {"alexnet"}), ("both_1", {"alexnet", "alexnet_r"})):
+        inputs = re.search("input: .*", jobs[name])[0]
+        found = re.findall(r"models/(\w+)/(?=weights|model\.json)", inputs)
+        assert set(found) == parents and len(found) == 2 * len(parents)
+    assert "gpu=2" in jobs["tuned"] and "gpu=1" in jobs["both_0"]
+    assert "mem_mb=5000" in jobs["tuned"] and "mem_mb=6000" in jobs["both_0"]
