@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks import harness
 from benchmarks.photos import as_jpeg, photo_files
+from shapebias.attack_twins import twin_of
 from shapebias.attacks import pgd
 from shapebias.attacks.pgd import gradient_of
 from shapebias.classifier import Classifier
@@ -30,7 +31,6 @@ from shapebias.imagesets import Sizing, write_images
 from shapebias.plugins import build
 from shapebias.samples import StreamedImages
 from shapebias.training import adversarial, standard
-from shapebias.twins import twin_of
 
 ROUNDS = 3
 EPS, STEP, STEPS = 8 / 255, 2 / 255, 7

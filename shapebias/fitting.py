@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from shapebias.attack_twins import compiled_twin
 from shapebias.augmenting import Augmentation, augmentation_by_name
 from shapebias.devices import Fabric, added, average_gradients, average_statistics, fabric_of
 from shapebias.errors import ShapebiasError, UnknownName
@@ -19,7 +20,6 @@ from shapebias.samples import HeldImages, StreamedImages
 from shapebias.schedules import share_by_schedule
 from shapebias.scoring import Samples, accuracy, as_floats, as_samples
 from shapebias.training_state import Position, TrainingState, all_finite
-from shapebias.twins import compiled_twin
 
 Labels = Int[Tensor, " image"]
 # Times the loss of guessing at which a training has left the rails for good.

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from shapebias.twins import twin_of
+from shapebias.attack_twins import twin_of
 
 
 class Recipe:

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from shapebias.attack_twins import twin_of
 from shapebias.recipes import Recipe
-from shapebias.twins import twin_of
 
 
 def build(

@@ -9,9 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from shapebias.attack_twins import twin_of
 from shapebias.auxiliary_norms import add_auxiliary_norms, auxiliary_norms, check_norm
 from shapebias.recipes import Recipe
-from shapebias.twins import twin_of
 
 
 def build(

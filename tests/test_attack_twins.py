@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from shapebias.attack_twins import compiled_twin, twin_of
 from shapebias.attacks import pgd, spatial
 from shapebias.attacks.pgd import gradient_of
 from shapebias.auxiliary_norms import add_auxiliary_norms, auxiliary_norms
 from shapebias.packed_convolutions import PackedWeights
 from shapebias.plugins import build
-from shapebias.twins import compiled_twin, twin_of
 
 CLASSES = list("abcde")
 NETWORKS = {
