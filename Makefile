@@ -17,7 +17,9 @@ ifeq ($(wildcard $(STUDY)),)
 $(error there is no study $(STUDY); see studies/)
 endif
 
-.PHONY: run plan resume test test-cluster lint docs bench
+.PHONY: env run plan renew resume unlock clean-stale test test-faults test-cluster lint docs bench
+
+env: $(READY)
 
 run: $(READY)
 	$(SNAKEMAKE)
@@ -25,12 +27,28 @@ run: $(READY)
 plan: $(READY)
 	$(BIN)/python -m rules.plan $(ARGUMENTS)
 
+# After packages changed: what others made is to run again at the next `make run`. Says what.
+renew: $(READY)
+	SHAPEBIAS_RENEW=yes $(BIN)/python -m rules.plan $(ARGUMENTS)
+
+# Lists what the study no longer names among its results; REMOVE=yes removes it.
+clean-stale: $(READY)
+	$(BIN)/python -m rules.clean_stale $(if $(filter yes,$(REMOVE)),--remove) $(ARGUMENTS)
+
+# After Snakemake was killed; on a cluster see `resume`.
+unlock: $(READY)
+	$(SNAKEMAKE) --unlock
+
 # After Snakemake was killed on a cluster while its jobs went on.
 resume: $(READY)
 	$(BIN)/python -m rules.resume $(ARGUMENTS)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/cluster tests
+
+# Runs of the tiny study that are killed fifty times at random.
+test-faults: $(READY)
+	$(BIN)/python -m tests.faults
 
 # On a Slurm cluster of its own, which needs root.
 test-cluster: $(READY)

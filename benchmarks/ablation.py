@@ -7,6 +7,7 @@ channels, and times are those of one channel on one image.
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from statistics import median
@@ -34,7 +35,7 @@ def run(name: str) -> None:
     rows = []
     for case, (settings, module, step, bar) in NETWORKS.items():
         model, images = network(settings), torch.rand(IMAGES, 3, 224, 224)
-        channels = {layer: range(0, number, step) for layer, number in model.channels().items()}
+        channels = {layer: sample(number // step) for layer, number in model.channels().items()}
         load = os.getloadavg()[0]
         pairs = [(by_hook(model, images, module), by_ours(model, images, channels))
                  for _ in range(ROUNDS)]  # fmt: skip
@@ -48,6 +49,12 @@ def run(name: str) -> None:
         print(harness.as_line(result), f"  random weights, load {load:.1f}", flush=True)
         rows.append({**asdict(result), "load": load, "weights": "random"})
     harness.write(name, rows, packages=["torchvision"])
+
+
+def sample(number: int) -> range:
+    """About so many channels, those of one batch together, as they are run together."""
+    together = BATCH // IMAGES
+    return range(-(-number // together) * together)
 
 
 def network(settings: dict) -> Classifier:
@@ -73,12 +80,24 @@ def silence(channel: int, module: object, inputs: object, output: torch.Tensor) 
     output[:, channel] = 0.0
 
 
-@torch.inference_mode()
 def by_ours(model: Classifier, images: torch.Tensor, channels: dict[str, range]) -> float:
-    """Seconds a channel and image, everything that `ablate` does included."""
-    decided = [model.classes[number] for number in model(images).argmax(dim=1)]
+    """Seconds a channel and image."""
+    return seconds(model, images, channels) / (sum(map(len, channels.values())) * len(images))
+
+
+@torch.inference_mode()
+def seconds(
+    model: Classifier,
+    images: torch.Tensor,
+    channels: dict[str, range],
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Seconds of everything that `ablate` does, where all images count."""
+    decided = [
+        model.classes[number] for part in images.split(BATCH) for number in model(part).argmax(1)
+    ]
     others = [model.classes[model.classes.index(name) - 1] for name in decided]
     ids = [str(number) for number in range(len(images))]
-    start = time.perf_counter()
+    start = clock()
     ablate(model, images, ids, decided, others, channels=channels, batch=BATCH)
-    return (time.perf_counter() - start) / (sum(map(len, channels.values())) * len(images))
+    return clock() - start

@@ -17,7 +17,7 @@ def photo_files(folder: str | None) -> list[Path]:
     """Photos spread over the class folders of a folder, or the one that ships with matplotlib."""
     if folder is None:
         return [Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")]
-    files = [Path(folder, name) for name in class_files(Path(folder))]
+    files = [Path(folder, name) for name in class_files(Path(folder)).files]
     return files[:: max(1, len(files) // COUNT)][:COUNT]
 
 

@@ -1,6 +1,7 @@
 # 7. What changes when a channel is silenced.
 
 ABLATION = MEASURED.get("ablation", {})
+ABLATION_BY_CONCEPT = MEASURED.get("ablation_by_concept", {})
 
 
 rule ablate_channels:
@@ -27,6 +28,37 @@ rule ablate_channels:
         settings=ABLATION,
     script:
         "../scripts/ablate_channels.py"
+
+
+rule ablate_concepts:
+    """Decisions and accuracy without all channels that detect a concept, or with them alone."""
+    input:
+        images=lambda wildcards: image_files(ABLATION_BY_CONCEPT["images"]),
+        clean=lambda wildcards: image_files(ABLATION_BY_CONCEPT["clean"]),
+        dissection=lambda wildcards: stage_files(
+            "dissection",
+            "<results>/dissection/{model}/labels-{part}.parquet",
+            wildcards.model,
+        ),
+        weights="<results>/models/{model}/weights.safetensors",
+        description="<results>/models/{model}/model.json",
+    output:
+        table="<results>/ablation/{model}/concepts.parquet",
+    log:
+        "<results>/logs/ablate_concepts/{model}.log",
+    conda:
+        "../envs/shapebias.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=8_000,
+        runtime=480,
+    params:
+        code=code_of("ablate_concepts", plugins_of_model),
+        entry_level=config["entry_level"],
+        settings=ABLATION_BY_CONCEPT,
+    script:
+        "../scripts/ablate_concepts.py"
 
 
 rule tabulate_ablation_by_category:

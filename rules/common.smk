@@ -1,11 +1,15 @@
 # Lookups that several rooms share: the study, its fingerprints of code, and where things are.
 
+import os
 import re
 import sys
 from pathlib import Path
 
-from rules.fingerprints import fingerprint
+from rules.digests import DIGESTS
+from rules.failures import told
+from rules.fingerprints import fingerprint, packages
 from rules.listings import listing
+from rules.packages import changes, note, noted
 from rules.plugins import settings_of
 from rules.own_code import digest_of_module
 from rules.networks import plugins_of_network, starts_of, whole_architecture
@@ -19,13 +23,40 @@ from rules.study import (
     plugin_settings,
     read_study,
 )
+from rules.upkeep import finish, prepare
+from rules.values import check_values
 from shapebias.plugins import NESTED
+from shapebias.records import record_path
 
 try:
     config.update(read_study(config, whole=bool(workflow.configfiles)))
     check_files(config)
+    if workflow.is_main_process:
+        check_values(config, list(map(Path, workflow.configfiles)))
 except StudyError as error:
     sys.exit(f"error in the study: {error}")
+
+# Jobs parse this as well, and find what the main process has prepared.
+if workflow.is_main_process:
+    if os.environ.get("SHAPEBIAS_RENEW"):
+        note(config["name"], anew=True)
+    for said in prepare(config["name"]) + changes(config["name"]):
+        print(f"note: {said}", file=sys.stderr)
+VERSIONS = noted(config["name"])
+
+
+onstart:
+    note(config["name"])
+
+
+onsuccess:
+    finish(config["name"])
+
+
+onerror:
+    finish(config["name"])
+    print(told(log), file=sys.stderr)
+
 
 IMAGES = config["images"]
 MODELS = list(config["models"])
@@ -49,21 +80,40 @@ def one_of(names):
 def code_of(script, *plugins):
     """Fingerprint of what a job runs, with the study and seed that its outputs record.
 
+    With it go the versions of the packages that it imports, as they are noted for the study.
+
     Each of `plugins` is a function of the wildcards that gives pairs of family and kind; the
     family `own` is that of a user's modules.
     """
 
-    def found(wildcards):
+    def code(wildcards):
         pairs = [pair for pairs in plugins for pair in pairs(wildcards)]
         own = [digest_of_module(kind) for family, kind in pairs if family == "own"]
+        named = tuple(pair for pair in pairs if pair[0] != "own")
         return {
             "study": config["name"],
             "seed": config["seed"],
-            "fingerprint": fingerprint(
-                script, tuple(pair for pair in pairs if pair[0] != "own")
-            ),
+            "fingerprint": fingerprint(script, named),
+            "packages": {
+                name: VERSIONS.get(name, "absent") for name in packages(script, named)
+            },
             **({"own_code": own} if own else {}),
         }
+
+    return code
+
+
+def entry(path, *, optional=False):
+    """Function of the wildcards that gives one entry of the study; None where it may be absent.
+
+    Snakemake's own `lookup` goes through the whole study each time.
+    """
+
+    def found(wildcards):
+        place = config
+        for step in path.format_map(dict(wildcards.items())).split("/"):
+            place = place.get(step) if optional and place is not None else place[step]
+        return place
 
     return found
 
@@ -140,6 +190,20 @@ def content_of_folder(entry):
         for key in paths_among("images", settings)
         if not downloads_among(entry[key], config["folders"])
     ]
+
+
+def content_of_files(files):
+    """Digests of the files that a job reads from elsewhere, from the function that names them.
+
+    The engine overlooks another content that has an older time.
+    """
+
+    def content(wildcards):
+        named = files(wildcards)
+        paths = [named] if isinstance(named, str) else named
+        return [listing(path) for path in paths if record_path(path) is None]
+
+    return content
 
 
 def downloads_of(entry):

@@ -1,10 +1,11 @@
 # 6. What every channel of every named layer detects.
 
 DISSECTION = MEASURED.get("dissection", {})
+TWINS = DISSECTION.get("twins", [])
 
 
 rule dissect_channels:
-    """Thresholds, overlaps with every concept, and labels of a network's channels."""
+    """Thresholds, overlaps with every concept, labels, and top images of a network's channels."""
     input:
         concepts=lambda wildcards: concept_files(DISSECTION["concepts"]),
         weights="<results>/models/{model}/weights.safetensors",
@@ -12,6 +13,8 @@ rule dissect_channels:
     output:
         labels="<results>/dissection/{model}/labels-{part}.parquet",
         overlaps="<results>/dissection/{model}/overlaps-{part}.parquet",
+        top_images="<results>/dissection/{model}/top_images-{part}.parquet",
+        sweep="<results>/dissection/{model}/sweep-{part}.parquet",
     log:
         "<results>/logs/dissect_channels/{model}-{part}.log",
     conda:
@@ -23,9 +26,41 @@ rule dissect_channels:
         runtime=480,
     params:
         code=code_of("dissect_channels", plugins_of_model),
-        settings=DISSECTION,
+        settings={key: value for key, value in DISSECTION.items() if key != "twins"},
     script:
         "../scripts/dissect_channels.py"
+
+
+rule dissect_twins:
+    """Labels of a network's channels after its weights were drawn anew or shuffled: chance."""
+    input:
+        concepts=lambda wildcards: concept_files(DISSECTION["concepts"]),
+        weights="<results>/models/{model}/weights.safetensors",
+        description="<results>/models/{model}/model.json",
+    output:
+        labels="<results>/dissection/{model}/{twin}-{part}.parquet",
+    log:
+        "<results>/logs/dissect_twins/{model}-{twin}-{part}.log",
+    wildcard_constraints:
+        twin=one_of(TWINS),
+    conda:
+        "../envs/shapebias.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4_000,
+        runtime=480,
+    params:
+        code=code_of("dissect_twins", plugins_of_model),
+        seed=config["seed"],
+        # Nothing but the labels is kept.
+        settings={
+            **{key: value for key, value in DISSECTION.items() if key != "twins"},
+            "sweep": [],
+            "top_images": 1,
+        },
+    script:
+        "../scripts/dissect_twins.py"
 
 
 rule tabulate_detectors:

@@ -65,10 +65,11 @@ def measured(measurement, files):
     return files if measurement in MEASURED else []
 
 
-def stage_files(measurement, pattern):
-    """A measurement's files of every network and part, network by network."""
-    parts = MEASURED.get(measurement, {}).get("parts", 0)
-    return expand(pattern, model=MODELS, part=range(parts))
+def stage_files(measurement, pattern, models=MODELS):
+    """A measurement's files of networks and parts, network by network."""
+    settings = MEASURED.get(measurement, {"parts": 0, "layer_groups": 0})
+    parts = settings["parts"] * settings["layer_groups"]
+    return expand(pattern, model=models, part=range(parts))
 
 
 def displayed_sets():
@@ -118,6 +119,25 @@ def figure_inputs(wildcards):
     return files
 
 
+def channel_files(wildcards):
+    """What was found of one network's channels, part by part."""
+    stages = {
+        "scores": ("ablation", "scores"),
+        "flips": ("ablation", "flips"),
+        "labels": ("dissection", "labels"),
+        "top": ("dissection", "top_images"),
+    }
+    return {
+        name: stage_files(
+            stage,
+            f"<results>/{stage}/{{model}}/{file}-{{part}}.parquet",
+            wildcards.model,
+        )
+        for name, (stage, file) in stages.items()
+        if stage in MEASURED
+    }
+
+
 def training_files(wildcards):
     return image_files(config["models"][wildcards.model]["training"]["images"])
 
@@ -159,6 +179,11 @@ def training_attack(wildcards):
 def weights_path(wildcards):
     path = config["models"][wildcards.model]["weights"].get("path")
     return expand_folders(path, config["folders"]) if path else []
+
+
+def segmenter_weights(wildcards):
+    path = config["segmenters"][wildcards.segmenter]["weights"]["path"]
+    return expand_folders(path, config["folders"])
 
 
 def transform_of(wildcards):

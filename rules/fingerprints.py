@@ -4,10 +4,22 @@ import ast
 import hashlib
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+
+from rules.packages import PACKAGES
 
 ROOT = Path(__file__).parent.parent
 
 
+class Module(NamedTuple):
+    """What is read of a module: its bare syntax tree, and what it imports or names."""
+
+    digest: bytes
+    files: tuple[Path, ...] = ()
+    packages: frozenset[str] = frozenset()
+
+
+@cache
 def fingerprint(script: str, plugins: tuple[tuple[str, str], ...] = ()) -> str:
     """SHA-256 of the code that a job runs.
 
@@ -23,34 +35,41 @@ def fingerprint(script: str, plugins: tuple[tuple[str, str], ...] = ()) -> str:
     Digest over the script, the library modules that it imports, directly or not, and the
     plug-ins with theirs. Equal before and after an edit of a comment, docstring or layout.
     """
-    start = [ROOT / "scripts" / f"{script}.py"]
-    start += [ROOT / "shapebias" / family / f"{kind}.py" for family, kind in plugins]
     digest = hashlib.sha256()
-    for path in sorted(_reached(start)):
+    for path in _reached(script, plugins):
         digest.update(path.relative_to(ROOT).as_posix().encode())
-        digest.update(_read(path)[0])
+        digest.update(_read(path).digest)
     return digest.hexdigest()
 
 
-def _reached(start: list[Path]) -> set[Path]:
+@cache
+def packages(script: str, plugins: tuple[tuple[str, str], ...] = ()) -> tuple[str, ...]:
+    """Packages that can change a result which the code that a job runs imports, sorted."""
+    return tuple(sorted(set().union(*(_read(path).packages for path in _reached(script, plugins)))))
+
+
+@cache
+def _reached(script: str, plugins: tuple[tuple[str, str], ...]) -> tuple[Path, ...]:
     found: set[Path] = set()
-    waiting = list(start)
+    waiting = [ROOT / "scripts" / f"{script}.py"]
+    waiting += [ROOT / "shapebias" / family / f"{kind}.py" for family, kind in plugins]
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting.extend(_read(path)[1])
-    return found
+            waiting.extend(_read(path).files)
+    return tuple(sorted(found))
 
 
 @cache
-def _read(path: Path) -> tuple[bytes, tuple[Path, ...]]:
-    """Digest of a module's bare syntax tree, and the library's files that it imports or names."""
+def _read(path: Path) -> Module:
     if path.suffix != ".py":
-        return hashlib.sha256(path.read_bytes()).digest(), ()
+        return Module(hashlib.sha256(path.read_bytes()).digest())
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    imported = tuple(file for name in _imports(tree) for file in _files(name)) + _tables(tree)
-    return bytes.fromhex(bare_digest(tree)), imported
+    names = _imports(tree)
+    imported = tuple(file for name in names for file in _files(name)) + _tables(tree)
+    known = frozenset({name.split(".")[0] for name in names} & PACKAGES.keys())
+    return Module(bytes.fromhex(bare_digest(tree)), imported, known)
 
 
 def bare_digest(tree: ast.Module) -> str:
@@ -71,7 +90,9 @@ def _imports(tree: ast.Module) -> set[str]:
             names.add(node.module)
             # The name may itself be a module: `from shapebias import dissection`.
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.split(".")[0] == "shapebias"}
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_package":
+            names |= {one.value for one in node.args if isinstance(one, ast.Constant)}
+    return names
 
 
 def _tables(tree: ast.Module) -> tuple[Path, ...]:
@@ -82,6 +103,8 @@ def _tables(tree: ast.Module) -> tuple[Path, ...]:
 
 
 def _files(module: str) -> list[Path]:
+    if module.split(".")[0] != "shapebias":
+        return []
     path = ROOT.joinpath(*module.split("."))
     candidates = [path.with_suffix(".py"), path / "__init__.py"]
     return [candidate for candidate in candidates if candidate.is_file()]

@@ -48,10 +48,10 @@ rule ingest_images:
         code=code_of("ingest_images", plugins_of_source),
         source=lambda wildcards: source_settings(IMAGES[wildcards.image_set]),
         content=lambda wildcards: content_of_folder(IMAGES[wildcards.image_set]),
-        resize=lookup("images/{image_set}/resize", within=config),
-        crop=lookup("images/{image_set}/crop", within=config),
-        most_rejected=lookup("images/{image_set}/most_rejected", within=config),
-        parts=lookup("images/{image_set}/parts", within=config),
+        resize=entry("images/{image_set}/resize"),
+        crop=entry("images/{image_set}/crop"),
+        most_rejected=entry("images/{image_set}/most_rejected"),
+        parts=entry("images/{image_set}/parts"),
     script:
         "../scripts/ingest_images.py"
 
@@ -84,18 +84,22 @@ rule ingest_concepts:
         content=lambda wildcards: content_of_folder(
             config["concepts"][wildcards.concept_set]
         ),
-        resize=lookup("concepts/{concept_set}/resize", within=config),
-        crop=lookup("concepts/{concept_set}/crop", within=config),
-        most_rejected=lookup("concepts/{concept_set}/most_rejected", within=config),
-        parts=lookup("concepts/{concept_set}/parts", within=config),
+        resize=entry("concepts/{concept_set}/resize"),
+        crop=entry("concepts/{concept_set}/crop"),
+        most_rejected=entry("concepts/{concept_set}/most_rejected"),
+        parts=entry("concepts/{concept_set}/parts"),
     script:
         "../scripts/ingest_concepts.py"
 
 
+# Sets that can lack images of what they are made from.
+SIEVED = SOURCES + [name for name in STORED if "segmenter" in IMAGES[name]["transform"]]
+
+
 rule tabulate_rejected:
-    """Images of every source that were refused, and why."""
+    """Images that a source refused or a silhouette left out, and why."""
     input:
-        parts=[path for name in SOURCES for path in image_files(name)]
+        parts=[path for name in SIEVED for path in image_files(name)]
         + [path for name in config["concepts"] for path in concept_files(name)],
     output:
         table="<results>/tables/rejected.parquet",
@@ -107,7 +111,7 @@ rule tabulate_rejected:
     params:
         code=code_of("tabulate_rejected"),
         # Set of each of the files above.
-        sets=[name for name in SOURCES for _ in image_files(name)]
+        sets=[name for name in SIEVED for _ in image_files(name)]
         + [name for name in config["concepts"] for _ in concept_files(name)],
     script:
         "../scripts/tabulate_rejected.py"
@@ -138,8 +142,8 @@ rule train_segmenter:
             plugins_of_segmenter,
         ),
         architecture=segmenter_settings,
-        category=lookup("segmenters/{segmenter}/category", within=config),
-        training=lookup("segmenters/{segmenter}/training", within=config),
+        category=entry("segmenters/{segmenter}/category"),
+        training=entry("segmenters/{segmenter}/training"),
     script:
         "../scripts/train_segmenter.py"
 
@@ -147,10 +151,7 @@ rule train_segmenter:
 rule import_segmenter:
     """Segmentation network with published weights."""
     input:
-        weights=lambda wildcards: expand_folders(
-            config["segmenters"][wildcards.segmenter]["weights"]["path"],
-            config["folders"],
-        ),
+        weights=segmenter_weights,
     output:
         weights="<results>/segmenters/{segmenter}/segmenter.safetensors",
     log:
@@ -164,6 +165,7 @@ rule import_segmenter:
         runtime=30,
     params:
         code=code_of("import_segmenter", plugins_of_segmenter),
+        content=content_of_files(segmenter_weights),
         architecture=segmenter_settings,
     script:
         "../scripts/import_segmenter.py"
@@ -191,6 +193,7 @@ rule derive_images:
         runtime=240,
     params:
         code=code_of("derive_images", plugins_of_transform),
+        content=content_of_files(transform_files),
         transform=transform_of,
     script:
         "../scripts/derive_images.py"

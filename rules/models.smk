@@ -33,8 +33,8 @@ rule train_network:
     params:
         code=code_of("train_network", plugins_of_model, plugins_of_training),
         architecture=architecture_of,
-        input_size=lookup("models/{model}/input_size", within=config, default=None),
-        training=lookup("models/{model}/training", within=config),
+        input_size=entry("models/{model}/input_size", optional=True),
+        training=entry("models/{model}/training"),
         attack=training_attack,
     script:
         "../scripts/train_network.py"
@@ -58,9 +58,10 @@ rule import_network:
         runtime=30,
     params:
         code=code_of("import_network", plugins_of_model, plugins_of_weights),
-        architecture=lookup("models/{model}/architecture", within=config),
-        input_size=lookup("models/{model}/input_size", within=config, default=None),
-        classes=lookup("models/{model}/classes", within=config, default=None),
-        weights=lookup("models/{model}/weights", within=config, default=None),
+        content=content_of_files(weights_path),
+        architecture=entry("models/{model}/architecture"),
+        input_size=entry("models/{model}/input_size", optional=True),
+        classes=entry("models/{model}/classes", optional=True),
+        weights=entry("models/{model}/weights", optional=True),
     script:
         "../scripts/import_network.py"

@@ -20,7 +20,7 @@ REASONS = {
     "Set of input files has changed": "it reads other files than before",
     "Software environment": "its environment changed",
     "Updated input files": "what it reads has changed",
-    "Incomplete output files": "it was cut off",
+    "Incomplete output files": "it was cut off, or what it made was damaged",
     "Missing output files": "not made yet",
     "Input files updated by another job": "what it reads is made anew",
 }
@@ -61,8 +61,13 @@ def main(arguments: list[str]) -> int:
     if done.returncode:
         print(said, file=sys.stderr)
     else:
-        print(plan(jobs_of(said)))
+        print(*notes_in(said), plan(jobs_of(said)), sep="\n")
     return done.returncode
+
+
+def notes_in(said: str) -> list[str]:
+    """What the workflow itself had to say, of packages and damaged files."""
+    return [line for line in said.splitlines() if line.startswith("note: ")]
 
 
 def jobs_of(said: str) -> list[Job]:
@@ -127,8 +132,10 @@ def explained_change(reason: str) -> str:
     if not change:
         return "its settings changed"
     before, now = (text.strip() for text in change.groups())
-    if "'fingerprint'" in before and "'fingerprint'" in now:
-        return "its code changed"
+    prints = [re.search(r"'fingerprint': '(\w+)'", text) for text in (before, now)]
+    if all(prints):
+        same = prints[0][1] == prints[1][1]
+        return "the packages that it uses changed" if same else "its code changed"
     return f"its settings changed from {shortened(before)} to {shortened(now)}"
 
 

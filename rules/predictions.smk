@@ -29,6 +29,7 @@ rule predict_images:
             plugins_of_model,
             lambda wildcards: unstored(plugins_of_transform, wildcards),
         ),
+        content=content_of_files(lambda wildcards: unstored(transform_files, wildcards)),
         transform=lambda wildcards: unstored(transform_of, wildcards) or None,
         entry_level=config["entry_level"],
     script:
@@ -59,6 +60,6 @@ rule predict_adversarial_images:
         code=code_of("predict_adversarial_images", plugins_of_model, plugins_of_attack),
         attack=attack_settings,
         entry_level=config["entry_level"],
-        examples=lookup("report/examples", within=config),
+        examples=config["report"]["examples"],
     script:
         "../scripts/predict_adversarial_images.py"

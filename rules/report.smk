@@ -20,8 +20,24 @@ STAGES = {
     "dissection": stage_files(
         "dissection", "<results>/dissection/{model}/labels-{part}.parquet"
     ),
+    "dissection_sweep": (
+        stage_files("dissection", "<results>/dissection/{model}/sweep-{part}.parquet")
+        if DISSECTION.get("sweep")
+        else []
+    ),
+    "dissection_twins": [
+        file
+        for twin in TWINS
+        for file in stage_files(
+            "dissection", f"<results>/dissection/{{model}}/{twin}-{{part}}.parquet"
+        )
+    ],
     "ablation": stage_files(
         "ablation", "<results>/ablation/{model}/scores-{part}.parquet"
+    ),
+    "ablation_by_concept": measured(
+        "ablation_by_concept",
+        expand("<results>/ablation/{model}/concepts.parquet", model=MODELS),
     ),
 }
 # Too large for one file: a file a network, in a folder of the table's name.
@@ -29,12 +45,18 @@ LARGE_STAGES = {
     "dissection_iou": stage_files(
         "dissection", "<results>/dissection/{model}/overlaps-{part}.parquet"
     ),
+    "top_images": stage_files(
+        "dissection", "<results>/dissection/{model}/top_images-{part}.parquet"
+    ),
     "ablation_flips": stage_files(
         "ablation", "<results>/ablation/{model}/flips-{part}.parquet"
     ),
 }
 GATHERED = [table for table, files in STAGES.items() if files]
 LARGE = [table for table, files in LARGE_STAGES.items() if files]
+# Networks with a page of the channels that matter most, and how many those are.
+CHANNEL_PAGES = config["report"]["channels"] if ABLATION else 0
+PAGED = MODELS if CHANNEL_PAGES else []
 DERIVED = [
     "rejected",
     *(["correctly_labelled", "accuracy"] if CLEAN else []),
@@ -52,9 +74,11 @@ FIGURES = {
     "kernel_tv": ["kernel_tv"],
     "matched_filters": ["filter_matches"],
     "activation_tv": ["activation_tv"],
-    "detectors": ["detectors"],
-    "diversity": ["dissection"],
+    "detectors": ["detectors", *(["dissection_twins"] if TWINS else [])],
+    "concept_differences": ["dissection"],
+    "diversity": ["dissection", *(["dissection_twins"] if TWINS else [])],
     "ablation_by_category": ["ablation_by_category"],
+    "important_concepts": ["ablation_by_concept"],
     "training": ["training_log"],
 }
 DRAWN = [
@@ -143,11 +167,38 @@ rule draw_figure:
         "../scripts/draw_figure.py"
 
 
+rule write_channel_page:
+    """One network's channels that matter most: what excites each, and what it decides."""
+    input:
+        unpack(channel_files),
+        images=lambda wildcards: image_files(ABLATION["images"]),
+        concepts=concept_files(DISSECTION["concepts"]) if DISSECTION else [],
+        weights="<results>/models/{model}/weights.safetensors",
+        description="<results>/models/{model}/model.json",
+    output:
+        page="<results>/report/channels/{model}.html",
+    log:
+        "<results>/logs/write_channel_page/{model}.log",
+    wildcard_constraints:
+        model=one_of(PAGED),
+    conda:
+        "../envs/shapebias.yaml"
+    resources:
+        mem_mb=4_000,
+        runtime=60,
+    params:
+        code=code_of("write_channel_page", plugins_of_model),
+        number=CHANNEL_PAGES,
+    script:
+        "../scripts/write_channel_page.py"
+
+
 rule write_report:
     """The study on one page: set-up, findings, every figure and table."""
     input:
         tables=expand("<results>/tables/{table}.parquet", table=GATHERED + DERIVED),
         figures=expand("<results>/figures/{figure}.png", figure=DRAWN),
+        channels=expand("<results>/report/channels/{model}.html", model=PAGED),
     output:
         report=report(
             "<results>/report/report.html",
@@ -163,6 +214,7 @@ rule write_report:
         study=config,
         tables=GATHERED + DERIVED,
         figures=DRAWN,
+        channel_pages=CHANNEL_PAGES,
         # As texts, so that an edit counts and a copied checkout does not.
         introduction=caption("workflow"),
         captions={figure: caption(figure) for figure in DRAWN},

@@ -86,6 +86,7 @@ rule measure_activation_tv:
             plugins_of_model,
             lambda wildcards: unstored(plugins_of_transform, wildcards),
         ),
+        content=content_of_files(lambda wildcards: unstored(transform_files, wildcards)),
         transform=lambda wildcards: unstored(transform_of, wildcards) or None,
     script:
         "../scripts/measure_activation_tv.py"

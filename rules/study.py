@@ -97,7 +97,7 @@ def explained(error: jsonschema.ValidationError) -> str:
     value, rule = error.instance, error.validator_value
     if error.validator == "type":
         kinds_allowed = " or ".join([rule] if isinstance(rule, str) else rule)
-        return f"{value!r} is not of type {kinds_allowed}{hint_on_number(value)}"
+        return f"{value!r} is not of type {kinds_allowed}{hint_on_number(value, kinds_allowed)}"
     if error.validator == "enum":
         return str(UnknownName("value", value, rule))
     if error.validator == "pattern":
@@ -107,10 +107,14 @@ def explained(error: jsonschema.ValidationError) -> str:
     return error.message
 
 
-def hint_on_number(value: Any) -> str:
+def hint_on_number(value: Any, wanted: str) -> str:
     """Advice on a text that looks like a number: YAML reads 1e-3, without a point, as text."""
+    numbers = {"int": int, "integer": int, "float": float, "number": float}
+    convert = numbers.get(wanted.split()[0])
+    if convert is None or not isinstance(value, str):
+        return ""
     try:
-        return f"; write {float(value)}, without quotes" if isinstance(value, str) else ""
+        return f"; write {convert(value)}, without quotes"
     except ValueError:
         return ""
 
@@ -147,6 +151,11 @@ def check_plugins(study: dict[str, Any]) -> None:
             raise StudyError(f"{where} needs either `kind` (a source) or `from` (derived)")
         if makers == ["kind"]:
             check_plugin(where, "images", entry, RESERVED["images"])
+            if entry.get("materialize") is False:
+                raise StudyError(
+                    f"{where}.materialize: a source is always stored; only a derived set "
+                    "can be made while predicting"
+                )
             continue
         check_keys(where, entry, {"from", "transform", "attack", "materialize"})
         if ("transform" in entry) == ("attack" in entry):
@@ -246,7 +255,7 @@ def check_plugin(
             continue
         fits = isinstance(value, TYPES[setting.type])
         if not fits or (isinstance(value, bool) and setting.type != "bool"):
-            hint = hint_on_number(value) if setting.type in ("int", "float") else ""
+            hint = hint_on_number(value, setting.type)
             raise StudyError(f"{where}.{name}: {value!r} is not of type {setting.type}{hint}")
         if setting.choices and value not in setting.choices:
             raise StudyError(f"{where}.{name}: {UnknownName('value', value, setting.choices)}")
@@ -264,7 +273,7 @@ def plugin_settings(study: dict[str, Any], family: str, entry: dict[str, Any]) -
 def paths_among(family: str, entry: dict[str, Any]) -> list[str]:
     """Settings of an entry's plug-in that name a file or folder."""
     known = settings_of(family, entry["kind"])
-    return [key for key in known if known[key].type == "FilePath" and entry.get(key)]
+    return [key for key in known if known[key].type == "FilePath" and entry.get(key) is not None]
 
 
 def check_references(study: dict[str, Any]) -> None:
@@ -277,6 +286,7 @@ def check_references(study: dict[str, Any]) -> None:
     if wrong := wrong_start(study["models"]):
         raise StudyError(": ".join(wrong))
     check_uses(study)
+    check_needs(study)
     check_folders(study)
 
 
@@ -294,6 +304,8 @@ def check_folders(study: dict[str, Any]) -> None:
             named.add(name)
             if name not in study["folders"]:
                 raise StudyError(f"{where}: {UnknownName('folder', name, study['folders'])}")
+        if not path.strip():
+            raise StudyError(f"{where} is empty; write the path of a file or folder")
         if "$" in os.path.expandvars(path):
             raise StudyError(f"{where}: {path} holds a variable that is not set: export it")
     for name in study["folders"]:
@@ -302,15 +314,35 @@ def check_folders(study: dict[str, Any]) -> None:
 
 
 def check_files(study: dict[str, Any]) -> None:
-    """Raise `StudyError` for the first missing file or folder that has not been read yet."""
+    """Raise `StudyError` where files or folders are missing that have not been read yet."""
     results = Path("results", study["name"])
+    missing = []
     for where, path in paths_of(study):
         family, name = where.split(".")[:2]
         place = Path(expand_folders(path, study["folders"]))
         if downloads_among(path, study["folders"]) or (results / family / name).exists():
             continue
         if not place.exists():
-            raise StudyError(f"{where}: {place} does not exist; put it there or correct the path")
+            missing.append((where, place, how_to_get(study[family][name].get("kind", ""))))
+    if missing:
+        where, place, advice = missing[0]
+        more = ", ".join(dict.fromkeys(str(place) for _, place, _ in missing[1:]))
+        raise StudyError(
+            f"{where}: {place} does not exist; put it there or correct the path{advice}"
+            + (f"; missing as well: {more}" if more else "")
+        )
+
+
+def how_to_get(kind: str) -> str:
+    """Where the images of a kind of source come from, for a message."""
+    # Not read by each job that parses the workflow.
+    from shapebias.published_images import ARCHIVES, ON_REQUEST
+
+    if kind in ON_REQUEST:
+        return f" (to get it, {ON_REQUEST[kind]})"
+    if kind in ARCHIVES:
+        return f" (or have it brought: `folders: {{{kind}: {{download: {kind}}}}}`)"
+    return ""
 
 
 def paths_of(study: dict[str, Any]) -> list[tuple[str, str]]:
@@ -335,7 +367,7 @@ def paths_of(study: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     for family in ("segmenters", "models"):
         for name, entry in study[family].items():
-            if path := entry.get("weights", {}).get("path"):
+            if (path := entry.get("weights", {}).get("path")) is not None:
                 found.append((f"{family}.{name}.weights.path", path))
     return found
 
@@ -388,6 +420,24 @@ def check_uses(study: dict[str, Any]) -> None:
                 f"{where}: {name!r} belongs to the network that it attacks and can only be "
                 "scored (measurements.accuracy.image_sets)"
             )
+
+
+def check_needs(study: dict[str, Any]) -> None:
+    """Raise `StudyError` where a measurement needs what the study does not make or store."""
+    measured = study["measurements"]
+    if "ablation_by_concept" in measured and "dissection" not in measured:
+        raise StudyError(
+            "measurements.ablation_by_concept needs measurements.dissection, which says what each "
+            "channel detects"
+        )
+    for name in ("ablation", "ablation_by_concept"):
+        for key in ("images", "clean"):
+            image_set = measured.get(name, {}).get(key)
+            if study["images"].get(image_set, {}).get("materialize") is False:
+                raise StudyError(
+                    f"measurements.{name}.{key}: {image_set!r} is not stored; give it "
+                    "`materialize: true`"
+                )
 
 
 def expand_folders(path: str, folders: dict[str, Any]) -> str:

@@ -7,20 +7,20 @@ from shapebias.entry_level import entry_level_of
 from shapebias.imagesets import read_rows
 from shapebias.jobs import job
 from shapebias.progress import Counter
+from shapebias.shrinking import shrinking
 from shapebias.tables import write_table
 from shapebias.units import channels_of_part
 
 
 def main(paths, paths_to_network, scores, flips, *, model, part, entry_level, settings):
     network, rows = load_network(*paths_to_network).to(device()), list(read_rows(paths))
-    ablation, ablation_flips = ablate_rows(
-        network,
-        rows,
-        entry_level=entry_level_of(entry_level),
-        channels=channels_of_part(network, settings.get("layers"), part, settings["parts"]),
-        batch=settings["batch"],
-        progress=Counter("ablating", len(rows)),
-    )
+    channels = channels_of_part(network, part, settings)
+    more, total = {"entry_level": entry_level_of(entry_level), "channels": channels}, len(rows)
+
+    def work(size):
+        return ablate_rows(network, rows, batch=size, progress=Counter("ablating", total), **more)
+
+    ablation, ablation_flips = shrinking(work, settings["batch"], what="ablating")
     write_table(ablation.assign(model=model), scores, schema="ablation")
     write_table(ablation_flips.assign(model=model), flips, schema="ablation_flips")
 

@@ -2,28 +2,17 @@
 
 from shapebias.batching import device
 from shapebias.checkpoints import load_network
-from shapebias.concept_batches import concept_batches
-from shapebias.dissection import dissect
-from shapebias.imagesets import concepts_of, number_of_rows, read_rows
+from shapebias.dissecting import dissect_part
 from shapebias.jobs import job
-from shapebias.progress import Counter
 from shapebias.tables import write_table
-from shapebias.units import channels_of_part
+
+TABLES = ("dissection", "dissection_iou", "top_images", "dissection_sweep")
 
 
 def main(paths, paths_to_network, outputs, *, model, part, settings):
-    network, n_images = load_network(*paths_to_network).to(device()), number_of_rows(paths)
-    tables = dissect(
-        network,
-        lambda: concept_batches(read_rows(paths), size=settings["batch"]),
-        concepts_of(paths[0]),
-        quantile=settings["quantile"],
-        area=settings["area"],
-        channels=channels_of_part(network, settings.get("layers"), part, settings["parts"]),
-        n_images=n_images,
-        progress=Counter("dissecting, two passes", 2 * n_images),
-    )
-    for table, path, schema in zip(tables, outputs, ("dissection", "dissection_iou"), strict=True):
+    network = load_network(*paths_to_network).to(device())
+    found = dissect_part(network, paths, part=part, settings=settings)
+    for table, path, schema in zip(found, outputs, TABLES, strict=True):
         write_table(table.assign(model=model), path, schema=schema)
 
 

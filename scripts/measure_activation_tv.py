@@ -1,19 +1,21 @@
 """Total variation of every channel's activation maps on an image set."""
 
-from shapebias.batching import batches, device
+from shapebias.batching import device, over_batches
 from shapebias.checkpoints import load_network
 from shapebias.deriving import rows_of
-from shapebias.imagesets import number_of_rows
 from shapebias.jobs import job
-from shapebias.progress import progress
 from shapebias.smoothness import activation_tv
 from shapebias.tables import write_table
 
 
 def main(weights, description, path_to_table, *, model, **images):
-    total = number_of_rows(images["paths"])
-    rows = progress(rows_of(**images), what="measuring activations", total=total)
-    table = activation_tv(load_network(weights, description).to(device()), batches(rows))
+    network = load_network(weights, description).to(device())
+    table = over_batches(
+        lambda batches: activation_tv(network, batches),
+        images["paths"],
+        lambda: rows_of(**images),
+        what="measuring activations",
+    )
     table = table.assign(model=model, image_set=images["image_set"])
     write_table(table, path_to_table, schema="activation_tv")
 

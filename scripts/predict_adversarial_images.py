@@ -1,25 +1,28 @@
 """Classes that a network gives images changed along its own gradients."""
 
 from shapebias.adversarial import attacked, keep_examples
-from shapebias.batching import batches, device
+from shapebias.batching import device, over_batches
 from shapebias.checkpoints import load_network
 from shapebias.entry_level import entry_level_of
-from shapebias.imagesets import Sizing, number_of_rows, read_rows, write_images
+from shapebias.examples import spread_ids
+from shapebias.imagesets import Sizing, read_rows, write_images
 from shapebias.jobs import job
 from shapebias.plugins import build
 from shapebias.prediction_files import write_predictions
 from shapebias.predictions import predict
-from shapebias.progress import progress
 
 
-def main(paths, weights, description, predictions, examples, *, attack, entry_level, n, seed):
-    model = load_network(weights, description).to(device())
-    rows = progress(read_rows(paths), what="attacking", total=number_of_rows(paths))
-    kept = []
-    made = attacked(model, batches(rows), build("attacks", **attack), seed=seed)
-    frame = predict(model, keep_examples(made, kept, n), entry_level=entry_level_of(entry_level))
-    write_predictions(frame, predictions)
-    write_images(kept, examples, sizing=Sizing())
+def main(paths, weights, description, outputs, *, attack, entry_level, n, seed):
+    model, levels = load_network(weights, description).to(device()), entry_level_of(entry_level)
+    attack, shown = build("attacks", **attack), spread_ids(paths[0], n)
+
+    def work(batches):
+        made = keep_examples(attacked(model, batches, attack, seed=seed), kept := [], shown)
+        return predict(model, made, entry_level=levels), kept
+
+    frame, kept = over_batches(work, paths, lambda: read_rows(paths), what="attacking")
+    write_predictions(frame, outputs[0])
+    write_images(kept, outputs[1], sizing=Sizing())
 
 
 if __name__ == "__main__":
@@ -28,8 +31,7 @@ if __name__ == "__main__":
             paths=snakemake.input.images,
             weights=snakemake.input.weights,
             description=snakemake.input.description,
-            predictions=snakemake.output.predictions,
-            examples=snakemake.output.examples,
+            outputs=snakemake.output,
             attack=snakemake.params.attack,
             entry_level=snakemake.params.entry_level,
             n=snakemake.params.examples,

@@ -1,21 +1,22 @@
 """Classes that a network gives the images of a set."""
 
-from shapebias.batching import batches, device
+from shapebias.batching import device, over_batches
 from shapebias.checkpoints import load_network
 from shapebias.deriving import rows_of
 from shapebias.entry_level import entry_level_of
-from shapebias.imagesets import number_of_rows
 from shapebias.jobs import job
 from shapebias.prediction_files import write_predictions
 from shapebias.predictions import predict
-from shapebias.progress import progress
 
 
 def main(weights, description, path_to_predictions, *, entry_level, **images):
     model = load_network(weights, description).to(device())
-    total = number_of_rows(images["paths"])
-    rows = progress(rows_of(**images), what=f"predicting {images['image_set']}", total=total)
-    frame = predict(model, batches(rows), entry_level=entry_level_of(entry_level))
+    frame = over_batches(
+        lambda batches: predict(model, batches, entry_level=entry_level_of(entry_level)),
+        images["paths"],
+        lambda: rows_of(**images),
+        what=f"predicting {images['image_set']}",
+    )
     write_predictions(frame, path_to_predictions)
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from shapebias.ablation import scores_by_category
+from shapebias.category_scores import scores_by_category
 from shapebias.jobs import job
 from shapebias.tables import read_table, write_table
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from shapebias.dissection import detectors, detectors_by_vote
+from shapebias.detectors import detectors, detectors_by_vote
 from shapebias.imagesets import concepts_of
 from shapebias.jobs import job
 from shapebias.tables import read_table, write_table

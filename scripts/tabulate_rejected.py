@@ -1,4 +1,4 @@
-"""Images of every source that were refused, and why."""
+"""Images that a source refused or a silhouette left out, and why."""
 
 from shapebias.ingest import rejected_images
 from shapebias.jobs import job

@@ -6,6 +6,7 @@ from shapebias.concepts import class_masks
 from shapebias.imagesets import concepts_of, read_rows, stack
 from shapebias.jobs import job
 from shapebias.plugins import build
+from shapebias.progress import count_images
 from shapebias.segmentation import train_segmenter
 from shapebias.segmenter_files import save_segmenter
 
@@ -16,7 +17,12 @@ def main(paths_to_concepts, path_to_weights, *, architecture, category, training
     torch.manual_seed(seed)
     network = build("segmenters", classes=classes, **architecture)
     images = torch.from_numpy(stack(rows)).contiguous()
-    train_segmenter(network, images, torch.from_numpy(masks), seed=seed, progress=print, **training)
+
+    def tell(row):
+        count_images(f"epoch {row['epoch']}", len(rows))
+        print(row, flush=True)
+
+    train_segmenter(network, images, torch.from_numpy(masks), seed=seed, progress=tell, **training)
     save_segmenter(network, path_to_weights, architecture=architecture, classes=classes)
 
 

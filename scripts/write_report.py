@@ -6,23 +6,20 @@ from shapebias.jobs import job
 from shapebias.provenance import current
 from shapebias.report import ReportFigure, render_report
 from shapebias.tables import read_table
-from shapebias.writing import written_whole
+from shapebias.writing import write_text
 
 
-def main(path_to_report, *, study, tables, figures, captions, table_captions, introduction):
+def main(path_to_report, *, tables, figures, figure_captions, **settings):
     page = render_report(
-        study=study,
         tables={name: read_table(path) for name, path in tables.items()},
         figures=[
-            ReportFigure(kind, Path(path).read_bytes(), captions[kind])
+            ReportFigure(kind, Path(path).read_bytes(), figure_captions[kind])
             for kind, path in figures.items()
         ],
-        captions=table_captions,
-        introduction=introduction,
         provenance=current(),
+        **settings,
     )
-    with written_whole(path_to_report) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(page, path_to_report)
 
 
 if __name__ == "__main__":
@@ -32,7 +29,8 @@ if __name__ == "__main__":
             study=snakemake.params.study,
             tables=dict(zip(snakemake.params.tables, snakemake.input.tables, strict=True)),
             figures=dict(zip(snakemake.params.figures, snakemake.input.figures, strict=True)),
-            captions=snakemake.params.captions,
-            table_captions=snakemake.params.table_captions,
+            figure_captions=snakemake.params.captions,
+            captions=snakemake.params.table_captions,
             introduction=snakemake.params.introduction,
+            channel_pages=snakemake.params.channel_pages,
         )

@@ -6,19 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from shapebias.categories import category_rank
 from shapebias.classifier import Classifier
-from shapebias.decisions import decide, entry_weights, nearly_tied
-from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.errors import ShapebiasError
 from shapebias.evaluation import evaluating
-from shapebias.remainders import Remainders, whole_scores
+from shapebias.imagesets import stack
+from shapebias.judging import Judge
+from shapebias.remainders import Remainders, Whole
+from shapebias.tallies import Conflict, Tally, tallied
 from shapebias.units import chosen_channels
-
-SCORES = ["layer", "channel", "n_shape", "n_texture", "shape_score", "texture_score"]
-Weights = Float64[Tensor, "class entry"] | None
 
 
 def ablate(
@@ -46,7 +44,8 @@ def ablate(
     entry_level
         Fine class to entry-level class, if the decision is among entry-level classes.
     channels
-        Channels to silence by layer; None for all.
+        Channels to silence by layer; None for all. Neighbours that share a batch with them are
+        run as well, so that results do not depend on the choice.
     batch
         Number of images run through (the rest of) the network at once.
     progress
@@ -57,9 +56,11 @@ def ablate(
     scores
         One row a channel: layer, channel; n_shape and n_texture, images that the intact network
         gives their shape or texture class; shape_score and texture_score, how many of those get
-        another class without the channel.
+        another class without the channel; mean_shape_change and mean_texture_change, by how much
+        the probability of that class changes, mean over those images, NaN where there are none.
     flips
-        One row an image that does: layer, channel, image_id, and the classes before and after.
+        One row an image that gets another class: layer, channel, image_id, the classes before and
+        after, and the probability of either with the network intact and with the channel silent.
 
     Raises
     ------
@@ -67,126 +68,99 @@ def ablate(
         If the arguments are not of the same number of images.
     UnknownName
         If the network can decide for none of the images' classes.
+
+    Notes
+    -----
+    A channel that is zero on an image already changes nothing there: exactly 0. Classes, and so
+    the scores, are those of the network on one image at a time. Probabilities are in float32,
+    rounded to five decimals: with another `batch` the last one may differ by one.
     """
     _check_lengths(images, image_ids, shape_labels, texture_labels)
     chosen = chosen_channels(model, channels)
-    classes, weights = list(model.classes), None
-    if entry_level is not None:
-        classes, weights = entry_weights(model.classes, entry_level)
-    shape, texture = (_indices(labels, classes) for labels in (shape_labels, texture_labels))
+    units = [(layer, channel) for layer, numbers in chosen.items() for channel in numbers]
     with evaluating(model):
-        before = _intact_decisions(model, images, weights, batch)
-        for_shape = (before == shape) & (shape != texture)
-        for_texture = (before == texture) & (shape != texture)
-        counted = (for_shape | for_texture).nonzero().flatten()
+        judge = Judge(model, entry_level)
+        conflict = seen_intact(judge, images, image_ids, shape_labels, texture_labels, batch)
+        tally = Tally(conflict, len(units))
         if progress is not None:
-            progress(len(images) - len(counted))
-        pieces = list(_changes(model, images, before, counted, weights, chosen, batch, progress))
-    kinds = {"shape": for_shape.numpy(), "texture": for_texture.numpy()}
-    return _frames(chosen, pieces, before, kinds, image_ids, classes)
-
-
-def _changes(
-    model: Classifier,
-    images: Float[Tensor, "image 3 row column"],
-    before: Int64[Tensor, " image"],
-    counted: Int64[Tensor, " counted"],
-    weights: Weights,
-    channels: Mapping[str, Sequence[int]],
-    batch: int,
-    progress: Callable[[int], object] | None,
-) -> Iterator[Int64[Tensor, "_ 3"]]:
-    """Rows (unit, image, class after) for the decisions that change, units numbered through."""
-    remainders = Remainders(model)
-    for part in counted.split(batch):
-        first = 0
-        for layer, activation in model.walk(_on_device(model, images[part])):
-            chosen = channels.get(layer, ())
-            for place, image, after in silenced_decisions(
-                model, layer, activation, chosen, weights, batch, remainders
+            progress(len(images) - len(conflict.counted))
+        for part in torch.from_numpy(conflict.counted).split(batch):
+            for unit, place, *found in _silenced_one_by_one(
+                model, judge, images[part], chosen, batch
             ):
-                rows = torch.stack([first + place, part[image], after], dim=1)
-                yield rows[after != before[part[image]]]
-            first += len(chosen)
-            if first == sum(map(len, channels.values())):
-                break
-        if progress is not None:
-            progress(len(part))
+                tally.add(unit, part.numpy()[place], *found)
+            if progress is not None:
+                progress(len(part))
+    layers, numbers = zip(*units, strict=True) if units else ((), ())
+    named = {"layer": np.array(layers, object), "channel": np.array(numbers, np.int64)}
+    return tallied(named, tally)
 
 
-def silenced_decisions(
-    model: Classifier,
-    layer: str,
-    activation: Float[Tensor, "image channel row column"],
-    channels: Sequence[int],
-    weights: Weights,
-    batch: int,
-    remainders: Remainders | None = None,
-) -> Iterator[tuple[Int64[Tensor, " run"], Int64[Tensor, " run"], Int64[Tensor, " run"]]]:
-    """Decision without each channel on each image where the channel is not zero already.
-
-    Only what follows the layer is run, on `batch` pairs of a channel and an image at a time, and
-    of that only what the channel changes. Where rounding could tell, the network decides itself.
-
-    Yields
-    ------
-    For pairs of a channel and an image: the channel's place in `channels`, the image's in the
-    activation, and the decision.
-    """
-    chosen = torch.tensor(list(channels), dtype=torch.long)
-    alive = (activation != 0).flatten(2).any(dim=2).cpu()[:, chosen]
-    pairs = alive.T.nonzero()
-    after = (remainders or Remainders(model)).after(layer, activation)
-    for place, image in (part.unbind(dim=1) for part in pairs.split(batch) if len(part)):
-        channel = chosen[place]
-        scores = after.scores(image, channel)
-        decisions, close = decide(scores, weights).cpu(), nearly_tied(scores, weights).cpu()
-        if close.any():
-            scores = whole_scores(model, layer, activation, image[close], channel[close])
-            decisions[close] = decide(scores, weights).cpu()
-        yield place, image, decisions
-
-
-def _intact_decisions(
-    model: Classifier, images: Float[Tensor, "image 3 row column"], weights: Weights, batch: int
-) -> Int64[Tensor, " image"]:
-    parts = [decide(model(_on_device(model, part)), weights).cpu() for part in images.split(batch)]
-    return torch.cat([torch.empty(0).long(), *parts])
-
-
-def _on_device(model: Classifier, images: Tensor) -> Tensor:
-    return images.to(model.mean.device, torch.float32)
-
-
-def _frames(
-    channels: Mapping[str, Sequence[int]],
-    pieces: Sequence[Int64[Tensor, "_ 3"]],
-    before: Int64[Tensor, " image"],
-    kinds: Mapping[str, Bool[np.ndarray, " image"]],
+def seen_intact(
+    judge: Judge,
+    images: Float[Tensor, "image 3 row column"],
     image_ids: Sequence[str],
-    classes: Sequence[str],
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    units = [(layer, channel) for layer, chosen in channels.items() for channel in chosen]
-    scores = pd.DataFrame(units, columns=["layer", "channel"]).astype({"channel": np.int64})
-    changes = torch.cat([torch.empty(0, 3).long(), *pieces]).numpy()
-    # By unit, then image: the order must not tell in what batches they were found.
-    unit, image, after = changes[np.lexsort((changes[:, 1], changes[:, 0]))].T
-    for kind, counted in kinds.items():
-        scores[f"n_{kind}"] = int(counted.sum())
-        scores[f"{kind}_score"] = np.bincount(unit[counted[image]], minlength=len(units))
-    names = np.array(classes, dtype=object)
-    flips = scores.loc[unit, ["layer", "channel"]].reset_index(drop=True)
-    flips["image_id"] = np.array(image_ids, dtype=object)[image]
-    flips["before"], flips["after"] = names[before.numpy()[image]], names[after]
-    return scores[SCORES], flips
+    shapes: Sequence[str],
+    textures: Sequence[str],
+    batch: int,
+) -> Conflict:
+    """What the intact network makes of cue-conflict images."""
+    decisions, chances = judge.intact(images, batch)
+    return Conflict(image_ids, shapes, textures, judge.classes, decisions.numpy(), chances.numpy())
 
 
-def _indices(labels: Sequence[str], classes: Sequence[str]) -> Int64[Tensor, " image"]:
-    """Index of each label among the classes; -1 for a class that is never decided for."""
-    index = {name: number for number, name in enumerate(classes)}
-    if len(labels) and not set(labels) & set(index):
-        raise UnknownName("class of a cue-conflict image", labels[0], classes)
-    return torch.tensor([index.get(label, -1) for label in labels], dtype=torch.long)
+def _silenced_one_by_one(
+    model: Classifier,
+    judge: Judge,
+    images: Float[Tensor, "image 3 row column"],
+    channels: Mapping[str, Sequence[int]],
+    batch: int,
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Unit, image, decision and probabilities of pairs, units numbered through all layers."""
+    remainders, first = Remainders(model) if model.cuttable else None, 0
+    images = images.to(model.mean.device, torch.float32)
+    for layer, activation in model.walk(images):
+        chosen = torch.tensor(list(channels.get(layer, ())), dtype=torch.long)
+        if not len(chosen):
+            continue
+        place = torch.full((activation.shape[1],), -1).index_copy(
+            0, chosen, first + torch.arange(len(chosen))
+        )
+        after = (
+            Whole(model, layer, images)
+            if remainders is None
+            else remainders.after(layer, activation)
+        )
+        for image, channel in pairs_alive(activation, chosen, batch):
+
+            def alone(run, layer=layer, image=image, channel=channel):
+                with model.silenced(layer, channel[run : run + 1]):
+                    return model(images[image[run : run + 1]])
+
+            decided, chances = judge.judge(after.scores(image, channel), alone)
+            own = place[channel] >= 0
+            found = (place[channel], image, decided, chances)
+            yield tuple(one[own].numpy() for one in found)
+        first += len(chosen)
+        if first == sum(map(len, channels.values())):
+            break
+
+
+def pairs_alive(
+    activation: Float[Tensor, "image channel row column"],
+    chosen: Int64[Tensor, " chosen"],
+    batch: int,
+) -> Iterator[tuple[Int64[Tensor, " run"], Int64[Tensor, " run"]]]:
+    """Images and channels, in pairs, where a channel is not zero already.
+
+    Batches are those of all the layer's channels, and come whole where a chosen one is in them:
+    the rounding of float32 depends on what shares a batch, and must not tell how channels were
+    shared out among jobs.
+    """
+    alive = (activation != 0).flatten(2).any(dim=2).cpu()
+    for part in alive.T.nonzero().split(batch):
+        if torch.isin(part[:, 0], chosen).any():
+            yield part[:, 1], part[:, 0]
 
 
 def _check_lengths(*columns: Sized) -> None:
@@ -202,45 +176,10 @@ def ablate_rows(
 
     The pixels are uint8 of shape (row, column, 3).
     """
-    pixels = np.stack([row["pixels"] for row in rows]).transpose(0, 3, 1, 2)
-    images = torch.from_numpy(np.ascontiguousarray(pixels)).float().div_(255)
     columns = ([row[name] for row in rows] for name in ("image_id", "shape", "texture"))
-    return ablate(model, images, *columns, **settings)
+    return ablate(model, pixels_of(rows), *columns, **settings)
 
 
-def scores_by_category(scores: pd.DataFrame, dissection: pd.DataFrame) -> pd.DataFrame:
-    """Mean Shape and Texture scores over the channels that dissection gives each category.
-
-    Parameters
-    ----------
-    scores
-        The first frame of `ablate`, of one network.
-    dissection
-        The first frame of `shapebias.dissection.dissect`, of the same network.
-
-    Returns
-    -------
-    Frame with category, n_channels, mean_shape_score and mean_texture_score: first "all" for every
-    silenced channel, then the categories that a channel has. A channel that meets no concept (IoU
-    0) has no category and counts under "all" only.
-
-    Raises
-    ------
-    ShapebiasError
-        If a silenced channel was not dissected.
-    """
-    labels = dissection[["layer", "channel", "category", "iou"]]
-    joined = scores.merge(labels, on=["layer", "channel"], how="left", validate="one_to_one")
-    missing = joined[joined["category"].isna()]
-    if len(missing):
-        first = missing.iloc[0]
-        raise ShapebiasError(f"channel {first['channel']} of {first['layer']} was not dissected")
-    groups = {"all": joined} | dict(list(joined[joined["iou"] > 0].groupby("category")))
-    rows = [
-        (name, len(group), group["shape_score"].mean(), group["texture_score"].mean())
-        for name, group in sorted(
-            groups.items(), key=lambda item: (item[0] != "all", category_rank(item[0]))
-        )
-    ]
-    columns = ["category", "n_channels", "mean_shape_score", "mean_texture_score"]
-    return pd.DataFrame(rows, columns=columns)
+def pixels_of(rows: Sequence[Mapping[str, Any]]) -> Float[Tensor, "image 3 row column"]:
+    """Images of an image set's rows, in [0, 1]."""
+    return torch.from_numpy(stack(rows)).contiguous().float().div_(255)

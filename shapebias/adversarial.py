@@ -1,17 +1,14 @@
 """Adversarial images of one network, made batch by batch."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from shapebias.batching import device
+from shapebias.batching import Batch, device
 from shapebias.classifier import Classifier
 from shapebias.decoding import encode_png
 from shapebias.seeds import seed_of
-
-Batch = tuple[list[str], Tensor, list[str | None]]
 
 
 def attacked(
@@ -29,7 +26,7 @@ def attacked(
     attack
         Plug-in of the family `attacks`.
     seed
-        With the batch's first image id it determines random starts.
+        With an image's id it determines that image's random start.
     """
     index = {name: number for number, name in enumerate(model.classes)}
     for ids, images, labels in batches:
@@ -37,15 +34,21 @@ def attacked(
         with torch.no_grad():
             given = model(images).argmax(1)
         known = [index.get(label, int(own)) for label, own in zip(labels, given, strict=True)]
-        generator = torch.Generator(images.device).manual_seed(seed_of(seed, "attack", ids[0]))
-        yield ids, attack(model, images, given.new_tensor(known), generator=generator), labels
+        # One an image, so that nothing depends on which images share a batch.
+        generators = [
+            torch.Generator(images.device).manual_seed(seed_of(seed, "attack", one)) for one in ids
+        ]
+        yield ids, attack(model, images, given.new_tensor(known), generator=generators), labels
 
 
-def keep_examples(batches: Iterable[Batch], kept: list[dict[str, Any]], n: int) -> Iterator[Batch]:
-    """Pass batches on, keeping the first `n` images as rows of an image set."""
+def keep_examples(
+    batches: Iterable[Batch], kept: list[dict[str, Any]], wanted: Container[str]
+) -> Iterator[Batch]:
+    """Pass batches on, keeping the images wanted, by id, as rows of an image set."""
     for ids, images, labels in batches:
-        for image_id, image, label in list(zip(ids, images, labels, strict=True))[: n - len(kept)]:
-            # ASSUME rounding to eight bits is good enough to look at; the scores are not rounded.
-            pixels = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-            kept.append({"image_id": image_id, "image": encode_png(pixels), "label": label})
+        for image_id, image, label in zip(ids, images, labels, strict=True):
+            if image_id in wanted:
+                # ASSUME rounding to eight bits is good enough to look at; scores are not rounded.
+                pixels = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+                kept.append({"image_id": image_id, "image": encode_png(pixels), "label": label})
         yield ids, images, labels

@@ -1,5 +1,9 @@
 """Archives unpacked without following links, leaving the folder, or filling the disk."""
 
+import bz2
+import gzip
+import lzma
+import math
 import os
 import shutil
 import socket
@@ -8,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from shapebias.errors import ShapebiasError
 from shapebias.progress import progress
@@ -17,7 +21,11 @@ CHUNK = 2**20
 # Images hardly shrink when packed; an archive that grows more than this is made to fill a disk.
 MOST_GROWTH = 100
 LEAST_ALLOWED = 16 * 2**20
-MOST_FILES = 5_000_000
+MOST_MEMBERS = 5_000_000
+# All that a tar archive says of one member; a header that says it is longer fills the memory.
+MOST_HEADER = 2**20
+# What file systems allow.
+LONGEST_PART, LONGEST_NAME = 255, 1024
 
 
 @dataclass(frozen=True)
@@ -48,8 +56,9 @@ def unpack(archive: str | Path, folder: str | Path) -> int:
     Raises
     ------
     ShapebiasError
-        If the archive is damaged; holds a link, a device, or a name outside the folder; unpacks
-        to more than a hundred times its size; or if the folder is in use. Nothing is left behind.
+        If the archive is damaged or empty; holds a link, a device, or a name that leads out of
+        the folder, is too long or comes twice; unpacks to more than a hundred times its size; or
+        if the folder is in use. Nothing is left behind.
     """
     archive, folder = Path(archive), Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -64,8 +73,9 @@ def unpack(archive: str | Path, folder: str | Path) -> int:
         raise
     # Damaged archives raise errors of almost every class.
     except Exception as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise ShapebiasError(f"cannot unpack {archive}: {said}") from error
+        # Of the system's own errors not the text, which names the temporary folder.
+        said = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise ShapebiasError(f"cannot unpack {archive}: {said or type(error).__name__}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -73,22 +83,32 @@ def unpack(archive: str | Path, folder: str | Path) -> int:
 def _unpack(archive: Path, folder: Path) -> int:
     allowed = max(LEAST_ALLOWED, MOST_GROWTH * archive.stat().st_size)
     files = 0
-    for member in progress(_members(archive), what=f"unpacking {archive.name}"):
+    members = progress(_members(archive), what=f"unpacking {archive.name}", images=False)
+    for count, member in enumerate(members, start=1):
+        if count > MOST_MEMBERS:
+            raise ShapebiasError(f"{archive} holds more than {MOST_MEMBERS} entries; do not use it")
+        if member.kind not in ("file", "folder"):
+            raise ShapebiasError(
+                f"{archive} holds the {member.kind} {_shown(member.name)}; do not use it"
+            )
         target = folder / _inside(member.name, archive)
-        if member.kind == "folder":
-            target.mkdir(parents=True, exist_ok=True)
-            continue
-        if member.kind != "file":
+        try:
+            if member.kind == "folder":
+                target.mkdir(parents=True, exist_ok=True)
+                continue
+            files += 1
+            allowed -= _write(member, target, allowed)
+        except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise ShapebiasError(
-                f"{archive} holds the {member.kind} {member.name!r}; do not use it"
-            )
-        files += 1
-        allowed -= _write(member, target, allowed)
-        if allowed < 0 or files > MOST_FILES:
+                f"{archive} holds {_shown(member.name)} twice, or as a file and a folder; "
+                "do not use it"
+            ) from error
+        if allowed < 0:
             raise ShapebiasError(
-                f"{archive} unpacks to more than {MOST_GROWTH} times its size, or to more than "
-                f"{MOST_FILES} files; do not use it"
+                f"{archive} unpacks to more than {MOST_GROWTH} times its size; do not use it"
             )
+    if not files:
+        raise ShapebiasError(f"{archive} holds no file; get it anew")
     return files
 
 
@@ -108,9 +128,18 @@ def _inside(name: str, archive: Path) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
         raise ShapebiasError(
-            f"{archive} holds the name {name!r}, which leads out of its folder; do not use it"
+            f"{archive} holds the name {_shown(name)}, which leads out of its folder; do not use it"
+        )
+    parts = [len(os.fsencode(part)) for part in path.parts]
+    if max(parts, default=0) > LONGEST_PART or sum(parts) + len(parts) > LONGEST_NAME:
+        raise ShapebiasError(
+            f"{archive} holds the name {_shown(name)}, which is too long; do not use it"
         )
     return path
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 100 else f"{name[:100]}…")
 
 
 def _members(archive: Path) -> Iterator[Member]:
@@ -130,13 +159,43 @@ def _of_zip(archive: Path) -> Iterator[Member]:
 
 
 def _of_tar(archive: Path) -> Iterator[Member]:
-    with tarfile.open(archive, "r|*") as file:
-        while info := file.next():
-            kind = "folder" if info.isdir() else "file" if info.isreg() else "special file"
-            kind = "link" if info.issym() or info.islnk() else kind
-            yield Member(info.name, kind, lambda info=info: file.extractfile(info))
-            # Otherwise it keeps a list of all members, which may be millions.
-            file.members.clear()
+    with _decompressed(archive) as content:
+        stream = _Limited(content, archive)
+        with tarfile.open(fileobj=stream, mode="r|") as file:
+            while info := file.next():
+                stream.left = math.inf
+                kind = "folder" if info.isdir() else "file" if info.isreg() else "special file"
+                kind = "link" if info.issym() or info.islnk() else kind
+                yield Member(info.name, kind, lambda info=info: file.extractfile(info))
+                # Otherwise it keeps a list of all members, which may be millions.
+                file.members.clear()
+                stream.left = MOST_HEADER
+
+
+def _decompressed(archive: Path) -> Any:
+    """Content of an archive as a file, whichever of the three ways, or none, it is packed in."""
+    with archive.open("rb") as file:
+        start = file.read(6)
+    ways = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+    return next((way for magic, way in ways.items() if start.startswith(magic)), open)(
+        archive, "rb"
+    )
+
+
+class _Limited:
+    """A stream that refuses to be read further than the bytes `left`."""
+
+    def __init__(self, content: Any, archive: Path):
+        self.content, self.archive, self.left = content, archive, MOST_HEADER
+
+    def read(self, size: int) -> bytes:
+        data = self.content.read(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise ShapebiasError(
+                f"{self.archive} says more than {MOST_HEADER} bytes of one entry; do not use it"
+            )
+        return data
 
 
 KINDS = {0o120000: "link", 0o040000: "folder"}

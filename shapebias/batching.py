@@ -1,22 +1,56 @@
 """Rows of images as batches of tensors."""
 
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from shapebias.imagesets import stack
+from shapebias.gpus import claim
+from shapebias.imagesets import number_of_rows, read_rows, stack
+from shapebias.progress import progress
+from shapebias.shrinking import shrinking
 
 # Pixels at a time: 20 images of 224×224, whose activations still fit a processor's caches.
 PIXELS = 2**20
 MOST = 128
 
+Batch = tuple[list[str], Tensor, list[str | None]]
+Rows = Iterable[dict[str, Any]]
+T = TypeVar("T")
 
-def batches(
-    rows: Iterable[dict[str, Any]], *, size: int | None = None
-) -> Iterator[tuple[list[str], Tensor, list[str | None]]]:
+
+def over_batches(
+    work: Callable[[Iterator[Batch]], T],
+    paths: Sequence[str | Path],
+    rows: Callable[[], Rows],
+    *,
+    what: str,
+) -> T:
+    """What `work` makes of an image set's batches, which shrink where memory does not suffice.
+
+    Parameters
+    ----------
+    work
+        Called with the batches of all rows; its result must not depend on their size.
+    paths
+        Parts of the image set, or of the one that it is made from.
+    rows
+        Gives the rows anew each time that it is called.
+    what
+        The step in words, for the log.
+    """
+    total = number_of_rows(paths)
+
+    def attempt(size: int) -> T:
+        return work(batches(progress(rows(), what=what, total=total), size=size))
+
+    return shrinking(attempt, size_of(paths), what=what)
+
+
+def batches(rows: Rows, *, size: int) -> Iterator[Batch]:
     """Image ids, pixels in [0, 1] of shape (image, 3, row, column), and labels, batch by batch.
 
     Parameters
@@ -24,16 +58,18 @@ def batches(
     rows
         Rows of an image set, all of one size.
     size
-        Images a batch; None has it follow from the size of the first image.
+        Images a batch.
     """
     rows = iter(rows)
-    first = list(islice(rows, 1))
-    if first and size is None:
-        size = size_for(first[0]["pixels"].shape[:2])
-    rows = chain(first, rows)
     while group := list(islice(rows, size)):
         pixels = torch.from_numpy(stack(group)).contiguous().float().div_(255)
         yield [row["image_id"] for row in group], pixels, [row.get("label") for row in group]
+
+
+def size_of(paths: Sequence[str | Path]) -> int:
+    """Images of a set, given by its parts, that are best taken at a time."""
+    first = next(read_rows(paths), None)
+    return MOST if first is None else size_for(first["pixels"].shape[:2])
 
 
 def size_for(shape: tuple[int, int]) -> int:
@@ -42,5 +78,6 @@ def size_for(shape: tuple[int, int]) -> int:
 
 
 def device() -> torch.device:
-    """The graphics card where there is one, else the processor."""
+    """A graphics card that is this process's alone where there is one, else the processor."""
+    claim()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -13,8 +13,8 @@ from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.packages import file_in_package
 from shapebias.plugins import build
-from shapebias.provenance import sha256_of
 from shapebias.published_weights import fitted, read_checkpoint
+from shapebias.records import sha256_of
 from shapebias.writing import written_whole
 
 

@@ -1,6 +1,6 @@
 """CIFAR-10 and CIFAR-100: the published batches, or image folders."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 
 from shapebias.decoding import encode_png
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.image_files import bounds_of, check_folder, class_files, image_row, slice_of
+from shapebias.image_files import bounds_of, check_folder, files_in_classes, image_row, slice_of
 from shapebias.plain_pickles import read_plain_pickle
 
 
@@ -24,6 +24,8 @@ class Layout:
         Name of the published archive's folder.
     batches
         Files of each split.
+    images
+        Number of images in each file of a split.
     names
         File of the class names.
     labels
@@ -32,6 +34,7 @@ class Layout:
 
     folder: str
     batches: dict[str, tuple[str, ...]]
+    images: dict[str, int]
     names: str
     labels: dict[str, tuple[bytes, bytes]]
 
@@ -59,38 +62,32 @@ class CifarBatches:
         self.layout, self.folder, self.split = layout, folder, split
 
     @cached_property
-    def counts(self) -> list[int]:
-        """Number of images in each batch."""
-        return [len(batch[b"data"]) for batch in self._batches()]
-
-    @cached_property
     def names(self) -> dict[str, list[str]]:
         """Class names of each label, in the order of their numbers."""
-        found = read_plain_pickle(self.folder / self.layout.names)
-        try:
-            return {
-                label: [_text(name) for name in found[key]]
-                for label, (_, key) in self.layout.labels.items()
-            }
-        except (KeyError, TypeError) as error:
-            raise ShapebiasError(
-                f"{self.folder / self.layout.names} has no class names {error}"
-            ) from error
+        file = self.folder / self.layout.names
+        found = read_plain_pickle(file)
+        keys = {label: key for label, (_, key) in self.layout.labels.items()}
+        for key in keys.values():
+            if not isinstance(found, dict) or not _are_names(found.get(key)):
+                raise ShapebiasError(
+                    f"{file} has no class names under {key.decode()!r}; get the file anew"
+                )
+        return {label: list(map(_text, found[key])) for label, key in keys.items()}
 
     def __len__(self) -> int:
-        return sum(self.counts)
+        return len(self.layout.batches[self.split]) * self.layout.images[self.split]
 
     def rows(self, part: int, parts: int) -> Iterator[dict]:
         """Rows of one contiguous part (from 0) of the images, in the published order."""
         first, last = bounds_of(len(self), part, parts)
-        start = 0
-        for number, count in enumerate(self.counts):
+        count = self.layout.images[self.split]
+        for number, name in enumerate(self.layout.batches[self.split]):
+            start = number * count
             chosen = range(max(first - start, 0), min(last - start, count))
             if chosen:
-                (batch,) = self._batches([self.layout.batches[self.split][number]])
+                batch = self._batch(self.folder / name)
                 for index in chosen:
                     yield self._row(batch, index, start + index)
-            start += count
 
     def _row(self, batch: dict[bytes, Any], index: int, number: int) -> dict:
         pixels = batch[b"data"][index].reshape(3, 32, 32).transpose(1, 2, 0)
@@ -102,23 +99,32 @@ class CifarBatches:
         image_id = f"{self.split}-{number:05d}"
         return {"image_id": image_id, "image": encode_png(pixels), "path": path, **labels}
 
-    def _batches(self, files: Sequence[str] | None = None) -> Iterator[dict[bytes, Any]]:
-        for name in files or self.layout.batches[self.split]:
-            batch = read_plain_pickle(self.folder / name)
-            self._check(batch, self.folder / name)
-            yield batch
-
-    def _check(self, batch: Any, file: Path) -> None:
-        """Raise `ShapebiasError` unless a batch holds as many labels as images of 32x32 pixels."""
+    def _batch(self, file: Path) -> dict[bytes, Any]:
+        """Content of a batch, once it is sure to hold so many images, labels and file names."""
+        batch = read_plain_pickle(file)
         keys = [key for key, _ in self.layout.labels.values()]
         if not isinstance(batch, dict) or not {b"data", *keys} <= batch.keys():
             raise ShapebiasError(f"{file} is no batch of {self.layout.folder}; get the file anew")
-        data = batch[b"data"]
+        data, count = batch[b"data"], self.layout.images[self.split]
         if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != 3 * 32 * 32:
-            raise ShapebiasError(f"{file} does not hold images of 32×32 pixels and three colours")
+            raise ShapebiasError(
+                f"{file} does not hold images of 32×32 pixels and three colours; get the file anew"
+            )
+        if len(data) != count:
+            raise ShapebiasError(
+                f"{file} holds {len(data)} images; {count} were published: get the file anew"
+            )
         for (label, names), key in zip(self.names.items(), keys, strict=True):
-            if len(batch[key]) != len(data) or not set(batch[key]) <= set(range(len(names))):
-                raise ShapebiasError(f"{file}: its {label}s do not fit its images or the classes")
+            if not _are_numbers(batch[key], count, below=len(names)):
+                raise ShapebiasError(
+                    f"{file}: its {label}s do not fit its images or the classes; get the file anew"
+                )
+        files = batch.get(b"filenames")
+        if b"filenames" in batch and not (_are_names(files) and len(files) == count):
+            raise ShapebiasError(
+                f"{file}: its file names do not fit its images, or are no text; get the file anew"
+            )
+        return batch
 
 
 class CifarFolders:
@@ -130,7 +136,7 @@ class CifarFolders:
     @cached_property
     def files(self) -> list[str]:
         """Files `<class>/<name>` of the split, sorted."""
-        return class_files(self.folder / self.split)
+        return files_in_classes(self.folder / self.split).files
 
     def __len__(self) -> int:
         return len(self.files)
@@ -140,6 +146,25 @@ class CifarFolders:
         for name in slice_of(self.files, part, parts):
             row = image_row(self.folder, f"{self.split}/{name}")
             yield {**row, "label": name.partition("/")[0]}
+
+
+def _are_numbers(values: Any, count: int, *, below: int) -> bool:
+    """Whether these are a list or array of so many class numbers."""
+    values = values.tolist() if isinstance(values, np.ndarray) else values
+    known = set(range(below))
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        and all(type(one) is int and one in known for one in values)
+    )
+
+
+def _are_names(values: Any) -> bool:
+    """Whether these are a list of text, or of bytes that are text."""
+    try:
+        return isinstance(values, list) and all(isinstance(_text(one), str) for one in values)
+    except UnicodeDecodeError:
+        return False
 
 
 def _text(name: bytes | str) -> str:

@@ -44,6 +44,9 @@ class Classifier(nn.Module):
     The segments and the tail hold the same modules as `network`, registered once, under it.
     """
 
+    # Whether what follows a layer can be run by itself.
+    cuttable = True
+
     def __init__(
         self,
         network: nn.Module,
@@ -94,9 +97,7 @@ class Classifier(nn.Module):
         """Each layer's name and activation in turn, in one pass."""
         activation = (images - self.mean) / self.std
         for layer, modules in self._segments.items():
-            activation = _through(modules, activation)
-            if layer in self._silent:
-                activation = activation.index_fill(1, self._silent[layer], 0.0)
+            activation = self._heard(layer, _through(modules, activation))
             yield layer, activation
 
     def finish(self, activation: Tensor) -> Float[Tensor, "image class"]:
@@ -107,16 +108,26 @@ class Classifier(nn.Module):
         """Class scores from one layer's activation, as if the network had computed it."""
         self.check_layer(layer)
         after = self.layers[self.layers.index(layer) + 1 :]
+        activation = self._heard(layer, activation)
         for name in after:
-            activation = _through(self._segments[name], activation)
+            activation = self._heard(name, _through(self._segments[name], activation))
         return self.finish(activation)
+
+    def _heard(self, layer: str, activation: Tensor) -> Tensor:
+        """A layer's activation with its silent channels zero."""
+        if layer not in self._silent:
+            return activation
+        return activation.index_fill(1, self._silent[layer], 0.0)
 
     @contextmanager
     def silenced(self, layer: str, channels: Sequence[int]) -> Iterator[None]:
-        """Within this context the channels of a layer give zero everywhere."""
+        """Within this context the channels of a layer give zero everywhere.
+
+        Contexts of different layers can be nested.
+        """
         self.check_layer(layer)
-        if self._silent:
-            raise ShapebiasError(f"channels of {next(iter(self._silent))} are silent already")
+        if layer in self._silent:
+            raise ShapebiasError(f"channels of {layer} are silent already")
         device = next(self.parameters()).device
         self._silent[layer] = torch.as_tensor(list(channels), dtype=torch.long, device=device)
         try:

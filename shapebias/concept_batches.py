@@ -1,14 +1,43 @@
 """Batches of a concept set for dissection."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
 from shapebias.concept_labels import ConceptBatch
 from shapebias.concepts import label_maps
-from shapebias.imagesets import stack
+from shapebias.imagesets import read_rows, stack
+from shapebias.shrinking import shrinking
+
+T = TypeVar("T")
+
+
+def over_concepts(
+    work: Callable[[Callable[[], Iterator[ConceptBatch]]], T],
+    paths: Sequence[str | Path],
+    *,
+    size: int,
+) -> T:
+    """What `work` makes of a concept set's batches, which shrink where memory does not suffice.
+
+    Parameters
+    ----------
+    work
+        Called with a function that gives the batches each time that it is called; its result must
+        not depend on their size.
+    paths
+        Parts of the concept set.
+    size
+        Images a batch, to begin with.
+    """
+
+    def attempt(size: int) -> T:
+        return work(lambda: concept_batches(read_rows(paths), size=size))
+
+    return shrinking(attempt, size, what="dissecting")
 
 
 def concept_batches(rows: Iterable[dict[str, Any]], *, size: int) -> Iterator[ConceptBatch]:
@@ -17,7 +46,7 @@ def concept_batches(rows: Iterable[dict[str, Any]], *, size: int) -> Iterator[Co
     Parameters
     ----------
     rows
-        Rows with `pixels`, `maps` and `labels`.
+        Rows with `image_id`, `pixels`, `maps` and `labels`.
     size
         Images a batch.
     """
@@ -33,4 +62,5 @@ def concept_batches(rows: Iterable[dict[str, Any]], *, size: int) -> Iterator[Co
             labels=[
                 [(label["category"], label["number"]) for label in row["labels"]] for row in group
             ],
+            image_ids=[row["image_id"] for row in group],
         )

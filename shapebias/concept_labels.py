@@ -26,12 +26,15 @@ class ConceptBatch:
         For each image the ``(category, number)`` of the labels that hold for the whole of it.
     size
         Rows and columns of a mask where there are no maps; None for the images' own.
+    image_ids
+        Id of each image; without them an image goes by its number among all, from 0.
     """
 
     images: Float[Tensor, "image 3 row column"]
     maps: Mapping[str, Sequence[Integer[Tensor, "image mask_row mask_column"]]]
     labels: Sequence[Sequence[tuple[str, int]]]
     size: tuple[int, int] | None = None
+    image_ids: Sequence[str] = ()
 
     def mask_size(self) -> tuple[int, int]:
         """Rows and columns at which pixels are counted."""
@@ -83,13 +86,13 @@ class Concepts:
 class Labelled:
     """What a batch's labels say of every pixel, as places in the order of the concepts.
 
-    `layers` holds a concept a pixel, or -1; no pixel has the same concept in two layers, and none
-    one that labels its whole image: those are in `whole`. `counted` are the categories for which
-    an image's masks count; where only masks count that meet a label of the category, `inside` are
-    the pixels with one.
+    `layers` holds the concepts of a pixel, or -1; no pixel has the same concept in two layers, and
+    none one that labels its whole image: those are in `whole`. `counted` are the categories for
+    which an image's masks count; where only masks count that meet a label of the category,
+    `inside` are the pixels with one.
     """
 
-    layers: Int64[Tensor, "layer image pixel"]
+    layers: Int64[Tensor, "image pixel layer"]
     whole: Bool[Tensor, "image concept"]
     counted: Bool[Tensor, "image kind"]
     inside: Bool[Tensor, "kind image pixel"] | None
@@ -127,7 +130,8 @@ class Labelled:
         if area == "all_images":
             counted = torch.ones_like(counted)
         inside = by_kind.to(device) if area == "inside_mask" else None
-        return cls(layers.to(device), whole.to(device), counted.to(device), inside, truth)
+        layers = layers.to(device).permute(1, 2, 0).contiguous()
+        return cls(layers, whole.to(device), counted.to(device), inside, truth)
 
     def intersection(
         self,
@@ -138,9 +142,9 @@ class Labelled:
     ) -> Int64[Tensor, "channel concept"]:
         """Pixels of masks in each concept, from the pixels found and their number an image."""
         n_concepts = self.whole.shape[1]
-        places = self.layers[:, image, pixel]
+        places = self.layers.flatten(0, 1)[image * self.layers.shape[1] + pixel]
         # What is no concept goes to one more column.
-        columns = channel * (n_concepts + 1) + places + 1
+        columns = (channel * (n_concepts + 1) + 1)[:, None] + places
         counts = columns.flatten().bincount(minlength=areas.shape[1] * (n_concepts + 1))
         counts = counts.view(areas.shape[1], n_concepts + 1)[:, 1:]
         return counts + _product(areas, self.whole)

@@ -16,6 +16,10 @@ ACTIVATION_FUNCTIONS = (functional.relu, functional.relu6, torch.relu, functiona
 TRUNKS = ("features", "layers", "trunk_output", "blocks", "stages")
 
 
+class CannotCut(ShapebiasError):
+    """A network whose forward pass cannot be divided at the layers that are wanted."""
+
+
 @dataclass(frozen=True)
 class Cut:
     """Layers of a network with the modules that lead to each, as `Classifier` takes them."""
@@ -37,9 +41,11 @@ def cut(network: nn.Module, layers: Mapping[str, str]) -> Cut:
 
     Raises
     ------
-    ShapebiasError
-        If the network cannot be traced, has no such module, or cannot be cut there because what
-        follows needs more than that module's output.
+    UnknownLayer
+        If the network has no such module.
+    CannotCut
+        If it cannot be traced, or not be cut there because what follows needs more than that
+        module's output.
     """
     modules = dict(network.named_modules())
     for path in layers.values():
@@ -49,9 +55,9 @@ def cut(network: nn.Module, layers: Mapping[str, str]) -> Cut:
     found = {name: _node_of(graph, path, modules) for name, path in layers.items()}
     for name, node in found.items():
         if node is None or not _is_narrow(graph, node):
-            raise ShapebiasError(
-                f"{type(network).__name__} cannot be cut at {layers[name]!r} (layer {name!r}): "
-                "what follows needs more than its output, or it is never called; name another"
+            raise CannotCut(
+                f"{type(network).__name__} cannot be cut at {layers[name]!r} (layer {name!r}), as "
+                "what follows needs more than its output, or it is never called"
             )
     return _cut_at(network, graph, found)
 
@@ -67,6 +73,11 @@ def cut_at_stages(network: nn.Module, paths: Iterable[str], size: int) -> Cut:
         Dotted names of modules that may be stages.
     size
         Side of the network's images, in pixels.
+
+    Raises
+    ------
+    CannotCut
+        If the network cannot be traced, or none of them is a stage.
     """
     modules, paths = dict(network.named_modules()), list(paths)
     graph = _traced(network, paths)
@@ -74,18 +85,10 @@ def cut_at_stages(network: nn.Module, paths: Iterable[str], size: int) -> Cut:
     found: dict[str, fx.Node] = {}
     for path in paths:
         node = _node_of(graph, path, modules)
-        if (
-            node
-            and node not in found.values()
-            and _is_narrow(graph, node)
-            and _is_map(shapes[node])
-        ):
+        if node and node not in found.values() and _is_narrow(graph, node) and is_map(shapes[node]):
             found[path] = node
     if not found:
-        raise ShapebiasError(
-            f"{type(network).__name__} shows no stages of feature maps: name modules of it, as "
-            "`layers: {name: module}`"
-        )
+        raise CannotCut(f"{type(network).__name__} cannot be cut at any stage of feature maps")
     return _cut_at(network, graph, found)
 
 
@@ -119,9 +122,9 @@ def _traced(network: nn.Module, paths: Iterable[str]) -> fx.Graph:
     try:
         return StageTracer(paths).trace(network.eval())
     except (fx.proxy.TraceError, TypeError, RuntimeError, ValueError) as error:
-        raise ShapebiasError(
-            f"{type(network).__name__} cannot be traced ({str(error).splitlines()[0][:100]}): "
-            "write a factory that returns a network of `torch.nn` modules in sequence"
+        reason = (str(error).splitlines() or [""])[0][:100]
+        raise CannotCut(
+            f"{type(network).__name__} cannot be cut, nor traced for it ({reason})"
         ) from error
     finally:
         network.train(training)
@@ -149,7 +152,8 @@ def _is_narrow(graph: fx.Graph, node: fx.Node) -> bool:
     return not any(before & set(after.all_input_nodes) for after in nodes[place + 1 :])
 
 
-def _is_map(shape: tuple[int, ...]) -> bool:
+def is_map(shape: tuple[int, ...]) -> bool:
+    """Whether values of a shape are feature maps of a square image."""
     # Transformers with channels last have unequal last two lengths, pooled features have ones.
     return len(shape) == 4 and shape[2] == shape[3] > 1
 

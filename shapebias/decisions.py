@@ -3,12 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from shapebias.errors import UnknownName
-
-ROUNDING = 1e-4
 
 
 def decide(
@@ -29,24 +27,6 @@ def decide(
     Index of the highest; the first of those that tie.
     """
     return (scores if weights is None else entry_probabilities(scores, weights)).argmax(dim=1)
-
-
-def nearly_tied(
-    scores: Float[Tensor, "image class"],
-    weights: Float64[Tensor, "class entry"] | None,
-) -> Bool[Tensor, " image"]:
-    """Images whose decision the rounding of float32 could change.
-
-    Scores that are computed in another order differ by some 1e-6 of the largest; a decision is
-    safe where the highest is ahead by a hundred times that.
-    """
-    # An error in the scores is one in the logarithm of the probabilities, at most doubled.
-    ranked = scores if weights is None else entry_probabilities(scores, weights).log() / 2
-    if ranked.shape[1] < 2:
-        return torch.zeros(len(ranked), dtype=torch.bool, device=ranked.device)
-    first, second = ranked.topk(2, dim=1).values.unbind(dim=1)
-    # Written so that what is not a number, as where both probabilities are zero, is not safe.
-    return ~(first - second > ROUNDING * scores.abs().amax(dim=1))
 
 
 def entry_weights(

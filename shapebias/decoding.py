@@ -1,16 +1,34 @@
 """Encoded image files to pixels and back: every reader of an image set sees the same pixels."""
 
 import io
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from shapebias.errors import ShapebiasError
 
 # Formats of photographs; Pillow knows others whose files may start programs (EPS) or hold none.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM", "TIFF")
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+# How an image is turned for each value that a camera notes as its orientation.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+LAID_DOWN = [TURNS[noted] for noted in (5, 6, 7, 8)]
+# Together with the limit of pixels it keeps the ingest of any image below a gigabyte.
+MOST_BYTES = 128 * 2**20
+PIXELS_A_STRIP = 2**20
+
+T = TypeVar("T")
 
 
 def decode(
@@ -36,16 +54,34 @@ def decode(
     Raises
     ------
     ShapebiasError
-        If the image is damaged, suspiciously large, animated, of no known range, or smaller than
-        the crop.
+        If the image is damaged, animated, of no known range, smaller than the crop, or
+        suspiciously large as it is or resized.
     """
-    image = _opened(data, name)
+    image = _opened(data, name, _upright)
     resized, box = framed(image.size, resize=resize, crop=crop, name=name)
     if resize is not None:
         image = image.resize(resized, Image.Resampling.BILINEAR)
     if crop is not None:
         image = image.crop(box)
     return np.array(image)
+
+
+def size_of(data: bytes, *, name: str = "image") -> tuple[int, int]:
+    """Width and height in pixels of an encoded image as `decode` shows it, unless it refuses it.
+
+    All of the image is decoded, but no more than one copy of its pixels held.
+
+    Parameters
+    ----------
+    data, name
+        As for `decode`.
+
+    Raises
+    ------
+    ShapebiasError
+        As of `decode` without resizing and crop.
+    """
+    return _opened(data, name, _checked_size)
 
 
 def framed(
@@ -63,10 +99,21 @@ def framed(
     Raises
     ------
     ShapebiasError
-        If the image is smaller than the crop.
+        If the image is smaller than the crop, or resized has too many pixels: one pixel wide and
+        a thousand high, it would become very large.
     """
     resized = size if resize is None else _resized(size, resize)
+    _check_area(resized, name, "the resized image would be ")
     return resized, (0, 0, *resized) if crop is None else _central(resized, crop, name)
+
+
+def check_length(length: int, name: str = "image") -> None:
+    """Raise `ShapebiasError` if a file has too many bytes to be read as an image."""
+    if length > MOST_BYTES:
+        raise ShapebiasError(
+            f"{name}: a file of {length} bytes is more than the {MOST_BYTES} allowed; compress it, "
+            "or make the image smaller"
+        )
 
 
 def encode_png(pixels: UInt8[np.ndarray, "row column 3"]) -> bytes:
@@ -77,15 +124,15 @@ def encode_png(pixels: UInt8[np.ndarray, "row column 3"]) -> bytes:
     return file.getvalue()
 
 
-def _opened(data: bytes, name: str) -> Image.Image:
+def _opened(data: bytes, name: str, take: Callable[[Image.Image, str], T]) -> T:
+    """What a function takes from an image once it is loaded."""
+    check_length(len(data), name)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check_area(image.size, name)
+            _check_area(image.size, name, share=_share(image))
             _check_frames(image, name)
-            # In place: each copy of the largest image allowed takes a quarter of a gigabyte.
-            ImageOps.exif_transpose(image, in_place=True)
             image.load()
-            return _to_rgb(image, name)
+            return take(image, name)
     except ShapebiasError:
         raise
     except Image.DecompressionBombError as error:
@@ -96,6 +143,30 @@ def _opened(data: bytes, name: str) -> Image.Image:
             f"{name}: not a readable image, or cut short ({_why(error)}); "
             "get the file anew or remove it"
         ) from error
+
+
+def _upright(image: Image.Image, name: str) -> Image.Image:
+    """The image in RGB, turned as its camera noted."""
+    turn = _turn(image)
+    if not _is_rgb(image):
+        seen = Image.new("RGB", image.size)
+        for top, strip in _strips(image, name):
+            seen.paste(strip, (0, top))
+        image = seen
+    return image if turn is None else image.transpose(turn)
+
+
+def _checked_size(image: Image.Image, name: str) -> tuple[int, int]:
+    """Width and height once turned, with every pixel's conversion tried."""
+    if not _is_rgb(image):
+        for _ in _strips(image, name):
+            pass
+    width, height = image.size
+    return (height, width) if _turn(image) in LAID_DOWN else (width, height)
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    return TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
 
 
 def _why(error: Exception) -> str:
@@ -112,13 +183,36 @@ def _check_frames(image: Image.Image, name: str) -> None:
         raise ShapebiasError(f"{name}: {frames} frames or pages; save the one that is meant")
 
 
-def _check_area(size: tuple[int, int], name: str) -> None:
+def _share(image: Image.Image) -> float:
+    """Share of the pixels allowed, smaller where decoding needs more memory a pixel."""
+    # Four copies of the pixels; and the coefficients of the whole image.
+    return 1 / 2 if image.format == "WEBP" else 2 / 3 if image.info.get("progressive") else 1
+
+
+def _check_area(size: tuple[int, int], name: str, what: str = "", share: float = 1) -> None:
     """Refuse what Pillow only warns of: small files that unpack to very many pixels."""
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and size[0] * size[1] > limit:
+    if Image.MAX_IMAGE_PIXELS is None:
+        return
+    limit = int(Image.MAX_IMAGE_PIXELS * share)
+    width, height = size
+    if width * height > limit:
+        advice = "crop it nearer to a square" if what else "make it smaller"
         raise ShapebiasError(
-            f"{name}: {size[0]}×{size[1]} pixels are more than the {limit} allowed; make it smaller"
+            f"{name}: {what}{width}×{height} pixels, more than the {limit} allowed; {advice}"
         )
+
+
+def _is_rgb(image: Image.Image) -> bool:
+    return image.mode == "RGB" and not image.has_transparency_data
+
+
+def _strips(image: Image.Image, name: str) -> Iterator[tuple[int, Image.Image]]:
+    """Give the image in RGB from top to bottom, a few rows at a time, to save a whole copy."""
+    width, height = image.size
+    step = max(1, PIXELS_A_STRIP // width)
+    for top in range(0, height, step):
+        strip = image.crop((0, top, width, min(top + step, height)))
+        yield top, _to_rgb(strip, name)
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
@@ -136,10 +230,11 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
 
 def _eight_bit(image: Image.Image, name: str) -> Image.Image:
     """Grey levels 0 ... 65,535 scaled to 0 ... 255; Pillow's own conversion would clip them."""
-    levels = np.asarray(image).astype(np.int64)
+    levels = np.asarray(image)
     if levels.min() < 0 or levels.max() > 65_535:
         raise ShapebiasError(f"{name}: grey levels beyond 16 bits; save the image as 8 bits")
-    return Image.fromarray(np.round(levels / 257).astype(np.uint8))
+    # 257 is odd, so that no level lies half-way between two: this is the nearest.
+    return Image.fromarray(((levels.astype(np.uint32) + 128) // 257).astype(np.uint8))
 
 
 def _resized(size: tuple[int, int], short: int) -> tuple[int, int]:

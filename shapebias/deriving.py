@@ -1,11 +1,12 @@
 """Derived images: one transform over the rows of an image set, stored or made while predicting."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from shapebias import plugins
 from shapebias.decoding import encode_png
+from shapebias.errors import ShapebiasError
 from shapebias.imagesets import read_rows
 from shapebias.seeds import generator_of
 
@@ -53,18 +54,30 @@ def derived(
         Callable of the family `transforms`.
     seed, image_set
         With an image's id they determine everything drawn for it.
+
+    Raises
+    ------
+    ShapebiasError
+        If the transform refuses an image; the message names it.
     """
     for row in rows:
         rng = generator_of(seed, image_set, row["image_id"])
-        pixels, drawn = transform(row["pixels"], rng=rng, label=row.get("label"))
+        try:
+            pixels, drawn = transform(row["pixels"], rng=rng, label=row.get("label"))
+        except ShapebiasError as error:
+            raise ShapebiasError(f"{image_set}, image {row['image_id']}: {error}") from None
         yield {**row, "pixels": pixels, "drawn": drawn}
 
 
 def encoded(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Rows with their pixels as the bytes of a PNG under `image`."""
+    """Rows with their pixels as the bytes of a PNG under `image`, or why there are none."""
     for row in rows:
-        pixels = row["pixels"]
-        yield {**row, "image": None if pixels is None else encode_png(pixels)}
+        if row["pixels"] is not None:
+            yield {**row, "image": encode_png(row["pixels"])}
+            continue
+        drawn = ", ".join(f"{name} {value}" for name, value in row["drawn"].items())
+        print(f"left out {row['image_id']}: {drawn}", flush=True)
+        yield {**row, "image": None, "rejected": f"left out: {drawn}"}
 
 
 def rows_of(
@@ -75,6 +88,7 @@ def rows_of(
     image_set: str,
     styles: Sequence[str | Path] = (),
     segmenter: Sequence[str | Path] = (),
+    only: Container[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Rows of an image set, whether its images are stored or made now from its source's.
 
@@ -84,8 +98,10 @@ def rows_of(
         Parts of the image set, or of its source where `transform` is given.
     transform
         The entry's transform, where its images are not stored.
+    only
+        Ids of the images wanted; None for all.
     """
-    rows = read_rows(paths)
+    rows = read_rows(paths, only=only)
     if transform is None:
         return rows
     made = derived(

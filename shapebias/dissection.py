@@ -1,21 +1,26 @@
 """Network dissection: which concept the mask of each channel matches best."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
 
-from shapebias.categories import category_rank
 from shapebias.classifier import Classifier
 from shapebias.concept_labels import ConceptBatch, Concepts
 from shapebias.evaluation import evaluating
 from shapebias.overlaps import count_overlaps
+from shapebias.receptive_fields import receptive_fields
 from shapebias.thresholds import find_thresholds
+from shapebias.top_images import COLUMNS as TOP_IMAGES
+from shapebias.top_images import TopImages
 from shapebias.units import chosen_channels
 
 DIVERSITY_CUT = 0.01
-DETECTOR_CUTS = (0.0, 0.01, 0.04)
 LABELS = ["layer", "channel", "concept", "category", "iou", "threshold", "diversity"]
+SWEEP = ["quantile", *LABELS]
 OVERLAPS = ["layer", "channel", "concept", "intersection", "activated", "truth", "iou"]
 
 
@@ -25,11 +30,14 @@ def dissect(
     concepts: Iterable[tuple[int, str, str]],
     *,
     quantile: float = 0.005,
+    sweep: Sequence[float] = (),
     area: str = "labelled_images",
+    upsampling: str = "half_pixel_centres",
+    top_images: int = 49,
     channels: Mapping[str, Sequence[int]] | None = None,
     n_images: int | None = None,
     progress: Callable[[int], object] | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> "Dissection":
     """Intersection over union of every channel's mask with every concept, and its best concept.
 
     Parameters
@@ -43,27 +51,23 @@ def dissect(
         are not listed are no concepts.
     quantile
         Fraction of positions at which a channel's activation is above its threshold.
+    sweep
+        Further such fractions, for which the labels are given as well, in the same two passes.
     area
         Images over which a mask's area A is counted for a concept c: "labelled_images", those with
         any label of c's category [1]_; "inside_mask", those where such a label falls inside the
         mask [2]_; "all_images".
+    upsampling
+        Where a map's places lie in the image: "half_pixel_centres", the map spread evenly over it;
+        "receptive_fields", each place at the middle of the pixels that it sees, as in [1]_.
+    top_images
+        Images listed of each channel, those in which its highest activation is largest.
     channels
         Channels to dissect by layer; None for all.
     n_images
         Number of images; None has them counted in a pass of their own, without the network.
     progress
         Called with the number of images after each batch, in both passes.
-
-    Returns
-    -------
-    labels
-        One row a channel: layer, channel, concept, category, iou, threshold (in the unit of the
-        activation) and diversity (concepts with an IoU of at least 0.01). Of concepts with the
-        same IoU the category's order decides (object, part, scene, material, texture, color, any
-        other), then the lowest number; so a channel that meets no concept has iou 0.
-    overlaps
-        One row a channel and concept that share pixels: layer, channel, concept, intersection I,
-        activated A, truth T (all in pixels of the label maps) and iou = I / (A + T - I).
 
     Notes
     -----
@@ -81,14 +85,16 @@ def dissect(
     chosen = chosen_channels(model, channels)
     if n_images is None:
         n_images = sum(len(batch.images) for batch in batches_factory())
+    quantiles = list(dict.fromkeys([quantile, *sweep]))
+    first = FirstPass(model, chosen, top_images)
     with evaluating(model):
-        device = model.mean.device
         thresholds = find_thresholds(
             model,
-            (batch.images.to(device).float() for batch in batches_factory()),
+            first.images(batches_factory()),
             n_images=n_images,
-            quantile=quantile,
+            quantiles=quantiles,
             channels=chosen,
+            also=lambda layer, maps: first.tops[layer].add(maps),
             progress=progress,
         )
         counts, truth = count_overlaps(
@@ -97,15 +103,82 @@ def dissect(
             concepts,
             thresholds=thresholds,
             area=area,
+            upsampling=upsampling,
             channels=chosen,
             progress=progress,
         )
-    labels, overlaps = [pd.DataFrame(columns=LABELS)], [pd.DataFrame(columns=OVERLAPS)]
+        tops = first.frames()
+    layers = [EMPTY]
     for layer, numbers in chosen.items():
-        frames = _frames(numbers, thresholds[layer], counts[layer], truth, concepts)
-        for table, frame in zip((labels, overlaps), frames, strict=True):
-            table.append(frame.assign(layer=layer))
-    return _joined(labels), _joined(overlaps)
+        found = [
+            _frames(numbers, *one, truth, concepts)
+            for one in zip(thresholds[layer], counts[layer], strict=True)
+        ]
+        labels, overlaps = found[0]
+        swept = [one.assign(quantile=q) for q, (one, _) in zip(quantiles, found, strict=True)]
+        own = Dissection(labels, overlaps, tops[layer], pd.concat(swept) if sweep else EMPTY.sweep)
+        layers.append(Dissection(*(table.assign(layer=layer) for table in own)))
+    return Dissection(*map(_joined, zip(*layers, strict=True)))
+
+
+class Dissection(NamedTuple):
+    """What a network's channels detect.
+
+    Attributes
+    ----------
+    labels
+        One row a channel: layer, channel, concept, category, iou, threshold (in the unit of the
+        activation) and diversity (concepts with an IoU of at least 0.01). Of concepts with the
+        same IoU the category's order decides (object, part, scene, material, texture, color, any
+        other), then the lowest number; so a channel that meets no concept has iou 0.
+    overlaps
+        One row a channel and concept that share pixels: layer, channel, concept, intersection I,
+        activated A, truth T (all in pixels of the label maps) and iou = I / (A + T - I).
+    top_images
+        One row a channel and rank, as `shapebias.top_images.TopImages` gives it.
+    sweep
+        The labels for every fraction of positions, in a column quantile; no rows without a sweep.
+    """
+
+    labels: pd.DataFrame
+    overlaps: pd.DataFrame
+    top_images: pd.DataFrame
+    sweep: pd.DataFrame
+
+
+EMPTY = Dissection(
+    *(pd.DataFrame(columns=columns) for columns in (LABELS, OVERLAPS, TOP_IMAGES, SWEEP))
+)
+
+
+class FirstPass:
+    """What is noted of the images and their maps while thresholds are found."""
+
+    def __init__(self, model: Classifier, channels: Mapping[str, Sequence[int]], number: int):
+        self.model = model
+        self.channels = channels
+        self.tops = {layer: TopImages(number) for layer in channels}
+        self.image_ids: list[str] = []
+        self.shape: tuple[int, int] = (model.input_size, model.input_size)
+
+    def images(
+        self, batches: Iterable[ConceptBatch]
+    ) -> Iterator[Float[Tensor, "image 3 row column"]]:
+        """Pixels of each batch, on the network's device."""
+        for batch in batches:
+            seen = len(self.image_ids)
+            numbers = range(seen, seen + len(batch.images))
+            self.image_ids.extend(batch.image_ids or map(str, numbers))
+            self.shape = tuple(batch.images.shape[2:])
+            yield batch.images.to(self.model.mean.device).float()
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Layer to the top images of its channels."""
+        fields = receptive_fields(self.model, self.shape)
+        return {
+            layer: self.tops[layer].frame(numbers, self.image_ids, fields[layer])
+            for layer, numbers in self.channels.items()
+        }
 
 
 def _frames(numbers, thresholds, counts, truth, concepts) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -139,63 +212,6 @@ def _frames(numbers, thresholds, counts, truth, concepts) -> tuple[pd.DataFrame,
     return labels, overlaps
 
 
-def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """The first frame names the columns and is empty."""
+def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Frames of all layers; the first names the columns and is empty."""
     return pd.concat(frames[1:] or frames, ignore_index=True)[frames[0].columns.tolist()]
-
-
-def detectors(dissection: pd.DataFrame, categories: Iterable[str]) -> pd.DataFrame:
-    """Channels of each category by layer and cut, each channel counted once: by its label.
-
-    Parameters
-    ----------
-    dissection
-        As `dissect` gives it, of one network.
-    categories
-        Those that get rows, also where no channel has them.
-
-    Returns
-    -------
-    Frame with layer (and "all" for the network), category, iou_cut, n_channels and n_concepts (the
-    different concepts among those channels' labels). A channel counts if its IoU is at least the
-    cut; at the cut 0, if it meets its concept at all.
-    """
-    met = dissection[dissection["iou"] > 0]
-    rows = []
-    for layer in [*dissection["layer"].unique(), "all"]:
-        here = met if layer == "all" else met[met["layer"] == layer]
-        for category in sorted(categories, key=category_rank):
-            labelled = here[here["category"] == category]
-            for cut in DETECTOR_CUTS:
-                strong = labelled[labelled["iou"] >= cut]
-                rows.append((layer, category, cut, len(strong), strong["concept"].nunique()))
-    return pd.DataFrame(rows, columns=["layer", "category", "iou_cut", "n_channels", "n_concepts"])
-
-
-def detectors_by_vote(
-    overlaps: pd.DataFrame, concepts: Iterable[tuple[int, str, str]], categories: Iterable[str]
-) -> pd.DataFrame:
-    """Channels of each category where a channel has one vote in every category.
-
-    Its vote in a category goes to its best concept there, if the IoU reaches the cut: the count
-    that the authors of network dissection publish, higher than the one by label.
-
-    Parameters
-    ----------
-    overlaps
-        The second frame of `dissect`, of one network.
-    concepts
-        Those that were dissected.
-    categories
-        Those that get rows.
-
-    Returns
-    -------
-    Frame as that of `detectors`.
-    """
-    kinds = {name: category for _, name, category in concepts}
-    ranked = overlaps.assign(category=overlaps["concept"].map(kinds)).sort_values(
-        "iou", ascending=False, kind="stable"
-    )
-    votes = ranked.drop_duplicates(["layer", "channel", "category"]).sort_index()
-    return detectors(votes, categories)

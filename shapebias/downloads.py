@@ -63,7 +63,7 @@ def fetch(
     if not url.startswith(("https://", "http://")):
         raise ShapebiasError(f"cannot download {url}: it begins with neither https:// nor http://")
     if path.is_file():
-        expected.check(path, url)
+        expected.check(path, url, advice="delete it and try again")
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     part, tag = (path.with_name(path.name + end) for end in (".part", ".part.tag"))
@@ -72,7 +72,7 @@ def fetch(
     _complete(url, part, tag, attempts, pause)
     tag.unlink(missing_ok=True)
     try:
-        expected.check(part, url)
+        expected.check(part, url, advice="it was deleted: try again")
     except ShapebiasError:
         part.unlink()
         raise
@@ -100,7 +100,7 @@ class Expected:
                 f"checksum {self.checksum!r} is neither md5: with 32 nor sha256: with 64 digits"
             )
 
-    def check(self, path: Path, url: str) -> None:
+    def check(self, path: Path, url: str, *, advice: str) -> None:
         """Raise `ShapebiasError` unless a file has this size and checksum."""
         found: list[tuple[str, object, object]] = []
         if self.size is not None:
@@ -111,8 +111,8 @@ class Expected:
         for what, is_now, wanted in found:
             if is_now != wanted:
                 raise ShapebiasError(
-                    f"{path.name} from {url} has the {what} {is_now} instead of {wanted}; delete "
-                    "it and try again, or see whether the publisher has changed it"
+                    f"{path.name} from {url} has the {what} {is_now} instead of {wanted}; "
+                    f"{advice}, or see whether the publisher has changed it"
                 )
 
 
@@ -177,7 +177,9 @@ def _receive(response: Any, part: Path, tag: Path, start: int) -> None:
     expected = int(length) if length and length.isdecimal() else None
     mebibytes = None if expected is None else -(-expected // CHUNK)
     with part.open("ab" if start else "wb") as file:
-        for chunk in progress(_chunks(response), what=f"MiB of {part.stem}", total=mebibytes):
+        for chunk in progress(
+            _chunks(response), what=f"MiB of {part.stem}", total=mebibytes, images=False
+        ):
             _write(file, chunk)
     came = part.stat().st_size - start
     if expected is not None and came < expected:

@@ -147,15 +147,19 @@ def grid(n: int, *, height: float, rows: int = 1) -> tuple[Figure, list[list[Axe
     return figure, cells[:n]
 
 
-def legend(figure: Figure, shown: Sequence[Panel]) -> None:
-    """Name the colours above the panels: standard and robust, then the networks in no pair."""
+def legend(figure: Figure, shown: Sequence[Panel], more: Sequence[Line2D] = ()) -> None:
+    """Name the colours above the panels: standard and robust, then the networks in no pair.
+
+    Marks of another kind follow, `more`.
+    """
     named = {network.label: network.colour for panel in shown for network in panel.networks}
-    if len(named) < 2:
+    if len(named) < 2 and not more:
         return
     handles = [
         Line2D([], [], color=colour, marker="o", linestyle="none", markersize=5.5, label=label)
         for label, colour in named.items()
     ]
+    handles += more
     figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 5))
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from shapebias.findings_behaviour import distorted_images, shape_biases
 from shapebias.findings_smoothness import activations, first_layers, kernels
-from shapebias.findings_units import ablations, categories, diversities
+from shapebias.findings_units import ablations, beyond_chance, categories, diversities
 from shapebias.verdicts import Finding
 
 Tables = Mapping[str, pd.DataFrame]
@@ -53,5 +53,6 @@ def findings(
         activations(tables, pairs, clean=plain or clean, noisy=noisy),
         categories(tables, pairs),
         diversities(tables, pairs),
+        *([beyond_chance(tables, pairs)] if "dissection_twins" in tables else []),
         ablations(tables, pairs),
     ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from shapebias.detectors import STRICT
 from shapebias.selecting import both_of, change, counted
 from shapebias.statistics import wilson
 from shapebias.verdicts import (
@@ -66,6 +67,27 @@ def diversities(tables: Tables, pairs: Pairs) -> Finding:
     )
 
 
+def beyond_chance(tables: Tables, pairs: Pairs) -> Finding:
+    """Whether more units detect a concept than in networks that have learnt nothing."""
+    table, twins = tables.get("dissection"), tables.get("dissection_twins")
+    answers = []
+    for model, own in () if table is None or twins is None else table.groupby("model", sort=False):
+        strong = {"trained": _strong(own)}
+        same = twins[twins["model"] == model]
+        strong |= {twin: _strong(rows) for twin, rows in same.groupby("twin", sort=False)}
+        if len(strong) == 1:
+            continue
+        trained, *chance = ((hits / total, wilson(hits, total)) for hits, total in strong.values())
+        gap = of_proportions(*trained, *max(chance))
+        counts = ", ".join(f"{name} {hits}" for name, (hits, _) in strong.items())
+        answers.append(Answer(f"{model}, of {len(own)} channels: {counts}.", (gap.sign,)))
+    return finding(
+        f"Do more units detect a concept (IoU ≥ {STRICT:g}) than chance gives, with weights drawn "
+        "anew (random) or permuted (shuffled)?",
+        answers,
+    )
+
+
 def ablations(tables: Tables, pairs: Pairs) -> Finding:
     """Whether robust networks' units matter more to shape, and standard ones' more to texture."""
     by_category = tables.get("ablation_by_category")
@@ -84,6 +106,11 @@ def ablations(tables: Tables, pairs: Pairs) -> Finding:
         published="One unit in detail: AlexNet's conv4 channel 19 has Shape score 18, Texture "
         "score 22.",
     )
+
+
+def _strong(own: pd.DataFrame) -> tuple[int, int]:
+    """Channels whose label reaches the strict cut, and all channels."""
+    return int((own["iou"] >= STRICT).sum()), len(own)
 
 
 def _counts(own: pd.DataFrame) -> str:

@@ -4,37 +4,102 @@ A listing holds names, not paths: a million of them take about a hundred megabyt
 """
 
 import os
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple, TypeVar
 
+from shapebias.decoding import check_length
 from shapebias.errors import ShapebiasError
 
-# What is named like an image is listed, so that one that cannot be decoded is refused by name.
 SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".pnm"),
-    *(".tif", ".tiff", ".gif", ".jp2", ".avif", ".heic", ".tga"),
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
+# Listed as images are, and refused by name.
+UNREAD = (".jp2", ".avif", ".heic", ".heif", ".jxl", ".tga", ".dib")
+# What lies beside images and is none, by suffix and by name without it, in small letters.
+RECORDS = (
+    *(".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml"),
+    *(".html", ".htm", ".pdf", ".log", ".ini", ".db", ".mat", ".npy", ".npz", ".pkl", ".py", ".sh"),
+    *(".md5", ".sha1", ".sha256", ".sha512", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".zip"),
+)
+RECORDS_BY_NAME = (
+    *("readme", "license", "licence", "copying", "notice", "authors", "changelog", "manifest"),
+    *("checksums", "md5sums", "sha1sums", "sha256sums", "sha512sums"),
 )
 
 T = TypeVar("T")
+Places = tuple[tuple[int, int], ...]
 
 
-def class_files(folder: Path) -> list[str]:
-    """Image files `<class>/<name>` in the class folders of a folder, sorted by class and name.
+class Listing(NamedTuple):
+    """Files as names relative to a folder: those of an image set, and those that go with it."""
 
-    Hidden files and those that are no images (lists, licences) are passed over.
+    files: list[str]
+    passed_over: list[str]
+
+    def remarks(self) -> list[str]:
+        """A line on what is passed over, if anything is."""
+        if not self.passed_over:
+            return []
+        first = readable(self.passed_over[0])
+        return [f"passed over {len(self.passed_over)} files beside the images: {first} …"]
+
+
+def class_files(folder: Path) -> Listing:
+    """Files in the class folders of a folder, at any depth, sorted by class and name.
+
+    Files in no class folder come first. All are listed but hidden ones and those that commonly lie
+    beside images (lists, checksums, licences, archives): `image_row` refuses what is no image.
 
     Raises
     ------
     ShapebiasError
         If the folder is missing or holds no class folder, or if a class folder holds no image.
     """
-    classes = folders_in(folder)
-    if not classes:
+    check_folder(folder)
+    found: dict[str, list[str]] = {one: [] for one in folders_in(folder)}
+    if not found:
         raise ShapebiasError(
             f"{folder} holds no class folders; images belong in {folder.name}/<class>/"
         )
-    return [f"{one}/{name}" for one in classes for name in _images_of_class(folder / one)]
+    loose, passed_over = [], []
+    for name in sorted(_names_below(folder, _places(folder))):
+        one, slash, _ = name.partition("/")
+        (passed_over if _is_record(name) else found[one] if slash else loose).append(name)
+    for one, files in found.items():
+        if not files:
+            raise ShapebiasError(
+                f"the class folder {folder / one} holds no image; fill it or remove it"
+            )
+    return Listing([*loose, *(name for files in found.values() for name in files)], passed_over)
+
+
+def files_in_classes(folder: Path) -> Listing:
+    """`class_files` of a layout in which every file lies in its class's folder itself.
+
+    Raises
+    ------
+    ShapebiasError
+        As of `class_files`, or if a file lies anywhere else.
+    """
+    listing = class_files(folder)
+    for name in listing.files:
+        if name.count("/") != 1:
+            raise ShapebiasError(
+                f"{folder / readable(name)} does not lie in a class's folder itself, as "
+                f"{folder.name}/<class>/<file> does; move or remove it"
+            )
+    return listing
+
+
+def files_below(folder: Path) -> Listing:
+    """Files in a folder and the folders in it, sorted; what is listed is as of `class_files`."""
+    check_folder(folder)
+    names = sorted(_names_below(folder, _places(folder)))
+    records = set(filter(_is_record, names))
+    return Listing([name for name in names if name not in records], sorted(records))
 
 
 def images_in(folder: Path) -> list[str]:
@@ -44,17 +109,15 @@ def images_in(folder: Path) -> list[str]:
         return sorted(entry.name for entry in entries if _names_image(entry.name))
 
 
-def images_below(folder: Path) -> list[str]:
-    """Image files in a folder and the folders in it, as names relative to it, sorted."""
-    within = [f"{one}/{name}" for one in folders_in(folder) for name in images_below(folder / one)]
-    return sorted(images_in(folder) + within)
-
-
 def folders_in(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted; hidden ones are passed over."""
+    """Names of the folders in a folder, sorted.
+
+    Hidden ones are passed over, and links to the folder itself or one that it lies in.
+    """
     check_folder(folder)
+    above = _places(folder)
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
+        return sorted(one.name for one in entries if _leads_on(one, above))
 
 
 def check_folder(folder: Path) -> None:
@@ -85,9 +148,32 @@ def image_row(folder: Path, name: str, *, image_id: str | None = None) -> dict[s
     path = readable(name)
     row = {"image_id": readable(image_id) if image_id else path, "path": path}
     try:
-        return {**row, "image": (folder / name).read_bytes()}
+        return {**row, "image": _bytes_of(folder, name)}
+    except ShapebiasError as error:
+        return {**row, "image": None, "rejected": str(error).removeprefix(f"{path}: ")}
     except OSError as error:
         return {**row, "image": None, "rejected": f"cannot be read: {error.strerror}"}
+
+
+def misplaced_row(name: str, reason: str) -> dict[str, Any]:
+    """Row of a file that is refused for where it lies."""
+    path = readable(name)
+    return {"image_id": path, "path": path, "image": None, "rejected": reason}
+
+
+def _bytes_of(folder: Path, name: str) -> bytes:
+    if not name.lower().endswith(SUFFIXES):
+        suffix = PurePosixPath(readable(name)).suffix
+        raise ShapebiasError(
+            f"not a format that is read: {suffix or 'no suffix'}; save the image as PNG or JPEG, "
+            "or remove the file"
+        )
+    status = (folder / name).stat()
+    # A pipe or a device may give bytes for ever.
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise ShapebiasError("is no plain file; remove it")
+    check_length(status.st_size, readable(name))
+    return (folder / name).read_bytes()
 
 
 def readable(name: str) -> str:
@@ -106,12 +192,45 @@ def bounds_of(count: int, part: int, parts: int) -> tuple[int, int]:
     return part * count // parts, (part + 1) * count // parts
 
 
-def _images_of_class(folder: Path) -> list[str]:
-    names = images_in(folder)
-    if not names:
-        raise ShapebiasError(f"the class folder {folder} holds no image; fill it or remove it")
-    return names
+def _names_below(folder: str | Path, above: Places) -> Iterator[str]:
+    """Every file below a folder, relative to it; links are followed, but not round in circles."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _leads_on(entry, above):
+                for name in _names_below(entry.path, (*above, _place(entry.path))):
+                    yield f"{entry.name}/{name}"
+            elif not _is_folder(entry):
+                yield entry.name
+
+
+def _leads_on(entry: os.DirEntry, above: Places) -> bool:
+    """Whether this is a folder, neither hidden nor a link to one that it lies in."""
+    return entry.name[0] != "." and _is_folder(entry) and _place(entry.path) not in above
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _places(folder: Path) -> Places:
+    return tuple(_place(one) for one in (folder, *folder.absolute().parents))
+
+
+def _place(folder: str | Path) -> tuple[int, int]:
+    """What tells a folder from every other, however it is reached."""
+    status = Path(folder).stat()
+    return status.st_dev, status.st_ino
+
+
+def _is_record(name: str) -> bool:
+    file = name.rpartition("/")[2].lower()
+    if file[0] == "." or file.endswith(RECORDS):
+        return True
+    return not _names_image(file) and file.partition(".")[0] in RECORDS_BY_NAME
 
 
 def _names_image(name: str) -> bool:
-    return name[0] != "." and name.lower().endswith(SUFFIXES)
+    return name[0] != "." and name.lower().endswith(SUFFIXES + UNREAD)

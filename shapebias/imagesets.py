@@ -6,7 +6,7 @@ reader sees the same pixels.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -68,8 +68,8 @@ def write_images(rows: Iterable[dict[str, Any]], path: str | Path, *, sizing: Si
     rows
         Dicts of `image_id`, `image` (bytes of an encoded file), `path`, any of `LABELS`, and
         in `drawn` what was drawn for the image: each of its keys becomes a column. A row whose
-        `image` is None is left out; its id goes to the file's metadata under `left_out`, or,
-        where `rejected` says why it was refused, with the reason under `rejected`.
+        `image` is None is left out; its id and the reason, the row's `rejected`, go to the file's
+        metadata.
     path
         Parquet file.
     sizing
@@ -111,17 +111,24 @@ def write_concepts(
     return _write(map(_with_maps, rows), path, CONCEPT_COLUMNS.with_metadata(note))
 
 
-def read_rows(paths: Sequence[str | Path]) -> Iterator[dict[str, Any]]:
+def read_rows(
+    paths: Sequence[str | Path], *, only: Container[str] | None = None
+) -> Iterator[dict[str, Any]]:
     """Every row of an image or concept set's parts, streamed, with decoded `pixels`.
 
-    `pixels` is uint8 of shape (row, column, 3). Only one row group is in memory at a time.
+    `pixels` is uint8 of shape (row, column, 3). Only one row group is in memory at a time. Images
+    whose ids are not in `only`, where it is given, are passed over undecoded.
     """
     for path in paths:
         file = _open(path)
         sizing = sizing_of(file)
         # Row group by row group: one batch would otherwise span several.
         for group in range(file.num_row_groups):
-            for row in file.read_row_group(group).to_pylist():
+            with reading(path):
+                rows = file.read_row_group(group).to_pylist()
+            for row in rows:
+                if only is not None and row["image_id"] not in only:
+                    continue
                 image = row.pop("image")
                 row["path"] = image["path"]
                 row["pixels"] = decode(
@@ -167,7 +174,7 @@ def concepts_of(path: str | Path) -> list[tuple[int, str, str]]:
 
 
 def rejected_in(path: str | Path) -> list[tuple[str, str]]:
-    """Id of every image that was refused when a part was written, and the reason."""
+    """Id of every image that was left out when a part was written, and the reason."""
     note = _open(path).metadata.metadata or {}
     return [(image_id, reason) for image_id, reason in json.loads(note.get(b"rejected", b"[]"))]
 
@@ -213,21 +220,18 @@ def _with_maps(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(rows: Iterable[dict[str, Any]], path: str | Path, schema: pa.Schema) -> int:
-    count, left_out, rejected = 0, [], []
-    with written_whole(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+    count, rejected = 0, []
+    # Both would hold further copies of every image.
+    plain = {"use_dictionary": False, "write_statistics": False}
+    with written_whole(path) as temporary, pq.ParquetWriter(temporary, schema, **plain) as writer:
         for group in _groups(rows):
             missing = [row for row in group if row["image"] is None]
-            rejected += [(row["image_id"], row["rejected"]) for row in missing if "rejected" in row]
-            left_out += [row["image_id"] for row in missing if "rejected" not in row]
+            rejected += [(row["image_id"], row["rejected"]) for row in missing]
             kept = [row for row in group if row["image"] is not None]
             chosen = [{name: row.get(name) for name in schema.names} for row in kept]
             writer.write_table(pa.Table.from_pylist(chosen, schema))
             count += len(kept)
-        writer.add_key_value_metadata(
-            {"left_out": json.dumps(left_out), "rejected": json.dumps(rejected)}
-        )
-    if left_out:
-        print(f"left out {len(left_out)} of {count + len(left_out)} images: {left_out[:5]} …")
+        writer.add_key_value_metadata({"rejected": json.dumps(rejected)})
     return count
 
 

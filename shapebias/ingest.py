@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from shapebias.concepts import framed_map
-from shapebias.decoding import decode, framed
+from shapebias.decoding import framed, size_of
 from shapebias.errors import ShapebiasError
 from shapebias.image_files import bounds_of
 from shapebias.imagesets import Sizing, rejected_in, write_concepts, write_images
@@ -36,7 +36,8 @@ def ingest_images(
     ----------
     source
         What a plug-in of the family `images` builds: its length is the number of images listed,
-        and `rows(part, parts)` gives one contiguous part of them.
+        and `rows(part, parts)` gives one contiguous part of them; if it has `remarks()`, these are
+        lines for the log.
     path
         Parquet file.
     part, parts
@@ -50,7 +51,7 @@ def ingest_images(
     Raises
     ------
     ShapebiasError
-        If more are refused, or the source gives more or fewer rows than it lists.
+        If more are refused, or the source lists no image, or gives more or fewer than it lists.
     """
 
     def write(rows: Iterable[dict[str, Any]]) -> int:
@@ -109,7 +110,7 @@ def checked(rows: Iterable[dict[str, Any]], sizing: Sizing) -> Iterator[dict[str
 
 def _fitted(row: dict[str, Any], sizing: Sizing) -> dict[str, Any]:
     name = row["image_id"]
-    rows, columns, _ = decode(row["image"], name=name).shape
+    columns, rows = size_of(row["image"], name=name)
     resized, box = framed((columns, rows), **vars(sizing), name=name)
     if "maps" not in row:
         return row
@@ -137,6 +138,13 @@ def _ingest(
     sizing: Sizing,
     most_rejected: float,
 ) -> tuple[int, int]:
+    if not len(source):
+        raise ShapebiasError(
+            f"{getattr(source, 'folder', 'the source')} gives no image at all; correct the path "
+            "or the settings of this set"
+        )
+    for remark in source.remarks() if hasattr(source, "remarks") else ():
+        print(remark)
     first, last = bounds_of(len(source), part, parts)
     rows = progress(source.rows(part, parts), what="reading images", total=last - first)
     refused: list[str] = []

@@ -6,12 +6,15 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from shapebias.errors import ShapebiasError
+from shapebias.memory_limits import limit_memory
+from shapebias.progress import images_seen
 from shapebias.provenance import provenance
+from shapebias.system_faults import explained
 
 
 @contextmanager
@@ -23,7 +26,8 @@ def job(
     Parameters
     ----------
     log
-        File that gets standard output, the errors, and at the end time and peak memory.
+        File that gets standard output, the errors, and at the end time, peak memory and images a
+        second.
     code
         Study, seed and fingerprint, for the provenance of what is written.
     inputs
@@ -34,28 +38,63 @@ def job(
     Raises
     ------
     SystemExit
-        For a `ShapebiasError`, after its one line went to standard error and the log. Any other
-        error is a defect of the program; its traceback goes to the log.
+        For a `ShapebiasError`, and for what the system refuses, after its one line went to standard
+        error and the log. Any other error is a defect of the program; its traceback goes to the
+        log.
     """
-    path = Path(log)
-    path.parent.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    with path.open("w", encoding="utf-8") as file, redirect_stdout(file):
+    with _log(Path(log)) as file, redirect_stdout(file):
         try:
             _set_threads(threads)
             _keep_memory()
+            limit_memory()
             with provenance(code, inputs):
                 yield
-        except ShapebiasError as error:
-            print(f"error: {error}", file=file)
-            print(f"error: {error}", file=sys.stderr)
-            raise SystemExit(1) from None
         except Exception as error:
-            traceback.print_exc(file=file)
-            print(f"error: {type(error).__name__}: {error} (see {path})", file=sys.stderr)
-            raise SystemExit(2) from None
+            raise SystemExit(_told(error, file)) from None
         finally:
-            print(f"took {time.monotonic() - start:.1f} s, peak {_peak_mib():.0f} MiB", file=file)
+            with suppress(OSError):
+                print(_summary(time.monotonic() - start), file=file, flush=True)
+
+
+@contextmanager
+def _log(path: Path) -> Iterator[IO[str]]:
+    """A job's log; where a full disk does not take it, the job is not stopped by that alone."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        print(f"error: {explained(error) or error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    try:
+        yield file
+    finally:
+        with suppress(OSError):
+            file.close()
+
+
+def _told(error: Exception, file: IO[str]) -> int:
+    """Tell an error in one line, with what is needed to find a defect; gives the exit code."""
+    foreseen = str(error) if isinstance(error, ShapebiasError) else explained(error)
+    with suppress(OSError):
+        if foreseen is None:
+            traceback.print_exc(file=file)
+        else:
+            print(f"error: {foreseen}", file=file, flush=True)
+    said = foreseen or f"{type(error).__name__}: {error} (see {file.name})"
+    print(f"error: {said}", file=sys.stderr)
+    return 2 if foreseen is None else 1
+
+
+def _summary(seconds: float) -> str:
+    """A job's last line: its time, its memory, and how many images it went through."""
+    parts = [f"took {seconds:.1f} s", f"peak {_peak_mib():.0f} MiB"]
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_initialized():
+        parts.append(f"{torch.cuda.max_memory_allocated() / 2**20:.0f} MiB on the graphics card")
+    if images := images_seen():
+        parts.append(f"{images} images, {images / max(seconds, 1e-9):.1f} images/s")
+    return ", ".join(parts)
 
 
 def _set_threads(threads: int) -> None:

@@ -10,10 +10,12 @@ from torch import Tensor
 from shapebias.classifier import Classifier
 from shapebias.concept_labels import ConceptBatch, Concepts, Labelled
 from shapebias.errors import UnknownName
-from shapebias.masks import pixels_above_zero
+from shapebias.masks import Grid, pixels_above_zero
+from shapebias.receptive_fields import Fields, receptive_fields
 from shapebias.thresholds import chosen_maps
 
 AREAS = ("labelled_images", "inside_mask", "all_images")
+UPSAMPLINGS = ("half_pixel_centres", "receptive_fields")
 
 
 @dataclass
@@ -33,32 +35,47 @@ def count_overlaps(
     batches: Iterable[ConceptBatch],
     concepts: Concepts,
     *,
-    thresholds: Mapping[str, Float[Tensor, " channel"]],
+    thresholds: Mapping[str, Float[Tensor, "quantile channel"]],
     area: str,
+    upsampling: str,
     channels: Mapping[str, Sequence[int]],
     progress: Callable[[int], object] | None = None,
-) -> tuple[dict[str, Overlaps], Int64[Tensor, " concept"]]:
+) -> tuple[dict[str, list[Overlaps]], Int64[Tensor, " concept"]]:
     """Overlaps of each layer's channels with the concepts, and the pixels of each concept.
 
-    A channel's mask is its map, upsampled bilinearly (half-pixel centres) to the size of the
-    label maps, where that is strictly above the threshold. See `shapebias.dissection.dissect`
-    for `area` and the rest.
+    A channel's mask is its map, upsampled bilinearly to the size of the label maps, where that is
+    strictly above the threshold; there are overlaps for every row of thresholds. See
+    `shapebias.dissection.dissect` for `area`, `upsampling` and the rest.
     """
-    if area not in AREAS:
-        raise UnknownName("area of a mask", area, AREAS)
+    for what, value, known in (
+        ("area of a mask", area, AREAS),
+        ("upsampling of masks", upsampling, UPSAMPLINGS),
+    ):
+        if value not in known:
+            raise UnknownName(what, value, known)
     shape = (len(concepts), len(concepts.kinds))
     counts = {
-        layer: Overlaps(*(torch.zeros(len(chosen), n).long() for n in shape))
+        layer: [
+            Overlaps(*(torch.zeros(len(chosen), n).long() for n in shape))
+            for _ in thresholds[layer]
+        ]
         for layer, chosen in channels.items()
     }
+    fields: dict[tuple[int, int], dict[str, Fields]] = {}
     truth = torch.zeros(len(concepts)).long()
     for batch in batches:
         size, device = batch.mask_size(), model.mean.device
         labelled = Labelled.of(batch, concepts, size, area, device)
         truth += labelled.truth
         images = batch.images.to(device, torch.float32)
+        image = tuple(images.shape[2:])
+        if upsampling == "receptive_fields" and image not in fields:
+            fields[image] = receptive_fields(model, image)
         for layer, maps in chosen_maps(model, images, channels):
-            _count_layer(counts[layer], maps, thresholds[layer], labelled, size)
+            own = fields[image][layer] if fields else None
+            grid = Grid.of(tuple(maps.shape[2:]), size, device, fields=own, image=image)
+            for found, threshold in zip(counts[layer], thresholds[layer], strict=True):
+                _count_layer(found, maps, threshold, labelled, grid)
         if progress is not None:
             progress(len(images))
     return counts, truth
@@ -69,13 +86,13 @@ def _count_layer(
     maps: Float[Tensor, "image channel row column"],
     thresholds: Float[Tensor, " channel"],
     labelled: Labelled,
-    size: tuple[int, int],
+    grid: Grid,
 ) -> None:
     n_images, n_channels = maps.shape[:2]
     # What is upsampled is the excess: rounded averages of a plateau at the threshold can come out
     # above it, those of numbers that are not positive cannot.
     excess = maps - thresholds[:, None, None]
-    number, pixel = pixels_above_zero(excess.flatten(0, 1), size)
+    number, pixel = pixels_above_zero(excess.flatten(0, 1), grid)
     image, channel = number // n_channels, number % n_channels
     areas = number.bincount(minlength=n_images * n_channels).view(n_images, n_channels)
     counts.intersection += labelled.intersection(image, channel, pixel, areas).cpu()

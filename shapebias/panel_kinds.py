@@ -7,11 +7,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from shapebias.drawing import Pairs, Panel, grid, legend, look, panels
+from shapebias.drawing import FAINT, Pairs, Panel, grid, legend, look, panels
 
 # Beyond this many layers, names along an axis would overlap.
 NAMED_LAYERS = 9
+CHANCE = "chance: random or shuffled weights"
+MARK = "black"
 
 
 def layer_lines(
@@ -22,6 +25,7 @@ def layer_lines(
     pairs: Pairs,
     means: Mapping[str, float],
     numbered: bool = False,
+    chance: pd.DataFrame | None = None,
 ) -> Figure:
     """A value by layer, a line a network, a panel a pair.
 
@@ -40,18 +44,21 @@ def layer_lines(
         Value of each whole network, written at the panel's head; may be empty.
     numbered
         Whether layers are numbered from 1 and not named, where names are too long to read.
+    chance
+        Columns model, layer and the value, of what chance gives; drawn dashed.
     """
     with look():
         shown = panels(frame["model"], pairs)
         figure, cells = grid(len(shown), height=2.2)
         for panel, (axes,) in zip(shown, cells, strict=True):
-            _draw_lines(axes, frame, panel, value, numbered)
+            _draw_lines(axes, frame, panel, value, numbered, chance)
             axes.set_title(panel.title, pad=(16 + 9 * (len(panel.networks) > 2)) if means else 6)
             _write_means(axes, panel, means)
             axes.set_xlabel("Convolution" if numbered else "Layer")
         for axes in first_column(cells):
             axes.set_ylabel(label)
-        legend(figure, shown)
+        dashed = Line2D([], [], color=FAINT, linestyle="--", label=CHANCE)
+        legend(figure, shown, [] if chance is None else [dashed])
         return figure
 
 
@@ -61,6 +68,7 @@ def category_bars(
     rows: Mapping[str, tuple[str, pd.DataFrame]],
     pairs: Pairs,
     order: Sequence[str],
+    chance: Mapping[str, pd.DataFrame] | None = None,
 ) -> Figure:
     """Bars by category, a bar a network, a column of panels a pair, a row a measure.
 
@@ -74,6 +82,9 @@ def category_bars(
         Pair to its `standard` and `robust` network.
     order
         Categories from top to bottom.
+    chance
+        Label to rows of what chance gives, with the same columns, several a category; each is a
+        mark across its network's bar.
     """
     with look():
         shown = panels(frame["model"], pairs)
@@ -83,10 +94,11 @@ def category_bars(
         for panel, cell in zip(shown, cells, strict=True):
             cell[0].set_title(panel.title)
             for axes, (label, (column, part)) in zip(cell, rows.items(), strict=True):
-                _draw_bars(axes, part, panel, column, order)
+                _draw_bars(axes, part, panel, column, order, (chance or {}).get(label))
                 axes.set_xlabel(label)
         share_limits(cells)
-        legend(figure, shown)
+        mark = Line2D([], [], color=MARK, marker="|", linestyle="none", label=CHANCE)
+        legend(figure, shown, [mark] if chance else [])
         return figure
 
 
@@ -103,7 +115,14 @@ def share_limits(cells: list[list[Axes]]) -> None:
             axes.set_xlim(0, most)
 
 
-def _draw_lines(axes: Axes, frame: pd.DataFrame, panel: Panel, value: str, numbered: bool) -> None:
+def _draw_lines(
+    axes: Axes,
+    frame: pd.DataFrame,
+    panel: Panel,
+    value: str,
+    numbered: bool,
+    chance: pd.DataFrame | None,
+) -> None:
     layers: list[str] = []
     for network in panel.networks:
         layers += frame.loc[frame["model"] == network.model, "layer"].tolist()
@@ -114,6 +133,10 @@ def _draw_lines(axes: Axes, frame: pd.DataFrame, panel: Panel, value: str, numbe
         axes.plot(at, own[value], "o-", color=network.colour, markersize=3.2, clip_on=False)
         if "low" in own:
             axes.fill_between(at, own["low"], own["high"], color=network.colour, alpha=0.18, lw=0)
+        if chance is not None:
+            twins = chance[chance["model"] == network.model]
+            at = [layers.index(layer) for layer in twins["layer"]]
+            axes.plot(at, twins[value], "--", color=network.colour, linewidth=0.9)
     axes.set_ylim(bottom=0)
     axes.set_xlim(-0.3, len(layers) - 0.7)
     axes.grid(axis="y")
@@ -157,16 +180,26 @@ def _write_means(axes: Axes, panel: Panel, means: Mapping[str, float]) -> None:
 
 
 def _draw_bars(
-    axes: Axes, part: pd.DataFrame, panel: Panel, column: str, order: Sequence[str]
+    axes: Axes,
+    part: pd.DataFrame,
+    panel: Panel,
+    column: str,
+    order: Sequence[str],
+    chance: pd.DataFrame | None,
 ) -> None:
     thickness = 0.8 / len(panel.networks)
-    first = None
+    first, ends = None, pd.Series(0.0, index=order)
     for i, network in enumerate(panel.networks):
         own = part[part["model"] == network.model].set_index("category")[column].reindex(order)
         at = np.arange(len(order)) + (i - (len(panel.networks) - 1) / 2) * thickness
         axes.barh(at, own.fillna(0), height=thickness * 0.92, color=network.colour)
+        if chance is not None:
+            twins = chance[(chance["model"] == network.model) & chance["category"].isin(order)]
+            rows = [at[list(order).index(category)] for category in twins["category"]]
+            axes.plot(twins[column], rows, "|", color=MARK, markersize=5, markeredgewidth=0.9)
+            ends = ends.combine(twins.groupby("category")[column].max(), max, 0)[order]
         if panel.pair and i == 1:
-            _write_changes(axes, at - thickness / 2, first, own)
+            _write_changes(axes, at - thickness / 2, first, own, ends)
         first = own if first is None else first
     axes.set_ylim(len(order) - 0.4, -0.6)
     # Room for what is written past the longest bar.
@@ -179,13 +212,16 @@ def _draw_bars(
         axes.tick_params(axis="y", labelleft=False)
 
 
-def _write_changes(axes: Axes, at: np.ndarray, before: pd.Series, after: pd.Series) -> None:
-    for y, old, new in zip(at, before, after, strict=True):
+def _write_changes(
+    axes: Axes, at: np.ndarray, before: pd.Series, after: pd.Series, ends: pd.Series
+) -> None:
+    """Write the changes past the bars, and past what else is drawn up to `ends`."""
+    for y, old, new, end in zip(at, before, after, ends, strict=True):
         if old > 0 and np.isfinite(new):
             change = f"{100 * (new / old - 1):+.0f} %".replace("-", "−")
             axes.annotate(
                 change,
-                (max(old, new), y),
+                (max(old, new, end), y),
                 (3, 0),
                 textcoords="offset points",
                 va="center",

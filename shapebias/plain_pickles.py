@@ -6,6 +6,7 @@ in a pickle needs stand for classes of this module; every other name is refused.
 
 import io
 import pickle
+import pickletools
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,34 @@ def read_plain_pickle(file: Path) -> Any:
         If the file is damaged, or names anything else: then it may be an attack.
     """
     try:
-        return _arrays(_PlainUnpickler(io.BytesIO(file.read_bytes()), encoding="bytes").load())
+        data = file.read_bytes()
+    except OSError as error:
+        raise ShapebiasError(
+            f"{file} cannot be read: {error.strerror}; unpack the archive anew"
+        ) from error
+    try:
+        _check_memo(data)
+        return _arrays(_PlainUnpickler(io.BytesIO(data), encoding="bytes").load(), {})
     except ShapebiasError as error:
         raise ShapebiasError(f"{file}: {error}") from error
     # Damaged pickles raise errors of almost every class.
     except Exception as error:
+        said = " ".join(f"{error}".split()) or type(error).__name__
         raise ShapebiasError(
-            f"{file} is not a readable pickle, or cut short ({error}); get the file anew"
+            f"{file} is not a readable pickle, or cut short ({said}); get the file anew"
         ) from error
+
+
+def _check_memo(data: bytes) -> None:
+    """Raise `ShapebiasError` where a value is noted under a number that was never reached.
+
+    Reading makes room for all the numbers below: ten bytes could ask for gigabytes.
+    """
+    for count, (operation, number, _) in enumerate(pickletools.genops(data)):
+        if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and number > count:
+            raise ShapebiasError(
+                "this pickle notes more values than it holds; do not trust the file"
+            )
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -85,12 +106,22 @@ STANDING_IN = {
 }
 
 
-def _arrays(value: Any) -> Any:
-    """The value with arrays in place of what stood in for them."""
+def _arrays(value: Any, done: dict[int, Any]) -> Any:
+    """The value with arrays in place of what stood in for them.
+
+    What is done already is kept by its identity: a list that holds another twice, and so on,
+    would otherwise take for ever.
+    """
+    if id(value) not in done:
+        done[id(value)] = _with_arrays(value, done)
+    return done[id(value)]
+
+
+def _with_arrays(value: Any, done: dict[int, Any]) -> Any:
     if isinstance(value, _Array):
         return value.array
     if isinstance(value, dict):
-        return {key: _arrays(one) for key, one in value.items()}
+        return {key: _arrays(one, done) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_arrays(one) for one in value)
+        return type(value)(_arrays(one, done) for one in value)
     return value

@@ -11,6 +11,7 @@ from shapebias.classifier import Classifier
 from shapebias.decisions import entry_probabilities, entry_weights
 from shapebias.errors import ShapebiasError
 from shapebias.evaluation import evaluating
+from shapebias.system_faults import out_of_memory
 
 # Image ids, pixels in [0, 1], and the class name of each image where it has one.
 Batch = tuple[Sequence[str], Float[Tensor, "_ 3 row column"], Sequence[str | None]]
@@ -78,7 +79,7 @@ def _scores(
         return model(images.to(model.mean.device, torch.float32)).float()
     except RuntimeError as error:
         size, meant = tuple(images.shape[2:]), (model.input_size, model.input_size)
-        if size == meant or isinstance(error, torch.OutOfMemoryError):
+        if size == meant or out_of_memory(error):
             raise
         raise ShapebiasError(
             f"a network for images of {meant[1]}×{meant[0]} cannot take those of "

@@ -10,8 +10,23 @@ from tqdm import tqdm
 T = TypeVar("T")
 SECONDS_A_LINE = 15.0
 
+# Images gone through in each step, by the step's words: one that begins again counts anew.
+_seen: dict[str, int] = {}
 
-def progress(items: Iterable[T], *, what: str, total: int | None = None) -> Iterator[T]:
+
+def images_seen() -> int:
+    """Images that this process went through, in all its steps together."""
+    return sum(_seen.values())
+
+
+def count_images(what: str, number: int) -> None:
+    """Note that so many images were gone through in a step."""
+    _seen[what] = number
+
+
+def progress(
+    items: Iterable[T], *, what: str, total: int | None = None, images: bool = True
+) -> Iterator[T]:
     """Pass items on while showing how many are done, the rate and the time left.
 
     Parameters
@@ -22,6 +37,8 @@ def progress(items: Iterable[T], *, what: str, total: int | None = None) -> Iter
         The step in words; it heads the bar and each line.
     total
         Number of items, where `items` has no length.
+    images
+        Whether the items are images, which count for the job's images a second.
 
     Notes
     -----
@@ -36,6 +53,8 @@ def progress(items: Iterable[T], *, what: str, total: int | None = None) -> Iter
     for item in bar:
         yield item
         done += 1
+        if images:
+            count_images(what, done)
         now = time.monotonic()
         if now - last > SECONDS_A_LINE:
             print(_line(what, done, total, now - start), flush=True)
@@ -44,14 +63,14 @@ def progress(items: Iterable[T], *, what: str, total: int | None = None) -> Iter
 
 
 class Counter:
-    """The same for work that says itself how much of it is done.
+    """The same for work that says itself how many images are done.
 
     Parameters
     ----------
     what
         The step in words.
     total
-        Number of items.
+        Number of images.
     """
 
     def __init__(self, what: str, total: int):
@@ -60,8 +79,9 @@ class Counter:
         self._start = self._last = time.monotonic()
 
     def __call__(self, done: int) -> None:
-        """Count items that were done."""
+        """Count images that were done."""
         self._done += done
+        count_images(self._what, self._done)
         self._bar.update(done)
         now = time.monotonic()
         if now - self._last > SECONDS_A_LINE or self._done == self._total:

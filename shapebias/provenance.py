@@ -1,6 +1,5 @@
 """Where a file came from: study, code, seeds, packages and inputs, carried inside the file."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -8,6 +7,8 @@ from contextvars import ContextVar
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from shapebias.records import check_content, sha256_of
 
 PACKAGES = ("shapebias", "numpy", "pandas", "pillow", "pyarrow", "torch", "torchvision")
 
@@ -24,16 +25,22 @@ def provenance(code: dict[str, Any], inputs: Iterable[str]) -> Iterator[None]:
         Study's name, seed and the fingerprint of the code that makes the file.
     inputs
         Files that it is made from; their SHA-256 is recorded.
+
+    Raises
+    ------
+    ShapebiasError
+        If one of them is not what its job wrote.
     """
-    files = [Path(path) for path in inputs]
+    digests = {path: sha256_of(path) for path in map(Path, inputs) if path.is_file()}
+    for path, digest in digests.items():
+        check_content(path, digest)
     record = {
         **code,
         "packages": {name: _version(name) for name in PACKAGES},
         # A path outside the checkout differs between machines; the file's name does not.
         "inputs": {
-            path.name if path.is_absolute() else path.as_posix(): sha256_of(path)
-            for path in files
-            if path.is_file()
+            path.name if path.is_absolute() else path.as_posix(): digest
+            for path, digest in digests.items()
         },
     }
     token = _current.set(record)
@@ -52,12 +59,6 @@ def metadata() -> dict[bytes, bytes]:
     """Parquet metadata of a file written now; empty outside a `provenance` context."""
     record = _current.get()
     return {b"shapebias": json.dumps(record, sort_keys=True).encode()} if record else {}
-
-
-def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _version(package: str) -> str:

@@ -130,6 +130,20 @@ def download(
     ShapebiasError
         If the set cannot be downloaded (the message says how to get it), or anything fails.
     """
+    chosen = check_request(name, only)
+    if checksum is not None and len(chosen) > 1:
+        raise ShapebiasError(f"{name} has {len(chosen)} archives; say by `only` whose checksum")
+    return [_bring(one, Path(folder), checksum or one.checksum) for one in chosen]
+
+
+def check_request(name: str, only: str | None = None) -> list[Archive]:
+    """Archives of an image set, or of it the one named `only`.
+
+    Raises
+    ------
+    ShapebiasError
+        If the set cannot be downloaded; the message says how to get it.
+    """
     if name in ON_REQUEST:
         raise ShapebiasError(
             f"{name} cannot be downloaded by a program: {ON_REQUEST[name]}, and give its folder "
@@ -140,9 +154,7 @@ def download(
     chosen = [one for one in ARCHIVES[name] if only in (None, one.name)]
     if not chosen:
         raise UnknownName(f"archive of {name}", only, [one.name for one in ARCHIVES[name]])
-    if checksum is not None and len(chosen) > 1:
-        raise ShapebiasError(f"{name} has {len(chosen)} archives; say by `only` whose checksum")
-    return [_bring(one, Path(folder), checksum or one.checksum) for one in chosen]
+    return chosen
 
 
 def bring(note: str | Path, name: str, **settings: Any) -> None:

@@ -66,16 +66,31 @@ class After:
         return dense(value)
 
 
-def whole_scores(
-    model: Classifier,
-    layer: str,
-    activation: Float[Tensor, "image channel row column"],
-    image: Int64[Tensor, " run"],
-    channel: Int64[Tensor, " run"],
-) -> Float[Tensor, "run class"]:
-    """Class scores of each image without a channel, by the network's own modules."""
-    runs = Runs(image.to(activation.device), channel.to(activation.device))
-    return model.resume(layer, dense(Silent(activation, runs)))
+class Whole:
+    """The same scores of a network that cannot be cut: every silent channel runs all of it.
+
+    Parameters
+    ----------
+    model
+        Network in eval mode.
+    layer
+        Layer of the silent channels.
+    images
+        The images, as the network takes them.
+    """
+
+    def __init__(self, model: Classifier, layer: str, images: Tensor):
+        self._model, self._layer, self._images = model, layer, images
+
+    def scores(
+        self, image: Int64[Tensor, " run"], channel: Int64[Tensor, " run"]
+    ) -> Float[Tensor, "run class"]:
+        """Class scores of each image without a channel; runs of one channel stand together."""
+        image, found = image.to(self._images.device), []
+        for one, where in Runs(image, channel).by_channel:
+            with self._model.silenced(self._layer, [one]):
+                found.append(self._model(self._images[image[where]]))
+        return torch.cat(found)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ from docutils.core import publish_parts
 from markupsafe import Markup
 
 from shapebias.findings import findings
+from shapebias.important_channels import HEADINGS, linked_channels
 from shapebias.report_setup import setup
 from shapebias.report_tables import view_of
 from shapebias.verdicts import Finding
 
-TEMPLATE = Path(__file__).parent / "data" / "report.html.jinja"
+DATA = Path(__file__).parent / "data"
+TEMPLATE, STYLE = DATA / "report.html.jinja", DATA / "style.css"
 
 TITLES = {
     "example_stimuli": "Example stimuli",
@@ -26,8 +28,10 @@ TITLES = {
     "matched_filters": "Matched first-layer filters",
     "activation_tv": "Smoothness of activations under noise",
     "detectors": "What units detect",
+    "concept_differences": "Which concepts gain and lose units",
     "diversity": "How many concepts a unit detects",
     "ablation_by_category": "Which units decide",
+    "important_concepts": "Which concepts matter most",
     "training": "Training",
 }
 
@@ -50,6 +54,7 @@ def render_report(
     captions: Mapping[str, str] | None = None,
     introduction: str = "",
     provenance: Mapping[str, Any] | None = None,
+    channel_pages: int = 0,
 ) -> str:
     """HTML of the report, which loads nothing from outside itself.
 
@@ -67,6 +72,8 @@ def render_report(
         What the report is, in reStructuredText.
     provenance
         `fingerprint`, `seed`, `packages`, `inputs`, as files carry them; any part may be absent.
+    channel_pages
+        Channels of each network that have a page, in `channels/<network>.html` beside the report.
 
     Returns
     -------
@@ -77,7 +84,10 @@ def render_report(
     )
     answers = study_findings(study, tables)
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        style=Markup(STYLE.read_text(encoding="utf-8")),
         study=study,
+        channels=linked_channels(tables, channel_pages),
+        channel_headings=HEADINGS,
         introduction=html_of(introduction),
         setup=setup(study),
         findings=answers,

@@ -31,12 +31,13 @@ def varying_channels(activation_tv: pd.DataFrame, *, clean: str, noisy: str) -> 
 
 
 def counted(detectors: pd.DataFrame, cut: float) -> pd.DataFrame:
-    """Channels by network and category at one cut, over all layers."""
+    """Channels by network (and twin, where there are some) and category at one cut."""
     at_cut = detectors[detectors["iou_cut"] == cut]
     whole = at_cut[at_cut["layer"] == "all"]
     layers = at_cut[~at_cut["model"].isin(whole["model"])]
     both = pd.concat([whole, layers]) if len(layers) else whole
-    return both.groupby(["model", "category"], sort=False, as_index=False)["n_channels"].sum()
+    keys = [name for name in ("model", "twin", "category") if name in both]
+    return both.groupby(keys, sort=False, as_index=False)["n_channels"].sum()
 
 
 def both_of(

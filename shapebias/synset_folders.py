@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from shapebias.entry_level import imagenet_classes
 from shapebias.errors import ShapebiasError
-from shapebias.image_files import class_files, folders_in, image_row, slice_of
+from shapebias.image_files import files_in_classes, folders_in, image_row, slice_of
 
 
 class SynsetFolders:
@@ -51,7 +51,7 @@ class SynsetFolders:
                 f"{self.folder / unknown[0]} is none of ImageNet's 1,000 synsets, which are named "
                 "like n01440764; remove the folder, or read the images as an imagefolder"
             )
-        return class_files(self.folder)
+        return files_in_classes(self.folder).files
 
     def synset_of(self, name: str) -> str:
         """Label of a file."""

@@ -60,13 +60,43 @@ def _count(name: str, unit: str, description: str) -> Column:
     return Column(name, "count", unit, description)
 
 
+# One digit in the last place is what float32 leaves open where batches differ.
+ROUNDED = ", to 1e-5"
+SHAPE_SCORE = _count("shape_score", "images", "images labelled by shape before, otherwise after")
+TEXTURE_SCORE = _count(
+    "texture_score", "images", "images labelled by texture before, otherwise after"
+)
+SHAPE_CHANGE = _number(
+    "mean_shape_change",
+    "probability",
+    f"probability of the shape's class after less before, mean over n_shape images{ROUNDED}",
+)
+TEXTURE_CHANGE = _number(
+    "mean_texture_change",
+    "probability",
+    f"probability of the texture's class after less before, mean over n_texture images{ROUNDED}",
+)
+LABEL = (
+    LAYER,
+    CHANNEL,
+    CONCEPT,
+    CATEGORY,
+    _number("iou", "fraction", "intersection over union of the channel's mask and the concept"),
+    _number(
+        "threshold",
+        "activation",
+        "activation exceeded at the quantile of positions",
+    ),
+    _count("diversity", "concepts", "concepts with an IoU of at least 0.01"),
+)
+
 TABLES = {
     "rejected": Table(
-        "an image of a source that was refused, and is in no image set",
+        "an image that a source refused, or that a stored silhouette's set left out",
         (
             IMAGE_SET,
             Column("image_id", "text", "", "image of the source"),
-            Column("reason", "text", "", "why it was refused"),
+            Column("reason", "text", "", "why it was refused or left out"),
         ),
     ),
     "training_log": Table(
@@ -176,21 +206,18 @@ TABLES = {
     ),
     "dissection": Table(
         "a channel, with the concept that it detects best",
+        (MODEL, *LABEL),
+    ),
+    "dissection_sweep": Table(
+        "a channel, with the concept that it detects best at one quantile of the sweep",
+        (MODEL, _number("quantile", "fraction", "share of positions that is active"), *LABEL),
+    ),
+    "dissection_twins": Table(
+        "a channel of a network that has learnt nothing, with the concept that it detects best",
         (
             MODEL,
-            LAYER,
-            CHANNEL,
-            CONCEPT,
-            CATEGORY,
-            _number(
-                "iou", "fraction", "intersection over union of the channel's mask and the concept"
-            ),
-            _number(
-                "threshold",
-                "activation",
-                "activation exceeded at the study's quantile of positions",
-            ),
-            _count("diversity", "concepts", "concepts with an IoU of at least 0.01"),
+            Column("twin", "text", "", "`random`: weights drawn anew; `shuffled`: permuted"),
+            *LABEL,
         ),
     ),
     "dissection_iou": Table(
@@ -204,6 +231,23 @@ TABLES = {
             _count("activated", "pixels", "pixels of the channel's mask in the images counted"),
             _count("truth", "pixels", "pixels of the concept"),
             _number("iou", "fraction", "intersection / (activated + truth - intersection)"),
+        ),
+    ),
+    "top_images": Table(
+        "a channel and one of the images in which its highest activation is largest",
+        (
+            MODEL,
+            LAYER,
+            CHANNEL,
+            _count("rank", "", "place among the channel's images, from 1; an image has one"),
+            Column("image_id", "text", "", "image of the concept set"),
+            _number("activation", "activation", "channel's highest activation in the image"),
+            _count("row", "", "where in the channel's map that is, from 0; the first of equals"),
+            _count("column", "", "where in the channel's map that is, from 0"),
+            _count("top", "pixels", "first row of the image that this place sees, from 0"),
+            _count("left", "pixels", "first column of the image that this place sees, from 0"),
+            _count("height", "pixels", "rows that it sees: its receptive field"),
+            _count("width", "pixels", "columns that it sees; part may lie outside the image"),
         ),
     ),
     "detectors": Table(
@@ -236,8 +280,10 @@ TABLES = {
             CHANNEL,
             N_SHAPE,
             N_TEXTURE,
-            _count("shape_score", "images", "images labelled by shape before, otherwise after"),
-            _count("texture_score", "images", "images labelled by texture before, otherwise after"),
+            SHAPE_SCORE,
+            TEXTURE_SCORE,
+            SHAPE_CHANGE,
+            TEXTURE_CHANGE,
         ),
     ),
     "ablation_flips": Table(
@@ -249,6 +295,35 @@ TABLES = {
             Column("image_id", "text", "", "image of the conflict set"),
             Column("before", "text", "", "class given by the intact network"),
             Column("after", "text", "", "class given without the channel"),
+            _number("before_intact", "probability", f"class `before`, intact network{ROUNDED}"),
+            _number("before_silenced", "probability", f"class `before`, no channel{ROUNDED}"),
+            _number("after_intact", "probability", f"class `after`, intact network{ROUNDED}"),
+            _number("after_silenced", "probability", f"class `after`, no channel{ROUNDED}"),
+        ),
+    ),
+    "ablation_by_concept": Table(
+        "a network without the channels that detect a concept or a category, or with them alone",
+        (
+            MODEL,
+            Column("layer", "text", "", "layer of the channels; `all` is every named layer"),
+            Column("category", "text", "", "category of the concept that the channels detect"),
+            Column("concept", "text", "", "that concept; `all` is every one of the category"),
+            Column(
+                "mode",
+                "text",
+                "",
+                "`zero`: these channels are zero; `keep_only`: all others of their layers are",
+            ),
+            _count("n_channels", "channels", "channels that detect it, at the study's cut"),
+            N_SHAPE,
+            N_TEXTURE,
+            SHAPE_SCORE,
+            TEXTURE_SCORE,
+            SHAPE_CHANGE,
+            TEXTURE_CHANGE,
+            _count("n_clean", "images", "clean images scored"),
+            _number("accuracy_before", "fraction", "top-1 on them, intact network"),
+            _number("accuracy_after", "fraction", "top-1 on them, with channels silent"),
         ),
     ),
     "ablation_by_category": Table(

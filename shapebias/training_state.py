@@ -146,7 +146,7 @@ class TrainingState:
             path.unlink(missing_ok=True)
 
     def _write(self, state: dict[str, Any]) -> None:
-        with written_whole(self.path) as temporary:
+        with written_whole(self.path, result=False) as temporary:
             torch.save(state, temporary)
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())

@@ -1,6 +1,7 @@
 """Channels of a network as one list, layer after layer, and how to share them out."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
@@ -66,18 +67,32 @@ def chosen_channels(
     return {layer: list(channels[layer]) for layer in counts if len(channels.get(layer, ()))}
 
 
-def channels_of_part(
-    model: Classifier, layers: Sequence[str] | None, part: int, parts: int
-) -> dict[str, range]:
-    """Channels of one part of a network's named layers, or of all its layers for None.
+def channels_of_part(model: Classifier, part: int, settings: Mapping[str, Any]) -> dict[str, range]:
+    """Channels of one part of a network's named layers.
+
+    Parameters
+    ----------
+    part
+        From 0; the parts of the first group of layers come first.
+    settings
+        Of a study's measurement: `layers`, all where it is absent; `layer_groups`, the number of
+        groups of neighbouring layers, as even as can be, of which some are empty where there are
+        fewer layers; `parts` of each group.
 
     Raises
     ------
     UnknownLayer
         If a layer is not one of the network's.
+    ShapebiasError
+        If there is no such part.
     """
-    counts = model.channels()
-    for layer in layers or ():
+    counts, parts, groups = model.channels(), settings["parts"], settings["layer_groups"]
+    layers = settings.get("layers", model.layers)
+    for layer in layers:
         model.check_layer(layer)
-    wanted = {layer: n for layer, n in counts.items() if layers is None or layer in layers}
-    return parts_of(wanted, part, parts)
+    if not 0 <= part < parts * groups:
+        raise ShapebiasError(f"there is no part {part} of {parts * groups}: parts count from 0")
+    group, part = divmod(part, parts)
+    wanted = [layer for layer in counts if layer in layers]
+    together = wanted[len(wanted) * group // groups : len(wanted) * (group + 1) // groups]
+    return parts_of({layer: counts[layer] for layer in together}, part, parts)

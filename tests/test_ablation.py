@@ -5,12 +5,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapebias.ablation import ablate, ablate_rows, scores_by_category
+from shapebias.ablation import ablate, ablate_rows
 from shapebias.decisions import decide, entry_weights
 from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.judging import Judge, probabilities
 from shapebias.plugins import build
-from tests.planted import exact_images, exact_network, one_channel_reader
-from tests.references import flips_by_silencing
+from shapebias.tallies import CHANGES, FLIPS
+from shapebias.units import parts_of
+from tests.planted import exact_images, exact_network, network, one_channel_reader
+from tests.references import changes_by_silencing, flips_by_silencing
 
 ENTRY = {"a": "x", "b": "y", "c": "x", "d": "z"}
 
@@ -22,9 +25,14 @@ def conflict(seed, number, classes):
     return exact_images(seed, number), [f"image{i}" for i in range(number)], shapes, textures
 
 
+def named(flips):
+    """Rows of the flips without their probabilities."""
+    return list(flips.iloc[:, :5].itertuples(index=False, name=None))
+
+
 @pytest.mark.parametrize("entry_level", [None, ENTRY])
 @given(seed=st.integers(0, 10**6), number=st.integers(1, 12), batch=st.integers(1, 7))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_flips_equal_those_of_the_whole_network(entry_level, seed, number, batch):
     model = exact_network(seed)
     names, weights = ("abcd", None) if entry_level is None else entry_weights("abcd", entry_level)
@@ -33,7 +41,7 @@ def test_flips_equal_those_of_the_whole_network(entry_level, seed, number, batch
         model, *given_, lambda scores: [names[i] for i in decide(scores, weights)]
     )
     scores, flips = ablate(model, *given_, entry_level=entry_level, batch=batch)
-    assert list(flips.itertuples(index=False, name=None)) == expected
+    assert named(flips) == expected
     _, image_ids, shapes, textures = given_
     shape_of, texture_of = (
         dict(zip(image_ids, labels, strict=True)) for labels in (shapes, textures)
@@ -45,6 +53,18 @@ def test_flips_equal_those_of_the_whole_network(entry_level, seed, number, batch
         own = [flip for flip in expected if flip[:2] == (row.layer, row.channel)]
         assert row.shape_score == sum(flip[3] == shape_of[flip[2]] for flip in own)
         assert row.texture_score == sum(flip[3] == texture_of[flip[2]] for flip in own)
+    means = changes_by_silencing(
+        model,
+        given_[0],
+        shapes,
+        textures,
+        lambda scores: [
+            dict(zip(names, row.tolist(), strict=True)) for row in probabilities(scores, weights)
+        ],
+    )
+    for found, own in zip(scores[CHANGES].to_numpy(), means, strict=True):
+        # Two roundings: to five decimals, and of float32.
+        assert found.tolist() == pytest.approx(own, abs=6e-6, nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +98,71 @@ def test_real_architectures_equal_the_whole_network(settings_):
         channels,
     )
     scores, flips = ablate(model, images, ids, *half, channels=channels, batch=5)
-    assert list(flips.itertuples(index=False, name=None)) == expected
+    assert named(flips) == expected
     assert scores["n_shape"][0] == scores["n_texture"][0] == 6
     assert len(expected) > 0
+
+
+def rounding_network():
+    """Network of the real kind, whose sums round, with images that it decides differently."""
+    torch.manual_seed(3)
+    model = build("models", classes=list("abcd"), input_size=64, kind="alexnet", width=0.125)
+    images = torch.rand(11, 3, 64, 64)
+    with torch.no_grad():
+        list(model.network.modules())[-1].bias -= model.eval()(images).mean(dim=0)
+        decided = [model.classes[i] for i in model(images).argmax(dim=1)]
+    other = [model.classes[model.classes.index(name) - 1] for name in decided]
+    return model, (images, list("ABCDEFGHIJK"), decided[:6] + other[6:], other[:6] + decided[6:])
+
+
+@pytest.mark.parametrize("parts", [3])
+def test_numbers_do_not_tell_how_channels_were_shared_out(parts):
+    model, given_ = rounding_network()
+    counts = {layer: n for layer, n in model.channels().items() if layer > "conv3"}
+    shares = [parts_of(counts, part, parts) for part in range(parts)]
+    whole = ablate(model, *given_, channels=parts_of(counts, 0, 1), batch=8)
+    apart = zip(*[ablate(model, *given_, channels=own, batch=8) for own in shares], strict=True)
+    for expected, found in zip(whole, apart, strict=True):
+        joined = pd.concat(found, ignore_index=True)
+        # Bit for bit.
+        pd.testing.assert_frame_equal(joined, expected, check_exact=True)
+
+
+def test_numbers_hardly_tell_the_batch():
+    model, given_ = rounding_network()
+    channels = {"conv2": range(2), "conv5": range(5)}
+    (scores, flips), *others = (ablate(model, *given_, channels=channels, batch=n) for n in (64, 3))
+    assert (scores[CHANGES] != 0).any(axis=None)
+    for other, other_flips in others:
+        pd.testing.assert_frame_equal(other.drop(columns=CHANGES), scores.drop(columns=CHANGES))
+        assert named(other_flips) == named(flips)
+        chances = FLIPS[3:]
+        for one, two in ((other[CHANGES], scores[CHANGES]), (other_flips[chances], flips[chances])):
+            assert (one - two).abs().max(axis=None) < 1.1e-5
+
+
+def test_a_channel_that_is_dead_changes_nothing():
+    for seed in range(3):
+        scores, flips = ablate(exact_network(seed), *conflict(seed, 12, "abcd"), batch=5)
+        dead, alive = (scores[scores["channel"].eq(0) == flag] for flag in (True, False))
+        assert (dead[CHANGES].to_numpy() == 0).all()
+        assert (alive[CHANGES].to_numpy() != 0).any()
+        assert (flips["channel"] > 0).all()
+
+
+def test_near_ties_are_settled_by_the_network_on_the_image_alone():
+    judge = Judge(network({}, [], classes=("a", "b", "c"), size=8))
+    asked = []
+
+    def alone(place):
+        asked.append(place)
+        return torch.tensor([[2.0, 5.0, 1.0]])
+
+    scores = torch.tensor([[3.0, 1, 1], [4, 4 - 1e-5, 0], [1, 1, 1.1], [0, 3, 3]])
+    decisions, chances = judge.judge(scores, alone)
+    assert asked == [1, 3]
+    assert decisions.tolist() == [0, 1, 2, 1]
+    assert torch.equal(chances[1], torch.tensor([2.0, 5.0, 1.0]).softmax(0).double())
 
 
 def test_some_flips_happen_at_all():
@@ -101,6 +183,7 @@ def test_the_one_channel_that_is_read_loses_its_images():
     scores, flips = ablate(model, images, ids, shapes, textures, batch=4)
     assert scores.columns.tolist() == [
         "layer", "channel", "n_shape", "n_texture", "shape_score", "texture_score",
+        "mean_shape_change", "mean_texture_change",
     ]  # fmt: skip
     assert scores["n_shape"].tolist() == [4, 4, 4]
     assert scores["n_texture"].tolist() == [2, 2, 2]
@@ -109,6 +192,15 @@ def test_the_one_channel_that_is_read_loses_its_images():
     assert flips["image_id"].tolist() == list("uvwx")
     assert set(flips["before"]) == {"bright"}
     assert set(flips["after"]) == {"dark"}
+    # The scores of bright and dark are the mean red, 1, and 0.5; without the channel 0 and 0.5.
+    likely, unlikely = (1 / (1 + np.exp(-gap)) for gap in (0.5, -0.5))
+    expected = {"before_intact": likely, "before_silenced": unlikely}
+    expected |= {"after_intact": unlikely, "after_silenced": likely}
+    for name, value in expected.items():
+        assert flips[name].tolist() == pytest.approx([value] * 4, abs=5.1e-6), name
+    lost = unlikely - likely
+    assert scores["mean_shape_change"].tolist() == pytest.approx([lost * 3 / 4, 0, 0], abs=5.1e-6)
+    assert scores["mean_texture_change"].tolist() == pytest.approx([lost / 2, 0, 0], abs=5.1e-6)
 
 
 def test_images_whose_cues_agree_are_left_out():
@@ -117,7 +209,8 @@ def test_images_whose_cues_agree_are_left_out():
         batch=2,
     )  # fmt: skip
     assert scores[["n_shape", "n_texture", "shape_score", "texture_score"]].to_numpy().sum() == 0
-    assert flips.columns.tolist() == ["layer", "channel", "image_id", "before", "after"]
+    assert flips.columns.tolist() == ["layer", "channel", *FLIPS]
+    assert scores[["mean_shape_change", "mean_texture_change"]].isna().all(axis=None)
     assert len(flips) == 0
 
 
@@ -168,27 +261,3 @@ def test_mistakes_are_named():
         ablate(exact_network(0), images, ids, ["dog"] * 3, textures, batch=2)
     with pytest.raises(ShapebiasError, match="differ in number"):
         ablate(exact_network(0), images, ids[:2], shapes, textures, batch=2)
-
-
-def test_scores_by_category():
-    scores = pd.DataFrame(
-        [("conv1", 0, 4, 2), ("conv1", 1, 0, 2), ("conv2", 0, 2, 0), ("conv2", 1, 6, 0)],
-        columns=["layer", "channel", "shape_score", "texture_score"],
-    )
-    dissection = pd.DataFrame(
-        [
-            ("conv2", 0, "color", 0.1),
-            ("conv1", 0, "color", 0.2),
-            ("conv1", 1, "object", 0.3),
-            ("conv2", 1, "object", 0.0),
-            ("conv3", 0, "scene", 0.3),
-        ],
-        columns=["layer", "channel", "category", "iou"],
-    )
-    assert scores_by_category(scores, dissection).values.tolist() == [
-        ["all", 4, 3.0, 1.0],
-        ["object", 1, 0.0, 2.0],
-        ["color", 2, 3.0, 1.0],
-    ]
-    with pytest.raises(ShapebiasError, match="channel 1 of conv1 was not dissected"):
-        scores_by_category(scores, dissection.iloc[[0, 1, 3, 4]])

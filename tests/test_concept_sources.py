@@ -10,7 +10,7 @@ from shapebias.concept_batches import concept_batches
 from shapebias.concepts import decode_map, framed_map
 from shapebias.decoding import encode_png, framed
 from shapebias.errors import ShapebiasError
-from shapebias.imagesets import Sizing, concepts_of, read_rows
+from shapebias.imagesets import Sizing, concepts_of, read_rows, rejected_in
 from shapebias.ingest import ingest_concepts, rejected_images
 from shapebias.plugins import build
 from tests.layouts import file_of, label_png, picture, put
@@ -244,10 +244,33 @@ def test_wrong_settings_of_segmented_are_refused_in_one_line(tmp_path):
     ):
         with pytest.raises(ShapebiasError, match="need one different name each"):
             source("segmented", tmp_path, **settings)
-    with pytest.raises(ShapebiasError, match="are no label numbers"):
-        source("segmented", tmp_path, classes=["a"], unlabelled=["sky"])
+    for unlabelled in (["sky"], [[1]], [True], [-1]):
+        with pytest.raises(ShapebiasError, match="are no label numbers"):
+            source("segmented", tmp_path, classes=["a"], unlabelled=unlabelled)
     with pytest.raises(ShapebiasError, match=r"classes\.txt: write one name a line"):
         source("segmented", tmp_path)
+
+
+def test_files_of_segmented_that_go_with_no_other_are_told(tmp_path, capsys):
+    street(tmp_path)
+    put(tmp_path, "labels/a/orphan.png")
+    put(tmp_path, "images/a/photo.heic")
+    put(tmp_path, "images/list.txt")
+    one = source("segmented", tmp_path, classes=["sky", "road", "car"], unlabelled=[11])
+    _, paths = stored(one, tmp_path, most_rejected=1.0)
+    log = capsys.readouterr().out
+    assert "1 label maps have no photo: labels/a/orphan.png …" in log
+    assert "passed over 1 files beside the images: list.txt …" in log
+    ((name, reason),) = rejected_in(paths[0])
+    assert name == "a/photo.heic" and reason.startswith("not a format that is read: .heic")
+
+
+def test_segmented_without_photos_is_refused(tmp_path):
+    street(tmp_path)
+    (tmp_path / "images/a/1.jpg").unlink()
+    one = source("segmented", tmp_path, classes=["sky"])
+    with pytest.raises(ShapebiasError, match="gives no image at all"):
+        stored(one, tmp_path)
 
 
 @pytest.mark.parametrize("scale", [1, 2])

@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from shapebias.concept_labels import ConceptBatch
-from shapebias.dissection import (
-    detectors,
-    detectors_by_vote,
-    dissect,
-)
+from shapebias.detectors import detectors, detectors_by_vote
+from shapebias.dissection import dissect
 from shapebias.errors import ShapebiasError, UnknownLayer, UnknownName
+from shapebias.receptive_fields import receptive_fields
 from shapebias.thresholds import Largest, allowed_above
 from shapebias.units import channels_of_part, parts_of
 from tests.planted import colour_units, exact_images, exact_network
@@ -32,8 +30,11 @@ CONCEPTS = [
 NUMBERS = {"color": [0, 1, 2], "object": [0, 0, 3, 5, 9], "texture": [0, 0, 0, 11]}
 
 
-def concept_batches(seed, sizes, mask, *, layers=2):
-    """Batches with random maps (an object map has several layers) and whole-image labels."""
+def concept_batches(seed, sizes, mask, *, layers=2, shape=(8, 8), without=()):
+    """Batches with random maps (an object map has several layers) and whole-image labels.
+
+    Nothing of the categories `without` is labelled, and every other batch has no map of them.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def draw(numbers, count):
@@ -48,9 +49,13 @@ def concept_batches(seed, sizes, mask, *, layers=2):
             category: [draw(numbers, count) for _ in range(layers if category == "object" else 1)]
             for category, numbers in NUMBERS.items()
         }
+        for category in without:
+            maps[category] = [torch.zeros_like(layer) for layer in maps[category]]
+            if number % 2:
+                del maps[category]
         scenes = torch.randint(0, 3, (count,), generator=generator).tolist()
         labels = [[("scene", 6)] * (one == 1) + [("texture", 11)] * (one == 2) for one in scenes]
-        images = exact_images(seed + 100 * number, count)
+        images = exact_images(seed + 100 * number, count, max(shape))[:, :, : shape[0], : shape[1]]
         batches.append(ConceptBatch(images, maps, labels, size=mask))
     return batches
 
@@ -60,20 +65,37 @@ def iou_of(intersection, activated, truth):
     return intersection / union if union else 0.0
 
 
-@pytest.mark.parametrize("area", ["labelled_images", "inside_mask", "all_images"])
+@pytest.mark.parametrize(
+    ("area", "upsampling"),
+    [
+        ("labelled_images", "half_pixel_centres"),
+        ("labelled_images", "receptive_fields"),
+        ("inside_mask", "half_pixel_centres"),
+        ("all_images", "half_pixel_centres"),
+    ],
+)
 @given(
     seed=st.integers(0, 10**6),
     sizes=st.lists(st.integers(1, 3), min_size=1, max_size=3),
     mask=st.sampled_from([(8, 8), (4, 4), (5, 7), (11, 9), (16, 16)]),
     quantile=st.sampled_from(["0", "0.005", "0.05", "0.3"]),
+    shape=st.sampled_from([(8, 8), (7, 7), (5, 9)]),
+    without=st.sampled_from([(), ("color",), ("object", "texture"), tuple(NUMBERS)]),
 )
-@settings(max_examples=12, deadline=None)
-def test_counts_equal_sets_of_pixels(area, seed, sizes, mask, quantile):
-    model, batches = exact_network(seed), concept_batches(seed, sizes, mask)
+@settings(max_examples=14, deadline=None)
+def test_counts_equal_sets_of_pixels(area, upsampling, seed, sizes, mask, quantile, shape, without):
+    model = exact_network(seed)
+    batches = concept_batches(seed, sizes, mask, shape=shape, without=without)
     labels, overlaps = dissect(
-        model, lambda: batches, CONCEPTS, quantile=float(quantile), area=area
-    )
-    expected = overlaps_by_loops(model, batches, CONCEPTS, Fraction(quantile), area)
+        model,
+        lambda: batches,
+        CONCEPTS,
+        quantile=float(quantile),
+        area=area,
+        upsampling=upsampling,
+    )[:2]
+    fields = receptive_fields(model, shape) if upsampling == "receptive_fields" else None
+    expected = overlaps_by_loops(model, batches, CONCEPTS, Fraction(quantile), area, fields)
     found = overlaps.set_index(["layer", "channel", "concept"])
     rows = labels.set_index(["layer", "channel"])
     assert list(rows.index) == list(expected)
@@ -107,7 +129,9 @@ def test_thresholds_equal_sorting(values, width, quantile):
     for piece in torch.tensor([values, values[::-1]]).float().split(width, dim=1):
         largest.add(piece)
     expected = threshold_by_sorting(values, Fraction(quantile))
-    assert largest.least().tolist() == [expected, expected]
+    assert largest.ranked([number]).tolist() == [[expected, expected]]
+    ordered = largest.ranked(range(1, number + 1))[:, 0].tolist()
+    assert ordered == sorted(values, reverse=True)[:number]
     assert sum(value > expected for value in values) <= Fraction(quantile) * len(values)
 
 
@@ -138,7 +162,7 @@ def coloured():
 def test_a_unit_that_is_red_is_labelled_red():
     images, colours, concepts = coloured()
     batch = ConceptBatch(images, {"color": [colours]}, [[], []])
-    labels, overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.2)
+    labels, overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.2)[:2]
     assert labels.columns.tolist() == [
         "layer", "channel", "concept", "category", "iou", "threshold", "diversity",
     ]  # fmt: skip
@@ -154,7 +178,7 @@ def test_the_strict_threshold_leaves_a_plateau_out():
     images, colours, concepts = coloured()
     batch = ConceptBatch(images, {"color": [colours]}, [[], []])
     # 16 of 128 positions are red: a quantile below that makes T the plateau itself.
-    labels, overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.1)
+    labels, overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.1)[:2]
     assert labels["threshold"].tolist() == [1.0, 0.0, 0.0]
     assert set(overlaps["concept"]) == {"green"}
 
@@ -163,9 +187,8 @@ def test_equal_concepts_are_settled_by_category_then_number():
     images, colours, _ = coloured()
     maps = {"color": [colours], "part": [(colours == 1) * 7, (colours == 1) * 6]}
     concepts = [(1, "red", "color"), (6, "b", "part"), (7, "a", "part"), (9, "x", "own")]
-    labels, _ = dissect(
-        colour_units(), lambda: [ConceptBatch(images, maps, [[], []])], concepts, quantile=0.2
-    )
+    batch = ConceptBatch(images, maps, [[], []])
+    labels = dissect(colour_units(), lambda: [batch], concepts, quantile=0.2).labels
     assert labels.loc[0, ["concept", "category"]].tolist() == ["b", "part"]
     assert labels.loc[2, "iou"] == 0.0
 
@@ -184,10 +207,25 @@ def test_a_pixel_labelled_twice_counts_once():
 def test_a_label_of_the_whole_image_counts_every_pixel():
     images, _, _ = coloured()
     batch = ConceptBatch(images, {}, [[("scene", 4)], []], size=(16, 16))
-    _, overlaps = dissect(colour_units(), lambda: [batch], [(4, "street", "scene")], quantile=0.2)
+    concepts = [(4, "street", "scene")]
+    overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.2).overlaps
     assert overlaps["truth"].unique().tolist() == [256]
     assert (overlaps["intersection"] == overlaps["activated"]).all()
     assert len(overlaps) == 2
+
+
+def test_a_sweep_gives_the_labels_of_every_quantile():
+    model, batches = exact_network(7), concept_batches(7, [2, 3], (11, 9))
+    swept = dissect(model, lambda: batches, CONCEPTS, quantile=0.05, sweep=[0.2, 0.01, 0.05])
+    alone = [
+        dissect(model, lambda: batches, CONCEPTS, quantile=one).labels.assign(quantile=one)
+        for one in (0.05, 0.2, 0.01)
+    ]
+    pd.testing.assert_frame_equal(swept.labels, alone[0].drop(columns="quantile"))
+    keys = ["quantile", "layer", "channel"]
+    expected = pd.concat(alone).set_index(keys).sort_index()
+    pd.testing.assert_frame_equal(swept.sweep.set_index(keys).sort_index(), expected)
+    assert expected["iou"].groupby("quantile").sum().nunique() == 3
 
 
 def test_batches_leave_no_trace():
@@ -210,20 +248,44 @@ def test_parts_together_are_the_whole():
     model, batches = exact_network(5), concept_batches(5, [2, 3], (8, 8))
     whole = dissect(model, lambda: batches, CONCEPTS)
     parts = [
-        dissect(model, lambda: batches, CONCEPTS, channels=channels_of_part(model, None, i, 4))
-        for i in range(4)
+        dissect(model, lambda: batches, CONCEPTS, channels=share)
+        for share in shares(model, parts=2, layer_groups=2)
     ]
     for frames, expected in zip(zip(*parts, strict=True), whole, strict=True):
         pd.testing.assert_frame_equal(pd.concat(frames, ignore_index=True), expected)
 
 
+def shares(model, **settings):
+    """Channels of every part of a measurement with these settings."""
+    settings = {"parts": 1, "layer_groups": 1, **settings}
+    number = settings["parts"] * settings["layer_groups"]
+    return [channels_of_part(model, part, settings) for part in range(number)]
+
+
+def test_groups_of_layers_are_parts_of_their_own():
+    model = exact_network(5)
+    assert shares(model, layer_groups=2) == [{"conv1": range(4)}, {"conv2": range(6)}]
+    assert shares(model, layer_groups=2, parts=2)[1:3] == [
+        {"conv1": range(2, 4)},
+        {"conv2": range(3)},
+    ]
+    # A network with fewer layers than groups leaves some without work.
+    assert shares(model, layer_groups=3) == [{}, {"conv1": range(4)}, {"conv2": range(6)}]
+    assert shares(model, layers=["conv2"]) == [{"conv2": range(6)}]
+    with pytest.raises(ShapebiasError, match="no part 4 of 4"):
+        channels_of_part(model, 4, {"parts": 2, "layer_groups": 2})
+    with pytest.raises(UnknownLayer, match="conv9"):
+        shares(model, layers=["conv9"])
+
+
 def test_no_channels_give_empty_tables():
-    labels, overlaps = dissect(
+    found = dissect(
         exact_network(0), lambda: concept_batches(0, [1], (8, 8)), CONCEPTS, channels={}
     )
-    assert len(labels) == len(overlaps) == 0
-    assert "iou" in labels
-    assert "truth" in overlaps
+    assert all(len(table) == 0 for table in found)
+    assert "iou" in found.labels
+    assert "truth" in found.overlaps
+    assert "image_id" in found.top_images
 
 
 def test_progress_and_modes():
@@ -238,6 +300,8 @@ def test_mistakes_are_named():
     model, batches = exact_network(0), concept_batches(0, [2], (8, 8))
     with pytest.raises(UnknownName, match="inside_masks"):
         dissect(model, lambda: batches, CONCEPTS, area="inside_masks")
+    with pytest.raises(UnknownName, match="half_pixel_centre"):
+        dissect(model, lambda: batches, CONCEPTS, upsampling="half_pixel")
     with pytest.raises(UnknownLayer, match="conv9"):
         dissect(model, lambda: batches, CONCEPTS, channels={"conv9": [0]})
     with pytest.raises(ShapebiasError, match="channels 0 to 3: 4"):
@@ -248,6 +312,11 @@ def test_mistakes_are_named():
         dissect(model, lambda: batches, CONCEPTS, n_images=3)
     with pytest.raises(ShapebiasError, match="two concepts have the name 'red'"):
         dissect(model, lambda: batches, [(1, "red", "color"), (2, "red", "object")])
+    batches[0].images[1, 0, 7, 7] = float("nan")
+    for sweep in ([], [0.3]):
+        with pytest.raises(ShapebiasError, match="conv1, channel 0 are not numbers"):
+            dissect(model, lambda: batches, CONCEPTS, quantile=0.1, sweep=sweep)
+    batches = concept_batches(0, [2], (8, 8))
     model.network[0].weight.data[2] = float("nan")
     with pytest.raises(ShapebiasError, match="conv1, channel 2 are not numbers"):
         dissect(model, lambda: batches, CONCEPTS)

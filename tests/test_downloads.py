@@ -1,4 +1,5 @@
 import bz2
+import gzip
 import hashlib
 import io
 import json
@@ -7,6 +8,7 @@ import shutil
 import stat
 import tarfile
 import threading
+import tracemalloc
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -353,7 +355,54 @@ def test_a_name_that_comes_twice_is_refused(tmp_path, packer):
             archive.writestr("a", "two")
     else:
         packer(path, {"a": b"one", "./a": b"two"})
-    refused(path, tmp_path, "cannot unpack .*File exists")
+    refused(path, tmp_path, "a' twice, or as a file and a folder; do not use it")
+
+
+@pytest.mark.parametrize("packer", [zipped, tar])
+def test_an_archive_without_files_is_refused(tmp_path, packer):
+    refused(packer(tmp_path / "archive", {}), tmp_path, "holds no file; get it anew")
+
+
+@pytest.mark.parametrize("packer", [zipped, tar])
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("a", "a/")])
+def test_a_name_of_a_file_and_a_folder_is_refused(tmp_path, packer, names):
+    archive = packer(tmp_path / "archive", dict.fromkeys(names, b"x"))
+    refused(archive, tmp_path, "twice, or as a file and a folder")
+
+
+@pytest.mark.parametrize("packer", [zipped, tar])
+@pytest.mark.parametrize("name", ["a" * 300, "é" * 200, "a/" * 3000 + "b"])
+def test_a_name_too_long_is_refused(tmp_path, packer, name):
+    archive = packer(tmp_path / "archive", {name: b"x"})
+    refused(archive, tmp_path, r"archive holds the name '.{100}…', which is too long")
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_entries_without_content_count_as_well(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("shapebias.archives.MOST_MEMBERS", 20)
+    assert unpack(PACKERS[kind](tmp_path / "ok", FILES), tmp_path / "all") == len(FILES)
+    archive = tmp_path / "archive"
+    if kind == "zip":
+        zipped(archive, {f"{number}/": b"" for number in range(21)})
+    else:
+        folders = {f"{number}": (tarfile.DIRTYPE, "") for number in range(21)}
+        tar(archive, {}, "w:" + kind[4:], **folders)
+    refused(archive, tmp_path, "holds more than 20 entries")
+
+
+@pytest.mark.parametrize("kind", [b"x", b"g", b"L", b"K"])
+def test_a_header_that_would_fill_the_memory_is_refused(tmp_path, kind):
+    header = tarfile.TarInfo("a")
+    header.type, header.size = kind, 100_000_000
+    with gzip.open(tmp_path / "archive", "wb", 1) as file:
+        file.write(header.tobuf(tarfile.USTAR_FORMAT))
+        for _ in range(100):
+            file.write(bytes(1_000_000))
+    tracemalloc.start()
+    refused(tmp_path / "archive", tmp_path, "says more than 1048576 bytes of one entry")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
 
 
 @pytest.mark.parametrize("kind", PACKERS)

@@ -27,8 +27,10 @@ NEEDS = {
     "matched_filters": "filter_matches",
     "activation_tv": "activation_tv",
     "detectors": "detectors",
+    "concept_differences": "dissection",
     "diversity": "dissection",
     "ablation_by_category": "ablation_by_category",
+    "important_concepts": "ablation_by_concept",
     "training": "training_log",
 }
 
@@ -44,6 +46,7 @@ def invented(table, pairs, alone):
         "selection": ["all", *pairs],
         "layer": ["conv1", "conv2", "all"],
         "category": ["object", "color", "all"],
+        "mode": ["zero", "keep_only"],
         "iou_cut": [0.0, 0.04],
         "channel": range(3),
         "filter": range(4),
@@ -138,6 +141,40 @@ def test_accuracy_is_on_the_pairs_own_selection_but_for_the_clean_set():
     assert set(chosen["selection"][chosen["image_set"] == "noisy"]) == {"alexnet"}
     assert set(chosen["selection"][chosen["image_set"] == "clean"]) == {"all"}
     assert set(selected(frame, None, "clean")["selection"]) == {"all"}
+
+
+@pytest.mark.parametrize("kind", ["detectors", "diversity"])
+def test_chance_is_drawn_where_it_was_measured(kind):
+    frame = invented("dissection", PAIRS, []).query("layer != 'all'")
+    twins = pd.concat([frame.assign(twin=twin) for twin in ("random", "shuffled")])
+    twins["category"] = "color"
+    given = inputs(kind, PAIRS, [])
+    assert not any("chance" in text for text in texts(draw(kind, **given)))
+    figure = draw(kind, **given, dissection_twins=twins)
+    assert any("chance" in text for text in texts(figure))
+    lines = figure.axes[0].lines
+    if kind == "detectors":
+        marks = [line.get_xdata().tolist() for line in lines if line.get_marker() == "|"]
+        # All channels of each twin are of one category.
+        n_channels = len(twins) // twins["model"].nunique() // 2
+        assert marks == [[n_channels, n_channels]] * 2
+    else:
+        own = twins[twins["model"] == "alexnet"].groupby("layer")["diversity"].mean()
+        dashed = [line.get_ydata().tolist() for line in lines if line.get_linestyle() == "--"]
+        assert dashed[0] == own.tolist()
+        assert len(dashed) == 2
+
+
+def test_differences_are_robust_less_standard():
+    columns = ["model", "layer", "channel", "concept", "iou"]
+    rows = [("alexnet", "c", k, "red", 0.1) for k in range(5)]
+    rows += [("alexnet_r", "c", 0, "red", 0.1), ("alexnet_r", "c", 1, "dog", 0.1)]
+    # A channel that meets no concept counts for none.
+    rows += [("alexnet_r", "c", 2, "cat", 0.0)]
+    frame = pd.DataFrame(rows, columns=columns)
+    (axes,) = draw("concept_differences", dissection=frame, pairs=PAIRS).axes
+    assert [bar.get_width() for bar in axes.patches] == [1, -4]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["dog", "red"]
 
 
 def test_detectors_are_not_counted_twice():

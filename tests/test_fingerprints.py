@@ -26,11 +26,16 @@ def house(tmp_path, monkeypatch):
     monkeypatch.setattr(fingerprints, "ROOT", tmp_path)
 
     def of(*plugins):
-        fingerprints._read.cache_clear()
+        forget()
         return fingerprints.fingerprint("measure", plugins)
 
     yield tmp_path, of
-    fingerprints._read.cache_clear()
+    forget()
+
+
+def forget():
+    for function in ("fingerprint", "packages", "_reached", "_read"):
+        getattr(fingerprints, function).cache_clear()
 
 
 def test_comments_docstrings_and_layout_change_nothing(house):
@@ -76,3 +81,16 @@ def test_only_the_named_plugin_counts(house):
     assert of(("transforms", "blur")) == blur
     (root / "shapebias/transforms/blur.py").write_text("def build(): return 1\n")
     assert of(("transforms", "blur")) != blur
+
+
+def test_packages_are_those_that_the_code_imports(house):
+    root, of = house
+    assert fingerprints.packages("measure") == ()
+    (root / "shapebias/deep.py").write_text("import torch.nn, json\n\ndef g():\n    return 1\n")
+    (root / "shapebias/transforms/blur.py").write_text(
+        "from PIL import Image\nfrom shapebias.packages import import_package\n\n"
+        'def build(): return import_package("timm")\n'
+    )
+    of()
+    assert fingerprints.packages("measure") == ("torch",)
+    assert fingerprints.packages("measure", (("transforms", "blur"),)) == ("PIL", "timm", "torch")

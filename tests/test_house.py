@@ -118,6 +118,15 @@ def test_one_version_of_each_package():
             assert any(line.lower().startswith(requirement.name.lower() + "==") for line in pip)
 
 
+def test_the_container_has_what_the_set_up_installs():
+    container = (ROOT / "envs/Containerfile").read_text()
+    script = (ROOT / "envs/set_up").read_text()
+    packages = re.search(r"^packages=\((.*)\)$", script, re.MULTILINE)[1].split()
+    assert set(packages) <= set(container.split())
+    # The Python packages come from the lock file, by the same script.
+    assert "RUN make .venv/ready" in container and "envs/requirements.lock" in script
+
+
 def test_the_environment_is_the_locked_one():
     from importlib.metadata import version
 

@@ -1,4 +1,3 @@
-import json
 import struct
 import zlib
 
@@ -174,6 +173,14 @@ def test_an_image_too_small_for_the_crop_is_refused(tmp_path):
     assert {row["pixels"].shape for row in read_rows([path])} == {(30, 30, 3)}
 
 
+def test_an_image_too_thin_to_be_resized_is_refused(tmp_path):
+    thin = np.zeros((8000, 1, 3), np.uint8)
+    source = folder_of(tmp_path, {"thin.png": (lambda: encode_png(thin), None), **GOOD})
+    _, path = ingest(source, tmp_path, sizing=Sizing(256, 224), most_rejected=0.5)
+    ((name, reason),) = rejected_in(path)
+    assert name == "a/thin.png" and reason.startswith("the resized image would be 256×2048000")
+
+
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     source = folder_of(tmp_path, GOOD)
     assert len(source) == len(GOOD)
@@ -207,6 +214,11 @@ def test_counts_that_do_not_add_up_stop(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_part_may_be_empty_where_the_source_is_not(tmp_path):
+    source = folder_of(tmp_path, {"grey.jpg": GOOD["grey.jpg"]})
+    assert [ingest(source, tmp_path, part=part, parts=2)[0] for part in (0, 1)] == [(0, 0), (1, 0)]
+
+
 @pytest.mark.parametrize("parts", [1, 2, 5, 13])
 def test_every_listed_image_is_stored_or_refused_whatever_the_parts(tmp_path, parts):
     source = folder_of(tmp_path, {**GOOD, **BAD})
@@ -228,7 +240,6 @@ def test_large_images_are_written_in_small_groups(tmp_path):
     file = pq.ParquetFile(path)
     sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
     assert sizes == [8, 8, 4]
-    assert json.loads(file.metadata.metadata[b"left_out"]) == []
     assert len(list(read_rows([path]))) == 20
 
 

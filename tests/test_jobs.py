@@ -1,3 +1,5 @@
+import multiprocessing
+
 import pytest
 
 from shapebias.errors import ShapebiasError, UnknownName
@@ -56,6 +58,32 @@ def test_copies_of_a_job_on_two_nodes_share_no_file(tmp_path, monkeypatch):
             names.add(temporary)
             temporary.write_text(node)
     assert len(names) == 2
+
+
+def write_again_and_again(path, text):
+    for _ in range(40):
+        with written_whole(path) as temporary:
+            for part in text:
+                with temporary.open("a") as file:
+                    file.write(part)
+
+
+def test_copies_of_a_job_at_the_same_time_leave_a_whole_file(tmp_path):
+    path, texts = tmp_path / "file", ["a" * 40, "b" * 40]
+    copies = [
+        multiprocessing.get_context("fork").Process(target=write_again_and_again, args=(path, text))
+        for text in texts
+    ]
+    for copy in copies:
+        copy.start()
+    seen = set()
+    while any(copy.is_alive() for copy in copies):
+        if path.exists():
+            seen.add(path.read_text())
+    assert [copy.exitcode for copy in copies] == [0, 0]
+    assert seen <= set(texts)
+    assert path.read_text() in texts
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_seeds_belong_to_names():

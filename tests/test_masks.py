@@ -4,7 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from shapebias.masks import pixels_above_zero
+from shapebias.masks import Grid, pixels_above_zero
+from shapebias.receptive_fields import Field
+from tests.references import upsampled_by_centres
 
 SIZES = [(1, 1), (3, 4), (5, 7), (8, 8), (13, 13), (16, 9), (112, 112)]
 
@@ -14,8 +16,9 @@ def expected(maps, size):
     return {(one, pixel) for one, pixel in (large.flatten(1) > 0).nonzero().tolist()}
 
 
-def found(maps, size):
-    pairs = torch.stack(pixels_above_zero(maps, size)).T.tolist()
+def found(maps, size, **aligned):
+    grid = Grid.of(tuple(maps.shape[1:]), size, maps.device, **aligned)
+    pairs = torch.stack(pixels_above_zero(maps, grid)).T.tolist()
     assert len(pairs) == len(set(map(tuple, pairs)))
     return {tuple(pair) for pair in pairs}
 
@@ -34,6 +37,35 @@ def test_pixels_are_those_of_the_whole_upsampled_maps(size, seed, shape, coarse,
     # Whole numbers make averages of zero, where rounding decides.
     maps = (maps * 4).round() if coarse else maps
     assert found(maps, size) == expected(maps, size)
+
+
+@pytest.mark.parametrize("size", SIZES[:-1])
+@given(
+    seed=st.integers(0, 10**6),
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)),
+    fields=st.tuples(*2 * [st.builds(Field, st.integers(-9, 5), st.integers(1, 20), st.just(4))]),
+    coarse=st.booleans(),
+)
+@settings(max_examples=10, deadline=None)
+def test_aligned_pixels_are_those_of_a_plain_loop(size, seed, shape, fields, coarse):
+    generator = torch.Generator().manual_seed(seed)
+    maps = torch.rand(shape, generator=generator) - 0.6
+    maps = (maps * 4).round() if coarse else maps
+    large = [upsampled_by_centres(one.tolist(), size, fields, (32, 40)) for one in maps]
+    expected = {
+        (number, row * size[1] + column)
+        for number, one in enumerate(large)
+        for row, line in enumerate(one)
+        for column, value in enumerate(line)
+        if value > 0
+    }
+    assert found(maps, size, fields=fields, image=(32, 40)) == expected
+
+
+def test_maps_that_see_the_whole_image_are_spread_evenly():
+    maps = torch.rand(2, 5, 5, generator=torch.Generator().manual_seed(0)) - 0.5
+    whole = (Field(0, 20, 0), Field(0, 20, 0))
+    assert found(maps, (7, 7), fields=whole, image=(20, 20)) == expected(maps, (7, 7))
 
 
 def test_zeros_have_no_pixels():

@@ -10,6 +10,7 @@ from PIL import Image
 from shapebias.batching import batches
 from shapebias.deriving import build_transform, derived, encoded, rows_of
 from shapebias.imagesets import Sizing, read_columns, read_rows, stack, write_images
+from shapebias.ingest import rejected_images
 from shapebias.plugins import build, kinds
 from shapebias.predictions import predict
 from shapebias.segmenter_files import save_segmenter
@@ -176,3 +177,26 @@ def test_another_seed_or_set_draws_anew(folder, kind):
     assert np.array_equal(pixels(), pixels())
     assert not np.array_equal(pixels(), pixels(seed=SEED + 1))
     assert not np.array_equal(pixels(), pixels(image_set="another"))
+
+
+def test_images_without_a_silhouette_are_listed_with_what_the_mask_covers(tmp_path):
+    covers = {"empty": 0, "half": 8, "full": 16}
+    rows = []
+    for image_id, columns in covers.items():
+        pixels = np.zeros((16, 16, 3), np.uint8)
+        pixels[:, :columns] = 255
+        rows.append({"image_id": image_id, "pixels": pixels, "label": "cat"})
+
+    def bright(pixels):
+        return (pixels[..., 0] > 128).astype(int)
+
+    bright.classes, bright.source = ("background", "cat"), "brightness"
+    transform = build("transforms", kind="silhouette", segmenter=bright)
+    path = tmp_path / "part.parquet"
+    write_images(encoded(derived(rows, transform, seed=0, image_set="s")), path, sizing=Sizing())
+    table = rejected_images({"s": [path]})
+    assert list(read_columns(path, ["image_id"])["image_id"]) == ["half"]
+    assert table["image_id"].tolist() == ["empty", "full"]
+    assert ["coverage 0.0" in table["reason"][0], "coverage 1.0" in table["reason"][1]] == [
+        True
+    ] * 2

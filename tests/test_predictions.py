@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapebias.batching import batches
+from shapebias.batching import batches, size_for
 from shapebias.decisions import decide, entry_weights
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.predictions import predict
@@ -94,9 +94,10 @@ def test_mistakes_are_named():
 @pytest.mark.parametrize(("shape", "size"), [((224, 224), 20), ((64, 64), 128), ((2000, 2000), 1)])
 def test_batches_hold_as_many_pixels_as_fit_caches(shape, size):
     row = {"image_id": "a", "label": None, "pixels": np.zeros((*shape, 3), np.uint8)}
-    found = [len(ids) for ids, _, _ in batches([row] * (size + 1))]
+    assert size_for(shape) == size
+    found = [len(ids) for ids, _, _ in batches([row] * (size + 1), size=size)]
     assert found == [size, 1]
-    assert list(batches([])) == []
+    assert list(batches([], size=size)) == []
 
 
 def test_a_label_that_no_class_has_is_named():

@@ -1,12 +1,21 @@
 import codecs
+import json
 import os
 import pickle
+import resource
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from shapebias.decoding import decode, encode_png
 from shapebias.errors import ShapebiasError
+from shapebias.images import cifar10 as cifar10_source
+from shapebias.images import cifar100 as cifar100_source
+from shapebias.imagesets import Sizing
+from shapebias.ingest import ingest_images
 from shapebias.plain_pickles import read_plain_pickle
 from shapebias.plugins import build
 from tests.layouts import cifar10, devkit, picture, put, python2_pickle, shard
@@ -16,6 +25,13 @@ SYNSETS = ["n01440764", "n01443537", "n01484850"]
 
 def source(kind, path, **settings):
     return build("images", kind=kind, path=str(path), **settings)
+
+
+@pytest.fixture(autouse=True)
+def three_images_a_batch(monkeypatch):
+    for module in (cifar10_source, cifar100_source):
+        small = replace(module.LAYOUT, images={"train": 3, "test": 3})
+        monkeypatch.setattr(module, "LAYOUT", small)
 
 
 def columns(rows, *names):
@@ -136,6 +152,13 @@ def test_imagenet_c_names_what_there_is(tmp_path):
         source("imagenet_c", tmp_path, corruption="gaussian_noise", severity=4)
 
 
+def test_a_photo_deeper_than_its_synset_is_named(tmp_path):
+    put(tmp_path, "val/n01443537/a.JPEG")
+    put(tmp_path, "val/n01443537/more/b.JPEG")
+    with pytest.raises(ShapebiasError, match=r"more/b\.JPEG does not lie in a class's folder"):
+        len(source("stylized_imagenet", tmp_path, split="val"))
+
+
 def test_stylized_imagenet_says_how_to_make_it(tmp_path):
     with pytest.raises(ShapebiasError, match=r"github\.com/rgeirhos/Stylized-ImageNet"):
         source("stylized_imagenet", tmp_path, split="val")
@@ -237,9 +260,9 @@ def test_parts_of_cifar_cross_batches(tmp_path, parts):
 
 def test_cifar100_has_groups(tmp_path):
     batch = {
-        b"data": np.zeros((2, 3072), np.uint8),
-        b"fine_labels": [1, 0],
-        b"coarse_labels": [0, 1],
+        b"data": np.zeros((3, 3072), np.uint8),
+        b"fine_labels": [1, 0, 0],
+        b"coarse_labels": [0, 1, 1],
     }
     put(
         tmp_path,
@@ -250,7 +273,11 @@ def test_cifar100_has_groups(tmp_path):
     )
     put(tmp_path, "test", python2_pickle(batch))
     rows = list(source("cifar100", tmp_path, split="test").rows(0, 1))
-    assert columns(rows, "label", "coarse") == [("baby", "people"), ("apple", "fruit")]
+    assert columns(rows, "label", "coarse") == [
+        ("baby", "people"),
+        ("apple", "fruit"),
+        ("apple", "fruit"),
+    ]
 
 
 def test_cifar_folders(tmp_path):
@@ -271,6 +298,14 @@ def test_cifar_folders(tmp_path):
         ({b"data": np.zeros((3, 784), np.uint8)}, "32×32 pixels"),
         ({b"data": np.zeros((3, 3072), np.float32)}, "other than bytes"),
         ({b"data": None}, "32×32 pixels"),
+        ({b"labels": None}, "labels do not fit"),
+        ({b"labels": [[1]] * 3}, "labels do not fit"),
+        ({b"labels": [1.0] * 3}, "labels do not fit"),
+        ({b"labels": [-1] * 3}, "labels do not fit"),
+        ({b"filenames": [b"a.png"]}, "file names do not fit"),
+        ({b"filenames": None}, "file names do not fit"),
+        ({b"filenames": [b"\xff\xfe"] * 3}, "file names do not fit"),
+        ({b"data": np.zeros((2, 3072), np.uint8), b"labels": [0, 1]}, "holds 2 images; 3 were pub"),
     ],
 )
 def test_a_cifar_batch_that_is_none_is_named(tmp_path, change, message):
@@ -278,8 +313,36 @@ def test_a_cifar_batch_that_is_none_is_named(tmp_path, change, message):
     batch = {b"data": np.zeros((3, 3072), np.uint8), b"labels": [0, 1, 2], **change}
     put(tmp_path, "test_batch", python2_pickle(batch))
     with pytest.raises(ShapebiasError, match=message) as error:
-        len(source("cifar10", tmp_path, split="test"))
+        list(source("cifar10", tmp_path, split="test").rows(0, 1))
     assert "test_batch" in one_line(error)
+
+
+@pytest.mark.parametrize("names", [{}, [1], {b"label_names": 3}, {b"label_names": [3, b"\xff"]}])
+def test_class_names_of_cifar_that_are_none_are_named(tmp_path, names):
+    cifar10(tmp_path)
+    put(tmp_path, "batches.meta", python2_pickle(names))
+    with pytest.raises(ShapebiasError, match=r"batches\.meta has no class names under 'label"):
+        list(source("cifar10", tmp_path, split="test").rows(0, 1))
+
+
+def test_a_missing_batch_of_cifar_is_called_missing(tmp_path):
+    cifar10(tmp_path)
+    (tmp_path / "data_batch_3").unlink()
+    with pytest.raises(ShapebiasError, match="data_batch_3 cannot be read: No such file") as error:
+        list(source("cifar10", tmp_path, split="train").rows(0, 1))
+    assert one_line(error)
+
+
+def test_the_published_counts_of_cifar(monkeypatch, tmp_path):
+    monkeypatch.undo()
+    cifar10(tmp_path)
+    assert len(source("cifar10", tmp_path, split="train")) == 50_000
+    assert len(source("cifar10", tmp_path, split="test")) == 10_000
+    put(tmp_path, "meta", b"")
+    assert len(source("cifar100", tmp_path, split="train")) == 50_000
+    assert len(source("cifar100", tmp_path, split="test")) == 10_000
+    with pytest.raises(ShapebiasError, match="holds 3 images; 10000 were published"):
+        next(source("cifar10", tmp_path, split="test").rows(0, 1))
 
 
 class Runs:
@@ -322,6 +385,29 @@ def test_a_plain_pickle_is_what_was_pickled(tmp_path, protocol, order):
 def test_a_damaged_pickle_is_named(tmp_path, data):
     with pytest.raises(ShapebiasError, match="batch is not a readable pickle"):
         read_plain_pickle(put(tmp_path, "batch", data))
+
+
+def test_what_is_wrong_with_a_pickle_is_said_in_one_line(tmp_path):
+    data = b"Pfoo\nbar\n."
+    with pytest.raises(ShapebiasError, match="is not a readable pickle") as error:
+        read_plain_pickle(put(tmp_path, "batch", data))
+    assert one_line(error)
+
+
+def test_a_pickle_of_ten_bytes_takes_little_memory(tmp_path):
+    data = b"\x80\x02Nr" + (150_000_000).to_bytes(4, "little") + b"."
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ShapebiasError, match="notes more values than it holds") as error:
+        read_plain_pickle(put(tmp_path, "batch", data))
+    assert one_line(error)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_a_pickle_of_lists_in_lists_is_read_once(tmp_path):
+    value = [b"x"]
+    for _ in range(60):
+        value = [value, value]
+    assert read_plain_pickle(put(tmp_path, "batch", pickle.dumps(value)))[0][1] is not None
 
 
 @pytest.fixture
@@ -386,3 +472,53 @@ def test_a_shard_damaged_inside_is_named(shards):
     with pytest.raises(ShapebiasError, match=r"cannot read .*train-00000-of-00002") as error:
         list(source("hf_parquet", folder, split="train").rows(0, 1))
     assert one_line(error)
+
+
+def table_of(path, images, labels, note=None):
+    table = pa.table({"image": images, "label": labels})
+    pq.write_table(table.replace_schema_metadata(note and {"huggingface": note}), path)
+
+
+FILES = [{"bytes": encode_png(picture()), "path": "a.png"}] * 2
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "reason"),
+    [
+        (["a.png", "b.png"], [0, 1], "column image is of string; set `image`"),
+        ([1, 2], [0, 1], "column image is of int64"),
+        ([{"path": "a.png"}] * 2, [0, 1], "column image is of struct<path: string>"),
+        ([{"bytes": b"x", "path": 1}] * 2, [0, 1], "column image is of struct"),
+        (FILES, [0.0, 1.0], "column label is of double; set `label`"),
+        (FILES, [[0], [1]], "column label is of list"),
+    ],
+)
+def test_columns_of_another_kind_are_named(tmp_path, images, labels, reason):
+    table_of(tmp_path / "a.parquet", images, labels)
+    with pytest.raises(ShapebiasError, match=reason) as error:
+        len(source("hf_parquet", tmp_path))
+    assert "a.parquet" in one_line(error)
+
+
+@pytest.mark.parametrize("features", [[1], {"label": [1]}, {"label": {"names": {"0": "cat"}}},
+                                      {"label": {"names": [1, 2]}}])  # fmt: skip
+def test_metadata_that_name_no_classes_are_named(tmp_path, features):
+    for note in (json.dumps({"info": {"features": features}}), "{nope", "[1, 2]", b"\xff"):
+        table_of(tmp_path / "a.parquet", FILES, [0, 1], note)
+        with pytest.raises(ShapebiasError, match=r"a\.parquet: its Hugging Face meta") as error:
+            list(source("hf_parquet", tmp_path).rows(0, 1))
+        assert one_line(error)
+    # Where the names are not asked for, they may be anything.
+    for settings in ({"label": None}, {"classes": "imagenet"}):
+        assert len(list(source("hf_parquet", tmp_path, **settings).rows(0, 1))) == 2
+
+
+def test_a_parquet_file_without_rows_gives_no_image_set(tmp_path):
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    empty = pa.array([], kind), pa.array([], pa.int64())
+    (tmp_path / "in").mkdir()
+    table_of(tmp_path / "in/a.parquet", *empty)
+    out = tmp_path / "part-0.parquet"
+    with pytest.raises(ShapebiasError, match="in gives no image at all; correct the path"):
+        ingest_images(source("hf_parquet", tmp_path / "in"), out, part=0, parts=1, sizing=Sizing())
+    assert not out.exists()

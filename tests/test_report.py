@@ -136,9 +136,25 @@ def test_units_are_answered_as_planted():
     assert answer_to("fewer concepts", {"dissection": frame("dissection", rows)}).verdict == "no"
 
 
+@pytest.mark.parametrize(("chance", "verdict"), [(0.01, "yes"), (0.05, "no")])
+def test_units_against_chance(chance, verdict):
+    ious = [0.05] * 40 + [0.01] * 60 if verdict == "yes" else [0.01] * 100
+    rows = [("a", "conv1", i, "red", "color", iou, 0.0, 1) for i, iou in enumerate(ious)]
+    own = frame("dissection", rows)
+    twins = pd.concat([own.assign(iou=0.0, twin="shuffled"), own.assign(iou=chance, twin="random")])
+    answer = answer_to("chance", {"dissection": own, "dissection_twins": twins})
+    assert answer.verdict == verdict
+    assert "shuffled 0" in answer.answers[0]
+    assert not any("chance" in one.question for one in findings({"dissection": own}, PAIRS))
+
+
 def test_ablation_is_answered_as_planted():
     scores = {"a": (2, 9), "a_r": (9, 2)}
-    rows = [(m, "c1", k, 50, 50, s + k % 2, t) for m, (s, t) in scores.items() for k in range(30)]
+    rows = [
+        (m, "c1", k, 50, 50, s + k % 2, t, -0.1, -0.1)
+        for m, (s, t) in scores.items()
+        for k in range(30)
+    ]
     tables = {
         "ablation": frame("ablation", rows),
         "ablation_by_category": frame(

@@ -1,4 +1,5 @@
 import io
+import os
 import subprocess
 import sys
 
@@ -7,10 +8,15 @@ import pytest
 import torch
 from PIL import Image
 
-from shapebias.decoding import decode, encode_png
+from rules.listings import _names_in
+from shapebias.decoding import decode, encode_png, size_of
 from shapebias.errors import ShapebiasError
+from shapebias.image_files import SUFFIXES
 from shapebias.images import cue_conflict, imagefolder
+from shapebias.imagesets import Sizing, read_rows, rejected_in
+from shapebias.ingest import ingest_images
 from shapebias.vision import torchvision
+from tests.conftest import ROOT
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -137,6 +143,89 @@ def test_resize_and_crop_are_torchvisions(size):
     assert np.array_equal(decode(encode_png(pixels), resize=32, crop=27), expected)
 
 
+def test_an_image_that_resizing_would_make_huge_is_refused():
+    thin = encode_png(np.zeros((8000, 1, 3), np.uint8))
+    for resize in ({"resize": 256}, {"resize": 256, "crop": 224}):
+        with pytest.raises(ShapebiasError, match="x: the resized image would be 256×2048000"):
+            decode(thin, **resize, name="x")
+    assert decode(thin, name="x").shape == (8000, 1, 3)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "RGB", "RGBA", "CMYK", "I;16", "I;16B"])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_strips_make_no_difference(monkeypatch, mode, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(NOISE).convert("RGBA")
+    image.putalpha(Image.fromarray(NOISE[..., 1]))
+    image = image.convert("L") if mode[0] == "I" else image.convert(mode)
+    if mode[0] == "I":
+        image = Image.fromarray(np.asarray(image).astype(">u2" if mode[-1] == "B" else "<u2") * 257)
+    kind = "JPEG" if mode == "CMYK" else "TIFF" if mode == "I;16B" else "PNG"
+    data = file_of(image, kind, exif=exif)
+    whole = decode(data)
+    monkeypatch.setattr("shapebias.decoding.PIXELS_A_STRIP", 130)
+    assert np.array_equal(decode(data), whole)
+    assert size_of(data) == (whole.shape[1], whole.shape[0])
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("kind", "settings", "least"),
+    [
+        ("PNG", {}, 2400),
+        ("JPEG", {}, 2400),
+        ("WEBP", {}, 4800),
+        ("JPEG", {"progressive": True}, 3600),
+    ],
+)
+def test_what_takes_more_memory_to_decode_may_have_fewer_pixels(monkeypatch, kind, settings, least):
+    data = file_of(Image.fromarray(NOISE), kind, **settings)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", least)
+    assert size_of(data) == (60, 40)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", least - 2)
+    with pytest.raises(ShapebiasError, match="60×40 pixels, more than"):
+        size_of(data)
+
+
+def test_a_file_too_long_for_the_memory_is_refused(monkeypatch):
+    data = encode_png(NOISE)
+    monkeypatch.setattr("shapebias.decoding.MOST_BYTES", len(data) - 1)
+    with pytest.raises(ShapebiasError, match=r"x: a file of \d+ bytes is more than .* compress it"):
+        decode(data, name="x")
+
+
+PEAK = """
+import sys
+from shapebias.decoding import size_of
+
+def peak():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+data = open(sys.argv[1], "rb").read()
+before = peak()
+size_of(data)
+print((peak() - before) / 1024)
+"""
+
+
+@pytest.mark.parametrize("mode", ["I;16", "RGBA", "RGB"])
+def test_a_large_image_is_checked_in_little_memory(tmp_path, mode):
+    """Beside the pixels as they were decoded there is room for a strip, but for no second copy."""
+    grey = Image.new("L", (4000, 4000))
+    levels = np.zeros((4000, 4000), np.uint16)
+    image = Image.fromarray(levels) if mode == "I;16" else grey.convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "large.png"
+    image.save(path, exif=exif, compress_level=1)
+    command = [sys.executable, "-c", PEAK, str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    mebibytes = 16 * (2 if mode == "I;16" else 4)
+    assert float(done.stdout) < mebibytes + 45
+
+
 def test_a_crop_beyond_the_image_is_refused():
     with pytest.raises(ShapebiasError, match="60×40 pixels are too few for a crop of 50"):
         decode(encode_png(NOISE), crop=50)
@@ -154,6 +243,82 @@ def test_an_image_folder_keeps_order_bytes_and_labels(tmp_path):
     assert [row["image_id"] for row in rows] == ["a/10.png", "a/9.jpeg", "b/1.png", "b/2.PNG"]
     assert [row["label"] for row in rows] == ["a", "a", "b", "b"]
     assert all(row["image"] == paths[row["image_id"]].read_bytes() for row in rows)
+
+
+LOST = {
+    "a/b/c/y.png": None,
+    "a/x.png": None,
+    "top.png": "lies in no class's folder",
+    "a/p.heif": "not a format that is read: .heif",
+    "a/p.jxl": "not a format that is read: .jxl",
+    "a/p.dib": "not a format that is read: .dib",
+    "a/p.jpg.bak": "not a format that is read: .bak",
+    "a/photo": "not a format that is read: no suffix",
+}
+RECORDS = ["README.md", "a/Thumbs.db", "a/.DS_Store", "a/b/list.txt", "SHA256SUMS", "a/LICENSE"]
+
+
+def test_every_file_of_an_image_folder_is_stored_refused_or_counted(tmp_path, capsys):
+    for name in [*LOST, *RECORDS, "a/readme.png"]:
+        put(tmp_path / "in", name)
+    put(tmp_path / "in", ".git/config")
+    source = imagefolder.build(path=str(tmp_path / "in"))
+    path = tmp_path / "part-0.parquet"
+    counts = ingest_images(source, path, part=0, parts=1, sizing=Sizing(), most_rejected=1.0)
+    rejected = dict(rejected_in(path))
+    assert rejected.keys() == {name for name, reason in LOST.items() if reason}
+    assert all(rejected[name].startswith(reason) for name, reason in LOST.items() if reason)
+    stored = {row["image_id"]: row["label"] for row in read_rows([path])}
+    assert stored == {"a/b/c/y.png": "a", "a/x.png": "a", "a/readme.png": "a"}
+    assert counts == (len(stored), len(rejected))
+    assert "passed over 6 files beside the images: README.md …" in capsys.readouterr().out
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    put(tmp_path / "in", "a/x.png")
+    put(tmp_path / "elsewhere", "deep/y.png")
+    for link, target in [("a/up", ".."), ("self", "."), ("a/far", "/"), ("a/lost.png", "nowhere"),
+                         ("a/round", "round"), ("a/more", tmp_path / "elsewhere"),
+                         ("b", "a")]:  # fmt: skip
+        (tmp_path / "in" / link).symlink_to(target)
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "in/a")
+    source = imagefolder.build(path=str(tmp_path / "in"))
+    files = ["lost.png", "more/deep/y.png", "round", "x.png"]
+    assert source.files == [f"{one}/{file}" for one in "ab" for file in files]
+    rows = {row["image_id"]: row.get("rejected") for row in source.rows(0, 1)}
+    assert rows["a/lost.png"] == "cannot be read: No such file or directory"
+    assert rows["b/x.png"] is None
+    read = {name for name, reason in rows.items() if reason is None}
+    assert read <= set(_names_in(str(tmp_path / "in")))
+
+
+def test_a_pipe_is_refused(tmp_path):
+    put(tmp_path, "a/x.png")
+    os.mkfifo(tmp_path / "a/y.png")
+    rows = list(imagefolder.build(path=str(tmp_path)).rows(0, 1))
+    assert [row.get("rejected") for row in rows] == [None, "is no plain file; remove it"]
+
+
+def test_a_file_too_long_is_refused_unread(tmp_path, monkeypatch):
+    put(tmp_path, "a/x.png")
+    monkeypatch.setattr("shapebias.decoding.MOST_BYTES", 10)
+    (row,) = imagefolder.build(path=str(tmp_path)).rows(0, 1)
+    assert row["image"] is None and row["rejected"].startswith("a file of ")
+
+
+@pytest.mark.parametrize("name", ["top.png", "cat/more/cat1-dog2.png"])
+def test_layouts_of_published_sets_are_asserted(tmp_path, name):
+    put(tmp_path, "cat/cat1-dog1.png")
+    assert len(cue_conflict.build(path=str(tmp_path))) == 1
+    put(tmp_path, name)
+    with pytest.raises(ShapebiasError, match="does not lie in a class's folder itself") as error:
+        len(cue_conflict.build(path=str(tmp_path)))
+    assert name in one_line(error)
+
+
+def test_the_formats_that_are_read_are_documented():
+    words = imagefolder.build.__doc__.replace(",", " ").split()
+    assert {word for word in words if word[0] == "." and len(word) > 1} == set(SUFFIXES)
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 5, 8])
@@ -176,7 +341,10 @@ def test_a_few_images_of_each_class(tmp_path):
 
 def test_labels_from_file_names(tmp_path):
     put(tmp_path, "bear/n02132136_brown_bear.png")
-    (row,) = imagefolder.build(path=str(tmp_path), label_from="filename_prefix").rows(0, 1)
+    put(tmp_path, "bear/more_bears/n02132136_x.png")
+    *_, row = imagefolder.build(path=str(tmp_path), label_from="filename_prefix").rows(0, 1)
+    assert (row["label"], row["coarse"]) == ("n02132136", "bear")
+    row = next(imagefolder.build(path=str(tmp_path), label_from="filename_prefix").rows(0, 1))
     assert (row["label"], row["coarse"]) == ("n02132136", "bear")
     put(tmp_path, "bear/plain.png")
     with pytest.raises(ShapebiasError, match=r"plain\.png has no label"):

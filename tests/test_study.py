@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rules.study import StudyError, merged, paths_among, plugin_settings, read_study
+from rules.study import (
+    StudyError,
+    merged,
+    paths_among,
+    plugin_settings,
+    read_study,
+)
 from tests.conftest import ROOT
 
 TINY = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
@@ -216,10 +222,40 @@ WRONG = {
         {"photo": "/photos"},
         ["folders.photo is in no path"],
     ),
+    "concepts that nothing finds": (
+        "measurements/dissection",
+        None,
+        ["ablation_by_concept needs measurements.dissection"],
+    ),
+    "conflict images that are not stored": (
+        "measurements/ablation/images",
+        "noisy",
+        ["ablation.images", "'noisy' is not stored"],
+    ),
     "a number that YAML reads as text": (
         "models/alexnet/training/learning_rate",
         "1e-3",
         ["'1e-3' is not of type number; write 0.001"],
+    ),
+    "a quoted count": (
+        "images/scrambled/transform/patches",
+        "4",
+        ["'4' is not of type int; write 4, without quotes"],
+    ),
+    "a source that is not to be stored": (
+        "images/validation/materialize",
+        False,
+        ["images.validation.materialize", "always stored"],
+    ),
+    "an empty path": (
+        "images/validation",
+        {"kind": "imagefolder", "path": ""},
+        ["images.validation.path is empty"],
+    ),
+    "an image larger than any": (
+        "images/validation/crop",
+        1_000_000_000,
+        ["images.validation.crop", "8192"],
     ),
     "a folder that is not set": (
         "folders",

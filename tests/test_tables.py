@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from shapebias.errors import ShapebiasError
-from shapebias.provenance import provenance, sha256_of
+from shapebias.provenance import provenance
+from shapebias.records import sha256_of
 from shapebias.tables import TABLES, join_by_layer, read_table, write_table
 
 CODE = {"study": "tiny", "seed": 1, "fingerprint": "abc"}
@@ -77,9 +78,11 @@ def test_a_damaged_file_is_named(tmp_path):
 
 def test_large_tables_have_a_row_group_a_layer(tmp_path):
     def part(layers):
-        return pd.DataFrame({"model": "m", "layer": layers, "channel": range(len(layers))}).assign(
-            image_id="i", before="a", after="b"
-        )
+        frame = pd.DataFrame({"model": "m", "layer": layers, "channel": range(len(layers))})
+        return frame.assign(
+            image_id="i", before="a", after="b",
+            before_intact=0.6, before_silenced=0.3, after_intact=0.4, after_silenced=0.7,
+        )  # fmt: skip
 
     for name, layers in {"1": ["conv1", "conv1", "conv2"], "2": ["conv2", "conv3"]}.items():
         write_table(part(layers), tmp_path / name, schema="ablation_flips")

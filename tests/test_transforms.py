@@ -1,9 +1,12 @@
 """Every transform: what it must preserve, what it must change, and what it must refuse."""
 
+import http.server
 import io
 import shutil
 import subprocess
+import threading
 from collections import Counter
+from contextlib import suppress
 
 import cairosvg
 import numpy as np
@@ -113,7 +116,7 @@ def test_scramble_is_never_the_identity_and_otherwise_uniform():
 
 def test_scramble_refuses_a_size_that_its_patches_do_not_divide():
     scramble = build("transforms", kind="scramble", patches=3)
-    with pytest.raises(ShapebiasError, match="16 x 16 pixels cannot be cut into 3 x 3"):
+    with pytest.raises(ShapebiasError, match="16×16 pixels cannot be cut into 3×3"):
         scramble(picture(16), rng=np.random.default_rng(0))
 
 
@@ -207,6 +210,46 @@ def test_svg_without_a_ground_is_drawn_on_white():
     assert (draw(empty) == 255).all() and draw(empty).shape == (4, 5, 3)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '<image href="{file}" width="4" height="4"/>',
+        '<image href="{url}" width="4" height="4"/>',
+        '<style>@import url("{url}");</style>',
+        '<use href="{url}#a"/>',
+    ],
+)
+def test_svg_reads_no_file_and_asks_no_server(tmp_path, content):
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *arguments):
+            pass
+
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "red.png")
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/red.png"
+        inside = content.format(file=(tmp_path / "red.png").as_uri(), url=url)
+        head = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4">'
+        with suppress(Exception):
+            assert (draw(f"{head}{inside}</svg>") == 255).all()
+        server.shutdown()
+    assert asked == []
+
+
+def test_svg_with_an_entity_is_refused(tmp_path):
+    (tmp_path / "secret").write_text("M0,0L4,0L4,4Z")
+    entity = f'<!DOCTYPE svg [<!ENTITY secret SYSTEM "{(tmp_path / "secret").as_uri()}">]>'
+    text = '<svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"><path d="&secret;"/></svg>'
+    with pytest.raises(Exception, match="Entit"):
+        draw(entity + text)
+
+
 def test_stylize_draws_every_style_and_records_which():
     transform = build("transforms", kind="stylize", **TRANSFORMS["stylize"])
     styles = dict(zip("abc", GREYS, strict=True))
@@ -224,7 +267,7 @@ def test_silhouette_is_the_labels_mask_in_black_on_white():
     white_on_black = build("transforms", kind="silhouette", segmenter=Halves(), ground="black")
     drawn, note = black_on_white(picture(), label="cat")
     assert (drawn[:, :8] == 0).all() and (drawn[:, 8:] == 255).all()
-    assert note == {"coverage": 0.5, "kept": 1, "mask_source": "left half"}
+    assert note == {"coverage": 0.5, "mask_source": "left half"}
     assert np.array_equal(255 - drawn, white_on_black(picture(), label="cat")[0])
 
 
@@ -233,7 +276,7 @@ def test_silhouette_leaves_out_what_is_too_small_or_too_large(share, label):
     transform = build("transforms", kind="silhouette", segmenter=Halves(share))
     drawn, note = transform(picture(), label=label)
     assert drawn is None
-    assert note == {"coverage": float(label == "cat"), "kept": 0, "mask_source": "left half"}
+    assert note == {"coverage": float(label == "cat"), "mask_source": "left half"}
 
 
 @pytest.mark.parametrize("label", ["cow", "background", None])

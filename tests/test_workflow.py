@@ -29,6 +29,21 @@ SETS = (
     "black_and_white",
 )
 REPORT = {"write_report"}
+# Rules whose jobs go through images.
+OF_IMAGES = (
+    "ingest_images",
+    "ingest_concepts",
+    "derive_images",
+    "train_segmenter",
+    "train_network",
+    "predict_images",
+    "predict_adversarial_images",
+    "measure_activation_tv",
+    "dissect_channels",
+    "dissect_twins",
+    "ablate_channels",
+    "ablate_concepts",
+)
 
 
 @contextmanager
@@ -44,12 +59,15 @@ def edited(path, old, new):
 
 
 def jobs(rule, **wildcards):
-    """Job names as `Workflow.planned` gives them, one for every combination of the lists."""
-    names = [""]
+    """Job names as `Workflow.planned` gives them, one for every combination of the lists.
+
+    There can be several rules as well.
+    """
+    names = [rule] if isinstance(rule, str) else list(rule)
     for key, values in wildcards.items():
         values = [values] if isinstance(values, str) else values
         names = [f"{name}, {key}={value}" for name in names for value in values]
-    return {f"{rule} {name.removeprefix(', ')}".strip() for name in names}
+    return {name.replace(",", "", 1) for name in names}
 
 
 def tables(workflow, name):
@@ -70,21 +88,29 @@ def test_every_table_figure_and_the_report_are_there(tiny):
         "filter_matches",
         "activation_tv",
         "dissection",
+        "dissection_sweep",
+        "dissection_twins",
         "detectors",
         "detectors_by_vote",
         "ablation",
         "ablation_by_category",
+        "ablation_by_concept",
     }
-    for folder in ("dissection_iou", "ablation_flips"):
+    for folder in ("dissection_iou", "top_images", "ablation_flips"):
         found = {path.stem for path in (made / "tables" / folder).glob("*.parquet")}
         assert found == set(NETWORKS)
     figures = {path.name for path in (made / "figures").iterdir()}
     assert {name.removesuffix(".png") for name in figures if name.endswith(".png")} == {
         name.removesuffix(".pdf") for name in figures if name.endswith(".pdf")
     }
-    assert len(figures) == 20
+    assert len(figures) == 22
     report = (made / "report/report.html").read_text()
     assert not re.search(r'(src|href)="https?://', report)
+    # What the report links to is there.
+    for page, place in re.findall(r'href="(channels/[^"#]+)#([^"]+)"', report):
+        assert f'<section id="{place}"' in (made / "report" / page).read_text()
+    pages = {path.stem for path in (made / "report/channels").iterdir()}
+    assert pages == set(NETWORKS)
 
 
 def test_counts_add_up(tiny):
@@ -121,6 +147,15 @@ def test_counts_add_up(tiny):
 def test_a_caption_counts_by_its_text(tiny):
     with edited(tiny.folder / "report/shape_bias.rst", "Left: ", "To the left: "):
         assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | REPORT
+
+
+def test_every_log_ends_with_time_memory_and_images_a_second(tiny):
+    logs = list(tiny.folder.glob("results/tiny/logs/**/*.log"))
+    assert len(logs) > 60
+    for path in logs:
+        last = path.read_text().splitlines()[-1]
+        end = r", \d+ images, [\d.]+ images/s" if path.parent.name in OF_IMAGES else ""
+        assert re.fullmatch(rf"took [\d.]+ s, peak \d+ MiB{end}", last), path
 
 
 def test_nothing_is_done_twice(tiny):
@@ -160,18 +195,23 @@ def test_an_order_of_keys_and_comments_change_nothing(tiny):
         path.write_text(text)
 
 
+def ablation_jobs():
+    """Jobs of the ablation, and what follows."""
+    return (
+        jobs("ablate_channels", model=NETWORKS, part=("0", "1"))
+        | jobs(("ablate_concepts", "write_channel_page"), model=NETWORKS)
+        | jobs("gather_table", table=("ablation", "ablation_by_concept"))
+        | jobs("gather_tables_by_model", table="ablation_flips")
+        | {"tabulate_ablation_by_category"}
+        | jobs("draw_figure", figure=("ablation_by_category", "important_concepts"))
+        | REPORT
+    )
+
+
 def test_ablation_code_re_runs_ablation_and_what_follows(tiny):
     path = tiny.folder / "shapebias/ablation.py"
     with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
-        planned = tiny.planned()
-    assert planned == (
-        jobs("ablate_channels", model=NETWORKS, part=("0", "1"))
-        | jobs("gather_table", table="ablation")
-        | jobs("gather_tables_by_model", table="ablation_flips")
-        | {"tabulate_ablation_by_category"}
-        | jobs("draw_figure", figure="ablation_by_category")
-        | REPORT
-    )
+        assert tiny.planned() == ablation_jobs()
 
 
 def test_the_plan_says_why_in_words(tiny):
@@ -181,7 +221,7 @@ def test_the_plan_says_why_in_words(tiny):
         command = [sys.executable, "-m", "rules.plan", *arguments]
         done = subprocess.run(command, cwd=tiny.folder, capture_output=True, text=True, check=True)
     said = done.stdout.splitlines()
-    assert re.fullmatch(r"9 jobs would run, about \d+ s of work by the times .*", said[0])
+    assert re.fullmatch(r"15 jobs would run, about \d+ s of work by the times .*", said[0])
     for model in NETWORKS:
         line = said[said.index(f"network {model}") + 1]
         assert re.fullmatch(r"    ablate_channels: 2 jobs, \d+ s: its code changed", line)
@@ -225,16 +265,21 @@ def network_jobs(model):
         | jobs("predict_adversarial_images", model=model, image_set="adversarial")
         | jobs("measure_activation_tv", model=model, image_set=("validation", "noisy"))
         | jobs("dissect_channels", model=model, part=("0", "1"))
+        | jobs("dissect_twins", model=model, twin="shuffled", part=("0", "1"))
         | jobs("ablate_channels", model=model, part=("0", "1"))
+        | jobs(("ablate_concepts", "write_channel_page"), model=model)
     )
 
 
 GATHERING = (
     jobs(
         "gather_table",
-        table=("training_log", "activation_tv", "dissection", "ablation"),
+        table=(
+            *("training_log", "activation_tv", "ablation", "ablation_by_concept"),
+            *("dissection", "dissection_sweep", "dissection_twins"),
+        ),
     )
-    | jobs("gather_tables_by_model", table=("dissection_iou", "ablation_flips"))
+    | jobs("gather_tables_by_model", table=("dissection_iou", "top_images", "ablation_flips"))
     | {
         "tabulate_accuracy",
         "tabulate_kernel_tv",
@@ -249,8 +294,10 @@ FIGURES = (
     "kernel_tv",
     "activation_tv",
     "detectors",
+    "concept_differences",
     "diversity",
     "ablation_by_category",
+    "important_concepts",
     "training",
 )
 
@@ -283,21 +330,22 @@ def test_a_figures_code_re_runs_that_figure(tiny):
         assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | REPORT
 
 
+def conflict_jobs(parts):
+    """Jobs that make the conflict set, in so many parts, and what follows."""
+    return (
+        jobs("ingest_images", image_set="conflict", part=parts)
+        | jobs("predict_images", model=NETWORKS, image_set="conflict")
+        | {"tabulate_rejected", "tabulate_shape_bias"}
+        | ablation_jobs()
+        | jobs("draw_figure", figure=("shape_bias", "example_stimuli"))
+    )
+
+
 def test_a_source_re_runs_what_derives_from_it(tiny):
     with edited(
         tiny.folder / tiny.study, "split: conflict, count: 56", "split: conflict, count: 112"
     ):
-        planned = tiny.planned()
-    assert planned == (
-        jobs("ingest_images", image_set="conflict", part="0")
-        | jobs("predict_images", model=NETWORKS, image_set="conflict")
-        | {"tabulate_rejected", "tabulate_shape_bias", "tabulate_ablation_by_category"}
-        | jobs("ablate_channels", model=NETWORKS, part=("0", "1"))
-        | jobs("gather_table", table="ablation")
-        | jobs("gather_tables_by_model", table="ablation_flips")
-        | jobs("draw_figure", figure=("shape_bias", "ablation_by_category", "example_stimuli"))
-        | REPORT
-    )
+        assert tiny.planned() == conflict_jobs("0")
 
 
 def test_another_clone_gives_the_same_bytes(tiny, tmp_path):
@@ -305,7 +353,7 @@ def test_another_clone_gives_the_same_bytes(tiny, tmp_path):
     result = other.run(cores=1)
     assert result.returncode == 0, result.stderr
     files = sorted(tiny.folder.glob("results/tiny/tables/**/*.parquet"))
-    assert len(files) == 17
+    assert len(files) == 18
     for path in files:
         twin = tmp_path / path.relative_to(tiny.folder)
         assert path.read_bytes() == twin.read_bytes(), path.name
@@ -361,6 +409,11 @@ def test_an_unknown_layer_is_one_line_and_leaves_nothing(tiny):
     assert "error: unknown layer: 'conv7'; did you mean 'conv5'?" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tiny.folder / target).exists()
+    # The end of the run says again what failed, where its log is, and how that ends.
+    end = result.stderr[result.stderr.index("1 job failed:") :]
+    log = "results/wrong/logs/ablate_channels/alexnet-0.log"
+    assert f"ablate_channels, see {log}" in end
+    assert "    error: unknown layer: 'conv7'" in end
 
 
 def test_an_unknown_key_is_one_line(tiny):

@@ -1,6 +1,6 @@
 """Projected gradient descent in an L2 or L-infinity ball."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -91,7 +91,7 @@ class ProjectedGradient:
         images: Images,
         labels: Int[Tensor, " image"],
         *,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
     ) -> Images:
         """Adversarial images in [0, 1], found with the model in eval mode.
 
@@ -106,7 +106,7 @@ class ProjectedGradient:
         labels
             Class index to lead away from.
         generator
-            Of the random start; torch's global one where none is given.
+            Of the random start, or one an image; torch's global one where none is given.
         """
         with evaluating(model):
             return self._climb(model, images.detach(), labels, generator)
@@ -135,9 +135,14 @@ class ProjectedGradient:
         direction = gradient.sign() if by_sign else gradient * inverse_norms(gradient)
         return self._within(current + self.step * direction - images, images)
 
-    def _start(self, images: Images, generator: torch.Generator | None) -> Images:
+    def _start(
+        self, images: Images, generator: torch.Generator | Sequence[torch.Generator] | None
+    ) -> Images:
         if not self.random_start:
             return images
+        if isinstance(generator, Sequence):
+            pairs = zip(images, generator, strict=True)
+            return torch.cat([self._start(image[None], own) for image, own in pairs])
         if self.norm == "linf":
             noise = torch.empty_like(images).uniform_(-self.eps, self.eps, generator=generator)
             return self._within(noise, images)

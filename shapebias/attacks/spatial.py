@@ -1,5 +1,6 @@
 """Images bent by a smooth flow field that leads a network astray."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -71,7 +72,7 @@ class SpatialTransform:
         images: Images,
         labels: Int[Tensor, " image"],
         *,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
     ) -> Images:
         """Bent images in [0, 1], found with the model in eval mode.
 

@@ -11,6 +11,7 @@ LAYOUT = Layout(
         "train": tuple(f"data_batch_{number}" for number in range(1, 6)),
         "test": ("test_batch",),
     },
+    images={"train": 10_000, "test": 10_000},
     names="batches.meta",
     labels={"label": (b"labels", b"label_names")},
 )
@@ -31,7 +32,7 @@ def build(*, path: FilePath, split: Literal["train", "test"]) -> CifarBatches | 
     Raises
     ------
     ShapebiasError
-        If the folder does not exist or holds neither.
+        If the folder does not exist or holds neither, or a batch is not as it was published.
 
     References
     ----------

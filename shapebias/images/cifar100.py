@@ -8,6 +8,7 @@ from shapebias.plugins import FilePath
 LAYOUT = Layout(
     folder="cifar-100-python",
     batches={"train": ("train",), "test": ("test",)},
+    images={"train": 50_000, "test": 10_000},
     names="meta",
     labels={
         "label": (b"fine_labels", b"fine_label_names"),
@@ -31,7 +32,7 @@ def build(*, path: FilePath, split: Literal["train", "test"]) -> CifarBatches | 
     Raises
     ------
     ShapebiasError
-        If the folder does not exist or holds neither.
+        If the folder does not exist or holds neither, or a batch is not as it was published.
 
     References
     ----------

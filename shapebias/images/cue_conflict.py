@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.image_files import check_folder, class_files, image_row, slice_of
+from shapebias.image_files import check_folder, files_in_classes, image_row, slice_of
 from shapebias.plugins import FilePath
 
 NAME = re.compile(r"(?P<shape>\D+)\d+-(?P<texture>\D+)\d+")
@@ -47,7 +47,7 @@ class CueConflict:
     @cached_property
     def files(self) -> list[str]:
         """Stimuli `<shape>/<name>`, sorted by shape and name."""
-        files = class_files(self.folder)
+        files = files_in_classes(self.folder).files
         if self.classes is None:
             return files
         cues = {name: set(cues_of(name)) for name in files}

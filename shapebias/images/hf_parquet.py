@@ -44,7 +44,8 @@ def build(
     Raises
     ------
     ShapebiasError
-        If the folder does not exist, holds no such file, or a file has no such column.
+        If the folder does not exist or holds no such file, or if a file has no such column, one
+        of another kind, or metadata that cannot be understood.
 
     References
     ----------
@@ -90,7 +91,7 @@ class HuggingFaceParquet:
     def _of_shard(self, name: str, chosen: range) -> Iterator[dict]:
         stem = name.removesuffix(".parquet")
         with self._open(name) as file:
-            names = self._class_names(file)
+            names = self._class_names(file, name)
             try:
                 for index, row in _numbered(file, self._columns(), chosen):
                     label = self._label(row, names, name)
@@ -117,13 +118,18 @@ class HuggingFaceParquet:
             )
         return names[value]
 
-    def _class_names(self, file: pq.ParquetFile) -> list[str] | None:
+    def _class_names(self, file: pq.ParquetFile, name: str) -> list[str] | None:
         """Names of the labels' numbers, from the metadata; None where they say nothing."""
-        if self.classes == "imagenet":
-            return list(imagenet_classes())
+        if self.classes == "imagenet" or self.label is None:
+            return list(imagenet_classes()) if self.label else None
         note = (file.schema_arrow.metadata or {}).get(b"huggingface", b"{}")
-        features = (json.loads(note).get("info") or {}).get("features") or {}
-        return (features.get(self.label) or {}).get("names")
+        try:
+            return _named(note, self.label)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ShapebiasError(
+                f"{self.folder / name}: its Hugging Face metadata do not give the names of "
+                f"{self.label} as a list of text; write the file anew"
+            ) from error
 
     def _files(self) -> list[Path]:
         files = self.folder.rglob("*.parquet")
@@ -131,10 +137,15 @@ class HuggingFaceParquet:
 
     def _rows_in(self, name: str) -> int:
         with self._open(name) as file:
+            schema = file.schema_arrow
             for column in self._columns():
-                if column not in file.schema_arrow.names:
-                    raise UnknownName(
-                        f"column of {self.folder / name}", column, file.schema_arrow.names
+                if column not in schema.names:
+                    raise UnknownName(f"column of {self.folder / name}", column, schema.names)
+                holds, wanted = KINDS[column == self.image]
+                if not holds(schema.field(column).type):
+                    raise ShapebiasError(
+                        f"{self.folder / name}: column {column} is of {schema.field(column).type}; "
+                        f"{wanted}"
                     )
             return file.metadata.num_rows
 
@@ -151,6 +162,45 @@ class HuggingFaceParquet:
     def _damaged(self, name: str, error: Exception) -> ShapebiasError:
         said = " ".join(str(error).split())
         return ShapebiasError(f"cannot read {self.folder / name}: {said}; get the file anew")
+
+
+def _named(note: bytes, label: str) -> list[str] | None:
+    """Names of a label's numbers; raises errors of Python's where the note is another thing."""
+    features = (json.loads(note).get("info") or {}).get("features") or {}
+    names = (features.get(label) or {}).get("names")
+    if names is not None and not (isinstance(names, list) and all(map(_is_text, names))):
+        raise TypeError
+    return names
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _holds_files(kind: pa.DataType) -> bool:
+    """Whether a column's values are files, or structs of a file and, if they like, its path."""
+    if not pa.types.is_struct(kind):
+        return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    fields = {field.name: field.type for field in kind}
+    path = fields.get("path", pa.null())
+    return _holds_files(fields.get("bytes", pa.null())) and (_holds_text(path) or path == pa.null())
+
+
+def _holds_labels(kind: pa.DataType) -> bool:
+    whole = pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
+    return whole or _holds_text(kind)
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(value) or pa.types.is_large_string(value)
+
+
+# By whether a column is the image's: what it may hold, and what to do otherwise.
+KINDS = {
+    True: (_holds_files, "set `image` to a column of files, or of structs of bytes and path"),
+    False: (_holds_labels, "set `label` to a column of whole numbers or text, or to null"),
+}
 
 
 def _numbered(

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.image_files import check_folder, class_files, image_row, slice_of
+from shapebias.image_files import (
+    Listing,
+    check_folder,
+    class_files,
+    image_row,
+    misplaced_row,
+    slice_of,
+)
 from shapebias.plugins import FilePath
 
 LABELS = ("folder", "filename_prefix")
@@ -24,7 +31,13 @@ def build(
     Parameters
     ----------
     path
-        Folder that holds one folder a class.
+        Folder that holds one folder a class, each read at any depth; an image's id is its path in
+        the folder. Files .jpg, .jpeg, .jpe, .jfif, .png, .webp, .bmp, .gif, .tif, .tiff, .ppm,
+        .pgm, .pbm and .pnm are read. Refused by name are other files, animations and stacks of
+        pages, pixels that are floating-point or of more than 16 bits, damaged images, files in no
+        class folder, and what is too large: beyond 89 million pixels (60 of a progressive JPEG, 45
+        of a WebP) as it is or resized, or 128 MiB. Hidden files, lists, checksums, licences and
+        archives are passed over, and counted in the log.
     label_from
         "folder": the label is the class folder's name. "filename_prefix": it is the file's name
         up to the first underscore (n01440764 of n01440764_10026.JPEG), and the folder's name is
@@ -53,10 +66,19 @@ class ImageFolder:
         self.most_per_class = most_per_class
 
     @cached_property
+    def listing(self) -> Listing:
+        """Files `<class>/.../<name>`, sorted by class and name."""
+        return class_files(self.folder)
+
+    @cached_property
     def files(self) -> list[str]:
-        """Image files `<class>/<name>`, sorted by class and name."""
-        by_class = groupby(class_files(self.folder), key=lambda name: name.partition("/")[0])
+        """Files that are stored or refused by name."""
+        by_class = groupby(self.listing.files, key=lambda name: name.partition("/")[0])
         return [name for _, names in by_class for name in islice(names, self.most_per_class)]
+
+    def remarks(self) -> list[str]:
+        """What the log says of other files."""
+        return self.listing.remarks()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -64,10 +86,14 @@ class ImageFolder:
     def rows(self, part: int, parts: int) -> Iterator[dict]:
         """Rows of one contiguous part (from 0) of the images, with the files' own bytes."""
         for name in slice_of(self.files, part, parts):
-            yield {**image_row(self.folder, name), **self._labels(name)}
+            if "/" not in name:
+                yield misplaced_row(name, "lies in no class's folder; move it there or remove it")
+                continue
+            row = image_row(self.folder, name)
+            yield row if row["image"] is None else {**row, **self._labels(name)}
 
     def _labels(self, name: str) -> dict[str, str]:
-        folder, _, file = name.partition("/")
+        folder, file = name.partition("/")[0], name.rpartition("/")[2]
         if self.label_from == "folder":
             return {"label": folder}
         prefix, underscore, _ = file.partition("_")

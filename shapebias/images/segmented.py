@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from shapebias.errors import ShapebiasError
-from shapebias.image_files import check_folder, image_row, images_below, slice_of
+from shapebias.image_files import Listing, check_folder, files_below, image_row, readable, slice_of
 from shapebias.label_files import labelled_row, numbers_in
 from shapebias.plugins import FilePath
 
@@ -48,9 +48,11 @@ def build(
     check_folder(folder / images)
     check_folder(folder / labels)
     names = [str(name) for name in (classes if classes is not None else _listed(folder))]
+    if not all(type(number) is int and 0 <= number < 2**16 for number in unlabelled or []):
+        raise ShapebiasError(
+            f"images/segmented: unlabelled {unlabelled} are no label numbers, as [0, 255] are"
+        )
     ignored = set(unlabelled or [])
-    if not all(isinstance(number, int) and 0 <= number < 2**16 for number in ignored):
-        raise ShapebiasError(f"images/segmented: unlabelled {unlabelled} are no label numbers")
     if len(set(names)) < len(names) or not set(range(len(names))) - ignored:
         raise ShapebiasError(f"images/segmented: classes {names} need one different name each")
     return Segmented(
@@ -85,9 +87,23 @@ class Segmented:
             self._number[number - 1] = number
 
     @cached_property
-    def files(self) -> list[str]:
+    def listing(self) -> Listing:
         """Photos' names relative to their folder, sorted."""
-        return images_below(self.folder / self.images)
+        return files_below(self.folder / self.images)
+
+    @property
+    def files(self) -> list[str]:
+        """Photos that are stored or refused by name."""
+        return self.listing.files
+
+    def remarks(self) -> list[str]:
+        """What the log says of other files, and of label maps whose photo is not there."""
+        wanted = set(map(self._map_for, self.files))
+        maps = [f"{self.labels}/{name}" for name in files_below(self.folder / self.labels).files]
+        alone = [name for name in maps if name not in wanted]
+        return self.listing.remarks() + (
+            [f"{len(alone)} label maps have no photo: {readable(alone[0])} …"] if alone else []
+        )
 
     def __len__(self) -> int:
         return len(self.files)
@@ -98,9 +114,12 @@ class Segmented:
             row = image_row(self.folder / self.images, name)
             yield labelled_row(row, lambda name=name: self._map_of(name))
 
+    def _map_for(self, name: str) -> str:
+        return f"{self.labels}/{PurePosixPath(name).with_suffix('.png')}"
+
     def _map_of(self, name: str) -> dict[str, list]:
         """The photo's label map, its numbers those of the concepts."""
-        file = f"{self.labels}/{PurePosixPath(name).with_suffix('.png')}"
+        file = self._map_for(name)
         numbers = numbers_in(self.folder, file)
         unknown = set(np.unique(numbers).tolist()) - self._known
         if unknown:

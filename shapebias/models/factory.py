@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from shapebias.classifier import Classifier
-from shapebias.cutting import cut, cut_at_stages, stages_of
+from shapebias.cutting import stages_of
 from shapebias.errors import ShapebiasError
+from shapebias.hooking import classifier
 
 
 def build(
@@ -21,7 +22,7 @@ def build(
     input_size: int = 224,
     layers: dict | None = None,
 ) -> Classifier:
-    """Network that a function returns, cut at named layers.
+    """Network that a function returns, probed at named layers.
 
     Parameters
     ----------
@@ -47,23 +48,24 @@ def build(
 
     Notes
     -----
+    A network that cannot be cut at its layers, as its code asks for values or goes around them, is
+    watched by hooks: it is measured alike, but slowly where channels are silenced.
+
     The workflow watches the module's code and that of the modules of the same package that it
     imports: an edit makes what the network is used for stale. A trained network is trained anew.
 
     Raises
     ------
     ShapebiasError
-        If there is no such function, it returns no network of as many classes, the network
-        normalises by itself although `mean` and `std` say otherwise, or it cannot be cut.
+        If there is no such function, it returns no network of as many classes, or the network
+        normalises by itself although `mean` and `std` say otherwise.
     """
     network = _called(function, settings or {})
     check_scores(network, len(classes), input_size, function)
-    stages = None if layers else stages_of(network)
-    parts = cut(network, layers) if layers else cut_at_stages(network, stages, input_size)
-    return Classifier(
+    return classifier(
         network,
-        segments=parts.segments,
-        tail=parts.tail,
+        layers=layers,
+        stages=stages_of(network),
         classes=classes,
         mean=mean,
         std=std,

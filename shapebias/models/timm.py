@@ -1,10 +1,9 @@
 """Any of timm's networks, by its name; timm is an optional package."""
 
-from torch import nn
-
 from shapebias.classifier import Classifier
-from shapebias.cutting import Cut, cut, cut_at_stages, stages_of
+from shapebias.cutting import stages_of
 from shapebias.errors import UnknownName
+from shapebias.hooking import classifier
 from shapebias.packages import import_package
 
 # timm imports torchvision, which has to come through its one door first.
@@ -44,7 +43,7 @@ def build(
     Raises
     ------
     ShapebiasError
-        If timm is absent, there is no such network, or it cannot be cut at the layers.
+        If timm is absent, there is no such network, or a layer's module gives no feature maps.
     """
     timm = import_package("timm")
     if not timm.is_model(name):
@@ -52,18 +51,13 @@ def build(
     network = timm.create_model(name, pretrained=False, num_classes=len(classes))
     own = network.pretrained_cfg
     size = input_size or own["input_size"][-1]
-    parts = cut(network, layers) if layers else _usual_cut(network, size)
-    return Classifier(
+    stages = [stage["module"] for stage in getattr(network, "feature_info", None) or []]
+    return classifier(
         network,
-        segments=parts.segments,
-        tail=parts.tail,
+        layers=layers,
+        stages=stages or stages_of(network),
         classes=classes,
         mean=mean or own["mean"],
         std=std or own["std"],
         input_size=size,
     )
-
-
-def _usual_cut(network: nn.Module, size: int) -> Cut:
-    stages = [stage["module"] for stage in getattr(network, "feature_info", None) or []]
-    return cut_at_stages(network, stages or stages_of(network), size)

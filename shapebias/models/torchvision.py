@@ -3,8 +3,9 @@
 from torch import nn
 
 from shapebias.classifier import Classifier
-from shapebias.cutting import Cut, cut, cut_at_stages, stages_of
+from shapebias.cutting import stages_of
 from shapebias.errors import UnknownName
+from shapebias.hooking import classifier
 from shapebias.vision import torchvision
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -52,7 +53,7 @@ def build(
     Raises
     ------
     ShapebiasError
-        If there is no such network, or it cannot be cut at the layers.
+        If there is no such network, or a layer's module gives no feature maps.
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
@@ -60,11 +61,10 @@ def build(
     usual_mean, usual_std = HALVES if name in FROM_ELSEWHERE else IMAGENET
     size = input_size or (299 if name == "inception_v3" else 224)
     network = _network(name, len(classes))
-    parts = cut(network, layers) if layers else usual_cut(network, size)
-    return Classifier(
+    return classifier(
         network,
-        segments=parts.segments,
-        tail=parts.tail,
+        layers=layers or usual_layers(network),
+        stages=stages_of(network),
         classes=classes,
         mean=mean or usual_mean,
         std=std or usual_std,
@@ -72,16 +72,16 @@ def build(
     )
 
 
-def usual_cut(network: nn.Module, size: int) -> Cut:
-    """The paper's layers of its three architectures, all stages of any other network."""
+def usual_layers(network: nn.Module) -> dict[str, str] | None:
+    """The paper's layers of its three architectures, with their modules; None for others."""
     models = torchvision.models
     if isinstance(network, models.AlexNet):
-        return cut(network, ALEXNET)
+        return ALEXNET
     if isinstance(network, models.GoogLeNet):
-        return cut(network, {name: name for name in GOOGLENET})
+        return {name: name for name in GOOGLENET}
     if isinstance(network, models.ResNet):
-        return cut(network, {name: name for name in RESNET})
-    return cut_at_stages(network, stages_of(network), size)
+        return {name: name for name in RESNET}
+    return None
 
 
 def _network(name: str, n_classes: int) -> nn.Module:

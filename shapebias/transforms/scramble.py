@@ -79,8 +79,8 @@ def cut_patches(
     rows, columns, colours = pixels.shape
     if rows % patches or columns % patches:
         raise ShapebiasError(
-            f"an image of {rows} x {columns} pixels cannot be cut into {patches} x {patches}"
-            " equal patches; choose a size or a number of patches that divides it"
+            f"{columns}×{rows} pixels cannot be cut into {patches}×{patches} equal patches;"
+            " choose a size or a number of patches that divides it"
         )
     grid = pixels.reshape(patches, rows // patches, patches, columns // patches, colours)
     return grid.swapaxes(1, 2).reshape(patches**2, rows // patches, columns // patches, colours)

@@ -91,7 +91,7 @@ class Silhouette:
         Returns
         -------
         The image, or None where it is left out; ``coverage``, the share of the image that the
-        mask covers, in [0, 1]; ``kept``, 1 or 0; and ``mask_source``, the segmenter.
+        mask covers, in [0, 1]; and ``mask_source``, the segmenter.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class Silhouette:
         mask = self.mask(pixels, label)
         coverage = float(mask.mean())
         kept = self.smallest <= coverage <= self.largest and mask.any()
-        drawn = {"coverage": coverage, "kept": int(kept), "mask_source": self.segmenter.source}
+        drawn = {"coverage": coverage, "mask_source": self.segmenter.source}
         return (self.draw(mask) if kept else None), drawn
 
     def mask(

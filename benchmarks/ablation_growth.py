@@ -1,0 +1,73 @@
+"""Cost of silencing channels against the number of images, and against that of channels.
+
+AlexNet at 224 × 224 with random weights, in float32 on one core. Seconds of the processor, which
+other work on the machine hardly touches, are fitted by a straight line over five sizes, each of
+whole batches; the line's departures show what is not linear. The printed columns are: seconds at
+the smallest and at the largest size, the share of the variance that the line explains and its
+largest departure, and the bar for the departure.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from benchmarks import harness
+from benchmarks.ablation import network, seconds
+from shapebias.classifier import Classifier
+
+ROUNDS = 2
+IMAGES, CHANNELS = (16, 24, 32, 48, 64), (16, 24, 32, 48, 64)
+# Channels of each layer while images grow, images while channels do.
+FIXED = 16
+# Largest departure from the line, as a share of the time at that size.
+BAR = 0.1
+
+
+def run(name: str) -> None:
+    """Print one line for images and one for channels, and write them as well."""
+    torch.set_num_threads(1)
+    print(harness.LINE.format(*harness.HEADER), flush=True)
+    model, rows = network({"kind": "alexnet"}), []
+    for case, sizes, pairs in (
+        ("images (16 channels a layer)", IMAGES, [(n, FIXED) for n in IMAGES]),
+        ("channels a layer (16 images)", CHANNELS, [(FIXED, n) for n in CHANNELS]),
+    ):
+        times = [fastest(model, *pair) for pair in pairs]
+        row = {"name": name, "case": case, "sizes": sizes, "seconds": times} | fitted(sizes, times)
+        print(as_line(row), f"  random weights, load {os.getloadavg()[0]:.1f}", flush=True)
+        rows.append({**row, "weights": "random"})
+    harness.write(name, rows, packages=["torchvision"])
+
+
+def fastest(model: Classifier, images: int, channels: int) -> float:
+    """Seconds for so many images and channels of each layer; the least disturbed of a few runs."""
+    given = torch.rand(images, 3, 224, 224)
+    chosen = {layer: range(min(channels, n)) for layer, n in model.channels().items()}
+    return min(seconds(model, given, chosen, time.process_time) for _ in range(ROUNDS))
+
+
+def fitted(sizes: Sequence[int], times: Sequence[float]) -> dict[str, float | bool]:
+    """Straight line through the times, and how well it fits."""
+    slope, start = np.polyfit(sizes, times, 1)
+    line = start + slope * np.array(sizes)
+    explained = 1 - ((times - line) ** 2).sum() / ((times - np.mean(times)) ** 2).sum()
+    departure = float(np.abs(times / line - 1).max())
+    return {
+        "start_s": float(start),
+        "slope_s": float(slope),
+        "explained": float(explained),
+        "departure": departure,
+        "bar": BAR,
+        "ok": departure <= BAR,
+    }
+
+
+def as_line(row: dict) -> str:
+    """A row as a line of the table."""
+    times = [f"{row['seconds'][place]:.2f} s ({row['sizes'][place]})" for place in (0, -1)]
+    fit = f"R² {row['explained']:.4f}, off by {row['departure']:.1%}"
+    words = (fit, f"{BAR:.0%}", "ok" if row["ok"] else "short")
+    return harness.LINE.format(row["name"], row["case"], *times, *words)

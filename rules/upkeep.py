@@ -1,0 +1,109 @@
+"""Before a run: what of the results is trusted. After it: what the next run will ask for.
+
+The workflow engine's records on each output (settings, code, inputs) lie in `.snakemake` and are
+copied to the results, so that these can be cloned or moved without running again.
+"""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from snakemake.persistence import MetadataRecord
+from snakemake.persistence.file import FilePersistence
+
+from rules.digests import DIGESTS
+from shapebias.records import FOLDER, RESULTS, recorded
+
+# Outputs that were found damaged, a line each.
+MARKED = Path(".snakemake", "damaged")
+
+
+def prepare(study: str) -> list[str]:
+    """Bring the engine's records up to the results; returns what a person should know."""
+    engine = FilePersistence(nolock=True)
+    restore(study, engine)
+    marked = still_damaged(engine)
+    found = [path for path in outputs(study) if not under_way(path, engine) and not whole(path)]
+    for path in found:
+        # The engine then makes it anew, and what follows from it.
+        engine._mark_incomplete(path, None)
+    if marked or found or MARKED.exists():
+        MARKED.write_text("".join(f"{path}\n" for path in marked + found), encoding="utf-8")
+    DIGESTS.save()
+    return [
+        f"{path} is not what its job wrote (damaged, or changed by hand): it is made anew"
+        for path in marked + found
+        if Path(path).is_relative_to(Path(RESULTS, study))
+    ]
+
+
+def finish(study: str) -> None:
+    """Copy the engine's records to the results, and remember how the outputs look now."""
+    engine = FilePersistence(nolock=True)
+    records = {}
+    for path in outputs(study):
+        record = engine._read_record(path)
+        if record and not under_way(path, engine) and whole(path):
+            records[path] = dict(record.items())
+    DIGESTS.save()
+    lines = "".join(json.dumps([path, record]) + "\n" for path, record in records.items())
+    file = copies(study)
+    if records:
+        temporary = file.with_name(f".{file.name}")
+        temporary.write_bytes(gzip.compress(lines.encode(), mtime=0))
+        temporary.replace(file)
+
+
+def restore(study: str, engine: FilePersistence) -> None:
+    """Give the engine its records on outputs that came without, as by `git clone`."""
+    if not copies(study).is_file():
+        return
+    lines = gzip.decompress(copies(study).read_bytes()).decode().splitlines()
+    # They are written in this order: where the last is known, so are the others.
+    if known(json.loads(lines[-1])[0], engine):
+        return
+    for path, record in map(json.loads, lines):
+        if not known(path, engine) and Path(path).is_file() and whole(path):
+            engine._write_record(path, MetadataRecord.model_validate(record))
+
+
+def known(path: str, engine: FilePersistence) -> bool:
+    """Whether the engine has a record on an output."""
+    return Path(engine._record_path(engine._metadata_path, path)).exists()
+
+
+def still_damaged(engine: FilePersistence) -> list[str]:
+    """Outputs that were marked as damaged and not made anew; those put back are trusted again."""
+    if not MARKED.is_file():
+        return []
+    marked = MARKED.read_text(encoding="utf-8").splitlines()
+    left = [path for path in marked if under_way(path, engine)]
+    mended = [path for path in left if Path(path).is_file() and whole(path)]
+    for path in mended:
+        engine._unmark_incomplete(path)
+    return [path for path in left if path not in mended]
+
+
+def outputs(study: str) -> Iterator[str]:
+    """Outputs of a study that are there and were recorded by their jobs."""
+    top = Path(RESULTS, study, FOLDER, "sha256")
+    for record in sorted(top.rglob("*.sha256")):
+        path = Path(RESULTS, study, record.relative_to(top)).with_suffix("")
+        if path.is_file():
+            yield path.as_posix()
+
+
+def whole(path: str) -> bool:
+    """Whether an output has the content that its job recorded."""
+    return DIGESTS.of(path) == recorded(path)
+
+
+def under_way(path: str, engine: FilePersistence) -> bool:
+    """Whether a job that makes an output runs now, or was killed."""
+    return Path(engine._record_path(engine._incomplete_path, path)).exists()
+
+
+def copies(study: str) -> Path:
+    """File with the engine's records, among the results."""
+    return Path(RESULTS, study, FOLDER, "engine.jsonl.gz")

@@ -1,0 +1,39 @@
+"""Decisions and accuracy without all channels that detect a concept, or with them alone."""
+
+import pandas as pd
+
+from shapebias.batching import batches, device
+from shapebias.checkpoints import load_network
+from shapebias.concept_ablation import ablate_groups, groups_of
+from shapebias.entry_level import entry_level_of
+from shapebias.imagesets import number_of_rows, read_rows
+from shapebias.jobs import job
+from shapebias.progress import Counter
+from shapebias.shrinking import shrinking
+from shapebias.tables import read_table, write_table
+
+
+def main(paths, clean, dissection, network, table, *, model, entry_level, settings):
+    net, levels = load_network(*network).to(device()), entry_level_of(entry_level)
+    rows, labels = list(read_rows(paths)), pd.concat(map(read_table, dissection))
+    groups = groups_of(labels, iou_cut=settings["iou_cut"], each_layer=settings["each_layer"])
+    what, total = f"ablating {len(groups)} groups", len(rows) + number_of_rows(clean)
+    found = shrinking(lambda size: ablate_groups(
+        net, groups, rows, batches(read_rows(clean), size=size),
+        entry_level=levels, batch=size, progress=Counter(what, total),
+    ), settings["batch"], what=what)  # fmt: skip
+    write_table(found.assign(model=model), table, schema="ablation_by_concept")
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
+        main(
+            paths=snakemake.input.images,
+            clean=snakemake.input.clean,
+            dissection=snakemake.input.dissection,
+            network=(snakemake.input.weights, snakemake.input.description),
+            table=snakemake.output.table,
+            model=snakemake.wildcards.model,
+            entry_level=snakemake.params.entry_level,
+            settings=snakemake.params.settings,
+        )

@@ -1,0 +1,39 @@
+"""One network's page of the channels that matter most."""
+
+from functools import partial
+
+import pandas as pd
+
+from shapebias.batching import device
+from shapebias.channel_pages import channel_page
+from shapebias.checkpoints import load_network
+from shapebias.imagesets import read_rows
+from shapebias.important_channels import important_channels
+from shapebias.jobs import job
+from shapebias.tables import read_table
+from shapebias.writing import write_text
+
+
+def main(page, network, *, scores, flips, labels, top, images, concepts, number, **names):
+    scores, flips, labels, top = (
+        pd.concat(map(read_table, paths), ignore_index=True) if paths else None
+        for paths in (scores, flips, labels, top)
+    )
+    channels = important_channels(scores, labels, number)
+    rows, more_rows = partial(read_rows, images), partial(read_rows, concepts)
+    found = {"channels": channels, "flips": flips, "top_images": top}
+    found |= {"conflict_rows": rows, "concept_rows": more_rows}
+    write_text(channel_page(load_network(*network).to(device()), **found, **names), page)
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
+        files = ("scores", "flips", "labels", "top", "images", "concepts")
+        main(
+            snakemake.output.page,
+            (snakemake.input.weights, snakemake.input.description),
+            **{name: snakemake.input.get(name, []) for name in files},
+            study=snakemake.params.code["study"],
+            model=snakemake.wildcards.model,
+            number=snakemake.params.number,
+        )

@@ -1,0 +1,216 @@
+"""All channels that detect one concept, or one category, silenced together or kept alone."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from shapebias.ablation import pixels_of, seen_intact
+from shapebias.categories import category_rank
+from shapebias.classifier import Classifier
+from shapebias.evaluation import evaluating
+from shapebias.judging import Judge
+from shapebias.tallies import Tally, tallied
+
+MODES = ("zero", "keep_only")
+Silent = Mapping[str, Sequence[int]]
+# Image ids, pixels in [0, 1], and the class name of each image.
+Batch = tuple[Sequence[str], Float[Tensor, "_ 3 row column"], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Channels by layer that detect a concept, or any of a category for the concept `all`.
+
+    `layer` is the one that they are of, or `all`.
+    """
+
+    layer: str
+    category: str
+    concept: str
+    channels: Silent
+
+    def silent(self, mode: str, counts: Mapping[str, int]) -> Silent:
+        """Channels to set to zero: its own, or all others of the layers in which it has some."""
+        if mode == "zero":
+            return self.channels
+        return {
+            layer: sorted(set(range(counts[layer])) - set(own))
+            for layer, own in self.channels.items()
+        }
+
+
+def groups_of(dissection: pd.DataFrame, *, iou_cut: float, each_layer: bool) -> list[Group]:
+    """Groups of channels by the concept that each detects.
+
+    Parameters
+    ----------
+    dissection
+        The first frame of `shapebias.dissection.dissect`, of one network.
+    iou_cut
+        Least IoU of a channel that detects its concept; a channel of IoU 0 never does.
+    each_layer
+        Whether the channels of each layer are groups of their own besides those of all layers.
+
+    Returns
+    -------
+    Categories in their order, each as a whole and then by concept in alphabetical order; first
+    over all layers.
+    """
+    detectors = dissection[(dissection["iou"] >= iou_cut) & (dissection["iou"] > 0)]
+    layers = ["all", *(detectors["layer"].unique() if each_layer else ())]
+    found = []
+    for category in sorted(detectors["category"].unique(), key=category_rank):
+        own = detectors[detectors["category"] == category]
+        for concept in ["all", *sorted(own["concept"].unique())]:
+            alike = own if concept == "all" else own[own["concept"] == concept]
+            channels = {
+                layer: sorted(rows["channel"].tolist())
+                for layer, rows in alike.groupby("layer", sort=False)
+            }
+            found += [
+                Group(layer, category, concept, _within(layer, channels))
+                for layer in layers
+                if layer in ("all", *channels)
+            ]
+    return found
+
+
+def _within(layer: str, channels: Silent) -> Silent:
+    return channels if layer == "all" else {layer: channels[layer]}
+
+
+def ablate_groups(
+    model: Classifier,
+    groups: Sequence[Group],
+    conflict_rows: Sequence[Mapping[str, Any]],
+    clean: Iterable[Batch],
+    *,
+    entry_level: Mapping[str, str] | None = None,
+    batch: int,
+    progress: Callable[[int], object] | None = None,
+) -> pd.DataFrame:
+    """What becomes of shape decisions, texture decisions and accuracy without groups of channels.
+
+    Parameters
+    ----------
+    model
+        Network to ablate.
+    groups
+        From `groups_of`.
+    conflict_rows
+        Rows of the cue-conflict set, as `shapebias.ablation.ablate_rows` takes them.
+    clean
+        Batches of labelled images.
+    entry_level
+        Fine class to entry-level class, if decisions on conflict images are among entry-level
+        classes. Clean images are scored by it where their labels are no classes of the network.
+    batch
+        Number of conflict images run through the network at once.
+    progress
+        Called with the number of images that were finished with all groups.
+
+    Returns
+    -------
+    One row a group and mode: layer, category, concept, mode ("zero": its channels are zero;
+    "keep_only": all others of the layers in which it has channels are), n_channels; n_shape,
+    n_texture, shape_score, texture_score and the mean changes as of `shapebias.ablation.ablate`;
+    n_clean, accuracy_before and accuracy_after, top-1 on the clean images.
+
+    Notes
+    -----
+    What comes before the first layer of a group is run once for all groups. The rest is what the
+    network itself computes.
+    """
+    with evaluating(model):
+        counts = model.channels()
+        units = [(group, mode) for group in groups for mode in MODES]
+        silent = [group.silent(mode, counts) for group, mode in units]
+        conflict = _conflict_tally(
+            model, silent, conflict_rows, Judge(model, entry_level), batch, progress
+        )
+        accuracy = _accuracies(model, silent, clean, entry_level, progress)
+    named = {
+        "layer": [group.layer for group, _ in units],
+        "category": [group.category for group, _ in units],
+        "concept": [group.concept for group, _ in units],
+        "mode": [mode for _, mode in units],
+        "n_channels": np.array([sum(map(len, g.channels.values())) for g, _ in units], np.int64),
+    }
+    return tallied(named, conflict)[0].assign(**accuracy)
+
+
+def _conflict_tally(
+    model: Classifier,
+    silent: Sequence[Silent],
+    rows: Sequence[Mapping[str, Any]],
+    judge: Judge,
+    batch: int,
+    progress: Callable[[int], object] | None,
+) -> Tally:
+    images = pixels_of(rows)
+    columns = ([row[name] for row in rows] for name in ("image_id", "shape", "texture"))
+    conflict = seen_intact(judge, images, *columns, batch)
+    tally = Tally(conflict, len(silent))
+    for part in torch.from_numpy(conflict.counted).split(batch):
+        for number, decided, chances in _judged(model, silent, images[part], judge):
+            unit = np.full(len(part), number)
+            tally.add(unit, part.numpy(), decided.numpy(), chances.numpy())
+        if progress is not None:
+            progress(len(part))
+    if progress is not None:
+        progress(len(rows) - len(conflict.counted))
+    return tally
+
+
+def _accuracies(
+    model: Classifier,
+    silent: Sequence[Silent],
+    clean: Iterable[Batch],
+    entry_level: Mapping[str, str] | None,
+    progress: Callable[[int], object] | None,
+) -> dict[str, Any]:
+    right, before, total = np.zeros(len(silent), np.int64), 0, 0
+    for _, images, labels in clean:
+        judge = Judge(model, None if set(labels) <= set(model.classes) else entry_level)
+        truth = np.array(labels, dtype=object)
+        names = np.array(judge.classes, dtype=object)
+        before += int((names[judge.intact(images, len(images))[0]] == truth).sum())
+        total += len(truth)
+        for number, decided, _ in _judged(model, silent, images, judge):
+            right[number] += int((names[decided] == truth).sum())
+        if progress is not None:
+            progress(len(truth))
+    return {
+        "n_clean": total,
+        "accuracy_before": before / total if total else np.nan,
+        "accuracy_after": right / total if total else np.nan,
+    }
+
+
+def _judged(
+    model: Classifier, silent: Sequence[Silent], images: Tensor, judge: Judge
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Place in `silent`, decisions and probabilities, for each set of channels that is silent."""
+    images = images.to(model.mean.device, torch.float32)
+    starts: dict[str, list[int]] = {layer: [] for layer in model.layers}
+    for number, channels in enumerate(silent):
+        starts[min(channels, key=model.layers.index)].append(number)
+
+    def alone(place: int) -> Tensor:
+        return model(images[place : place + 1])
+
+    for layer, activation in model.walk(images):
+        for number in starts[layer]:
+            with ExitStack() as contexts:
+                for where, channels in silent[number].items():
+                    contexts.enter_context(model.silenced(where, channels))
+                scores = model.resume(layer, activation) if model.cuttable else model(images)
+                found = judge.judge(scores, alone)
+            yield number, *found

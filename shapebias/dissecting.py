@@ -1,0 +1,43 @@
+"""Dissection of one part of a network by a concept set on disk, as a study's settings say."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shapebias.classifier import Classifier
+from shapebias.concept_batches import over_concepts
+from shapebias.concept_labels import ConceptBatch
+from shapebias.dissection import Dissection, dissect
+from shapebias.imagesets import concepts_of, number_of_rows
+from shapebias.progress import Counter
+from shapebias.units import channels_of_part
+
+# Settings of the study that are those of `dissect`.
+SETTINGS = ("quantile", "sweep", "area", "upsampling", "top_images")
+
+
+def dissect_part(
+    model: Classifier, paths: Sequence[str | Path], *, part: int, settings: Mapping[str, Any]
+) -> Dissection:
+    """Dissect one part of a network's channels; progress goes to standard output.
+
+    Parameters
+    ----------
+    model
+        On the device on which it is to run.
+    paths
+        Files of the concept set, in order.
+    part
+        Which of the parts, from 0.
+    settings
+        The study's `measurements: dissection`.
+    """
+    n_images, concepts = number_of_rows(paths), concepts_of(paths[0])
+    chosen = {name: settings[name] for name in SETTINGS}
+    chosen["channels"] = channels_of_part(model, part, settings)
+
+    def work(batches: Callable[[], Iterator[ConceptBatch]]) -> Dissection:
+        progress = Counter("dissecting, two passes", 2 * n_images)
+        return dissect(model, batches, concepts, n_images=n_images, progress=progress, **chosen)
+
+    return over_concepts(work, paths, size=settings["batch"])

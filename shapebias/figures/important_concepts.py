@@ -1,0 +1,84 @@
+"""Concepts whose channels the networks can least do without."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from shapebias.drawing import Network, Pairs, grid, legend, look, note, panels
+
+SHOWN = 10
+# How the losses of decisions are marked: column, its total, sign, what the legend says.
+MARKS = (
+    ("shape_score", "n_shape", "o", "shape decisions"),
+    ("texture_score", "n_texture", "^", "texture decisions"),
+)
+INK = "#222222"
+
+
+def draw(*, ablation_by_concept: pd.DataFrame, pairs: Pairs) -> Figure:
+    """Bars of the accuracy that each network loses without a concept's channels.
+
+    Parameters
+    ----------
+    ablation_by_concept
+        Table `ablation_by_concept`.
+    pairs
+        Pair to its `standard` and `robust` network.
+    """
+    table = ranked(ablation_by_concept)
+    if table.empty:
+        return note("No channel detects a concept in this study.")
+    with look():
+        shown = panels(table["model"], pairs)
+        rows = max(len(panel.networks) for panel in shown)
+        most = table.groupby("model").size().max()
+        figure, cells = grid(len(shown), height=0.8 + 0.17 * most, rows=rows)
+        for panel, cell in zip(shown, cells, strict=True):
+            for axes in cell[len(panel.networks) :]:
+                axes.remove()
+            for axes, network in zip(cell, panel.networks, strict=False):
+                own = table[table["model"] == network.model]
+                _draw(axes, own, network, most)
+                axes.set_title(network.model)
+            cell[len(panel.networks) - 1].set_xlabel("Lost (%)")
+        legend(figure, shown)
+        _explain(figure)
+        return figure
+
+
+def ranked(table: pd.DataFrame) -> pd.DataFrame:
+    """Single concepts silenced in all layers, those of the largest loss first."""
+    chosen = table[
+        (table["mode"] == "zero") & (table["layer"] == "all") & (table["concept"] != "all")
+    ]
+    lost = 100 * (chosen["accuracy_before"] - chosen["accuracy_after"])
+    chosen = chosen.assign(lost=lost).sort_values("lost", ascending=False, kind="stable")
+    return chosen.groupby("model", sort=False).head(SHOWN)
+
+
+def _draw(axes: Axes, own: pd.DataFrame, network: Network, most: int) -> None:
+    at = range(len(own))
+    axes.barh(at, own["lost"], height=0.7, color=network.colour)
+    for column, total, mark, _ in MARKS:
+        # Where nothing was decided so, there is no share.
+        share = 100 * own[column] / own[total].where(own[total] > 0)
+        marks = {"color": INK, "markersize": 3.2, "fillstyle": "none", "clip_on": False}
+        (drawn,) = axes.plot(share, at, mark, **marks)
+        # Marks at 0 and 100 % stick out; the axes need not shrink for them.
+        drawn.set_in_layout(False)
+    axes.set_yticks(
+        at, [f"{c} ({n})" for c, n in zip(own["concept"], own["n_channels"], strict=True)]
+    )
+    axes.set_ylim(most - 0.4, -0.6)
+    axes.set_xlim(min(0.0, own["lost"].min() * 1.05), 100)
+    axes.tick_params(axis="y", length=0, labelsize=6.5)
+    axes.grid(axis="x")
+
+
+def _explain(figure: Figure) -> None:
+    handles = [
+        Line2D([], [], color=INK, marker=mark, linestyle="none", fillstyle="none", label=label)
+        for *_, mark, label in MARKS
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=2)

@@ -1,0 +1,58 @@
+"""What each file of a study was when its job wrote it: its SHA-256, beside the results.
+
+A file whose content is another was damaged or changed by hand, and nothing is computed from it.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+from shapebias.errors import ShapebiasError
+
+RESULTS = "results"
+FOLDER = "records"
+
+
+def record_path(path: str | Path) -> Path | None:
+    """Where the SHA-256 of a study's file is noted; None for a file that is no study's.
+
+    It is a line as `sha256sum` writes it, so that ``sha256sum --check`` reads it.
+    """
+    top, *rest = Path(path).parts
+    if top != RESULTS or len(rest) < 2 or rest[1] == FOLDER:
+        return None
+    study, *folders, name = rest
+    return Path(RESULTS, study, FOLDER, "sha256", *folders, f"{name}.sha256")
+
+
+def write_record(path: Path, content: Path) -> None:
+    """Note that the file that `path` is about to become has the content of another."""
+    if record := record_path(path):
+        record.parent.mkdir(parents=True, exist_ok=True)
+        temporary = record.with_name(content.name)
+        temporary.write_text(f"{sha256_of(content)}  {path.as_posix()}\n", encoding="utf-8")
+        os.replace(temporary, record)
+
+
+def recorded(path: str | Path) -> str | None:
+    """SHA-256 that a file had when its job wrote it; None where nothing was noted."""
+    record = record_path(path)
+    try:
+        return record.read_text(encoding="utf-8")[:64] if record else None
+    except FileNotFoundError:
+        return None
+
+
+def check_content(path: str | Path, digest: str) -> None:
+    """Raise `ShapebiasError` if a file's SHA-256 is not the one that its job noted."""
+    if recorded(path) not in (None, digest):
+        raise ShapebiasError(
+            f"{path} is not what its job wrote: it was damaged, or changed by hand; "
+            "run again, and it is made anew"
+        )
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
