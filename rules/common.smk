@@ -11,6 +11,8 @@ from rules.fingerprints import fingerprint, packages
 from rules.listings import listing
 from rules.packages import changes, note, noted
 from rules.plugins import settings_of
+from rules.own_code import digest_of_module
+from rules.networks import plugins_of_network, starts_of, whole_architecture
 from rules.study import (
     StudyError,
     check_files,
@@ -80,11 +82,14 @@ def code_of(script, *plugins):
 
     With it go the versions of the packages that it imports, as they are noted for the study.
 
-    Each of `plugins` is a function of the wildcards that gives pairs of family and kind.
+    Each of `plugins` is a function of the wildcards that gives pairs of family and kind; the
+    family `own` is that of a user's modules.
     """
 
     def code(wildcards):
-        named = tuple(pair for pairs in plugins for pair in pairs(wildcards))
+        pairs = [pair for pairs in plugins for pair in pairs(wildcards)]
+        own = [digest_of_module(kind) for family, kind in pairs if family == "own"]
+        named = tuple(pair for pair in pairs if pair[0] != "own")
         return {
             "study": config["name"],
             "seed": config["seed"],
@@ -92,6 +97,7 @@ def code_of(script, *plugins):
             "packages": {
                 name: VERSIONS.get(name, "absent") for name in packages(script, named)
             },
+            **({"own_code": own} if own else {}),
         }
 
     return code
@@ -145,7 +151,12 @@ def plugins_of_attack(wildcards):
 
 
 def plugins_of_model(wildcards):
-    return [("models", config["models"][wildcards.model]["architecture"]["kind"])]
+    return plugins_of_network(config["models"], wildcards.model)
+
+
+def plugins_of_weights(wildcards):
+    named = "name" in config["models"][wildcards.model]["weights"]
+    return [("", "torchvision_weights")] if named else []
 
 
 def plugins_of_training(wildcards):

@@ -147,6 +147,30 @@ def validation_files(wildcards):
     return image_files(validation) if validation else []
 
 
+def start_files(wildcards):
+    """Weights and description of each network that a training starts from."""
+    return [
+        file(name)
+        for name in starts_of(config["models"], wildcards.model)
+        for file in (weights_of, description_of)
+    ]
+
+
+def architecture_of(wildcards):
+    """Settings of a network's architecture; an ensemble's with those of its members."""
+    return whole_architecture(config["models"], wildcards.model)
+
+
+def training_devices(wildcards):
+    return config["models"][wildcards.model]["training"]["devices"]
+
+
+def training_memory(wildcards):
+    """Megabytes of a training, by those of its images."""
+    training = config["models"][wildcards.model]["training"]
+    return int(3_000 + 1_000 * training["memory"] * training["devices"])
+
+
 def training_attack(wildcards):
     recipe = config["models"][wildcards.model]["training"]["recipe"]
     return config["attacks"][recipe["attack"]] if "attack" in recipe else None

@@ -69,11 +69,16 @@ def _read(path: Path) -> Module:
     names = _imports(tree)
     imported = tuple(file for name in names for file in _files(name)) + _tables(tree)
     known = frozenset({name.split(".")[0] for name in names} & PACKAGES.keys())
+    return Module(bytes.fromhex(bare_digest(tree)), imported, known)
+
+
+def bare_digest(tree: ast.Module) -> str:
+    """SHA-256, in hexadecimal, of a module's syntax tree, from which the docstrings are taken."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_docstring(body[0]):
             del body[0]
-    return Module(hashlib.sha256(ast.dump(tree).encode()).digest(), imported, known)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def _imports(tree: ast.Module) -> set[str]:

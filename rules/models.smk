@@ -8,10 +8,13 @@ rule train_network:
     input:
         images=training_files,
         validation=validation_files,
+        starts=start_files,
     output:
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
-        epochs="<results>/models/{model}/training_log.parquet",
+        log="<results>/models/{model}/training_log.parquet",
+        # Apart from the log, as it is never the same twice.
+        speed="<results>/models/{model}/training_speed.parquet",
     log:
         "<results>/logs/train_network/{model}.log",
     wildcard_constraints:
@@ -22,14 +25,14 @@ rule train_network:
         "../envs/shapebias.yaml"
     # One thread a network: two train side by side on two cores, faster than one on both, and the
     # weights do not depend on how many cores there are.
-    threads: 1
+    threads: training_devices
     resources:
-        gpu=1,
-        mem_mb=4_000,
+        gpu=training_devices,
+        mem_mb=training_memory,
         runtime=1440,
     params:
         code=code_of("train_network", plugins_of_model, plugins_of_training),
-        architecture=entry("models/{model}/architecture"),
+        architecture=architecture_of,
         input_size=entry("models/{model}/input_size", optional=True),
         training=entry("models/{model}/training"),
         attack=training_attack,
@@ -54,7 +57,7 @@ rule import_network:
         mem_mb=4_000,
         runtime=30,
     params:
-        code=code_of("import_network", plugins_of_model),
+        code=code_of("import_network", plugins_of_model, plugins_of_weights),
         content=content_of_files(weights_path),
         architecture=entry("models/{model}/architecture"),
         input_size=entry("models/{model}/input_size", optional=True),

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import yaml
 
+from rules.networks import wrong_start
 from rules.plugins import TYPES, handed_in, settings_of
 from rules.templates import expanded
 from shapebias.errors import UnknownName
@@ -25,6 +26,9 @@ RESERVED = {
     "segmenters": {"kind", "concepts", "category", "training", "weights"},
     "attacks": {"kind"},
 }
+
+# Architectures whose weights torchvision publishes under names.
+LISTED = ("torchvision", "alexnet", "googlenet", "resnet")
 
 
 class StudyError(Exception):
@@ -56,6 +60,9 @@ def read_study(given: dict[str, Any], *, whole: bool) -> dict[str, Any]:
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     check_schema(study, schema)
     check_plugins(study)
+    for entry in study["models"].values():
+        if isinstance(entry.get("weights"), str):
+            entry["weights"] = {"name": entry["weights"]}
     fill_defaults(study, schema, schema)
     check_references(study)
     return study
@@ -171,13 +178,26 @@ def check_plugins(study: dict[str, Any]) -> None:
             raise StudyError(f"{where} needs either `training` or `weights`")
         if "weights" in entry and "classes" not in entry:
             raise StudyError(f"{where} is imported and lacks the key 'classes'")
-        if "weights" in entry and ("path" in entry["weights"]) == ("package" in entry["weights"]):
-            raise StudyError(f"{where}.weights needs either `path` or `package`")
+        if "weights" in entry:
+            check_weights(where, entry)
         if "training" in entry:
             recipe = entry["training"]["recipe"]
             check_plugin(f"{where}.training.recipe", "training", recipe, {"kind", "attack"})
             if "attack" in handed_in("training", recipe["kind"]) - recipe.keys():
                 raise StudyError(f"{where}.training.recipe lacks the key 'attack'")
+
+
+def check_weights(where: str, entry: dict[str, Any]) -> None:
+    """Raise `StudyError` unless published weights are by path, in a package or in a known list."""
+    weights, kind = entry["weights"], entry["architecture"]["kind"]
+    given = {"name"} if isinstance(weights, str) else weights.keys()
+    if ("path" in given) + ("package" in given) != ("name" not in given or "path" in given):
+        raise StudyError(f"{where}.weights needs one of `path`, `package` and `name`")
+    if "name" in given and kind not in LISTED:
+        raise StudyError(
+            f"{where}.weights: torchvision lists none for the kind {kind!r}, only for "
+            f"{', '.join(LISTED)}; give the file's `path`"
+        )
 
 
 def check_transform(where: str, entry: dict[str, Any]) -> None:
@@ -263,6 +283,8 @@ def check_references(study: dict[str, Any]) -> None:
             raise StudyError(f"{where}: {UnknownName(f'entry of {family}', name, study[family])}")
     for name in study["images"]:
         check_chain(study["images"], name)
+    if wrong := wrong_start(study["models"]):
+        raise StudyError(": ".join(wrong))
     check_uses(study)
     check_needs(study)
     check_folders(study)

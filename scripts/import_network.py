@@ -1,19 +1,21 @@
 """Bring a network with published weights into the study."""
 
-from shapebias.checkpoints import WithoutDraws, load_weights, package_file, save_network
+from shapebias.checkpoints import import_network
 from shapebias.entry_level import imagenet_classes
 from shapebias.jobs import job
-from shapebias.plugins import build
+from shapebias.plugins import module
 
 
 def main(path, weights, description, *, architecture, input_size, classes, source):
     classes = imagenet_classes() if classes == "imagenet" else classes
-    size = {"input_size": input_size} if input_size else {}
-    with WithoutDraws():
-        network = build("models", classes=list(classes), **size, **architecture)
-    path = path or package_file(source["package"], source["file"])
-    provenance = load_weights(network, path, norm=source.get("norm", "main"))
-    save_network(network, weights, description, architecture=architecture, provenance=provenance)
+    settings = {"input_size": input_size, "classes": list(classes), "source": source}
+    if "name" in source:
+        known = module("torchvision_weights")
+        published = known.published(architecture, source["name"])
+        path = path or known.file_of(published)
+        architecture = {"mean": published.mean, "std": published.std, **architecture}
+        settings["input_size"] = input_size or published.input_size
+    import_network(path, weights, description, architecture=architecture, **settings)
 
 
 if __name__ == "__main__":

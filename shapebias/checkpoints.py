@@ -99,6 +99,43 @@ def save_network(
         temporary.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
+def import_network(
+    path: str | Path | None,
+    path_to_weights: str | Path,
+    path_to_description: str | Path,
+    *,
+    architecture: dict[str, Any],
+    classes: list[str],
+    input_size: int | None,
+    source: dict[str, Any],
+) -> None:
+    """Write a network with published weights as `save_network` does.
+
+    Parameters
+    ----------
+    path
+        Checkpoint file; None where `source` names the Python package that ships it.
+    path_to_weights, path_to_description
+        The two files that are written.
+    architecture, classes, input_size
+        What the network is built from; its own size of images where None.
+    source
+        Entry `weights` of the study: `package` and `file`, and the `norm` of AdvProp's networks.
+    """
+    size = {"input_size": input_size} if input_size else {}
+    with WithoutDraws():
+        network = build("models", classes=classes, **size, **architecture)
+    path = path or package_file(source["package"], source["file"])
+    provenance = load_weights(network, path, norm=source.get("norm", "main"))
+    save_network(
+        network,
+        path_to_weights,
+        path_to_description,
+        architecture=architecture,
+        provenance=provenance | ({"name": source["name"]} if "name" in source else {}),
+    )
+
+
 def load_weights(model: Classifier, path: str | Path, *, norm: str = "main") -> dict[str, Any]:
     """Put published weights into a network that was built for them.
 

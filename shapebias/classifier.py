@@ -135,6 +135,10 @@ class Classifier(nn.Module):
         finally:
             del self._silent[layer]
 
+    def is_changed(self) -> bool:
+        """Whether some channels are silent, so that the modules alone do not say what is done."""
+        return bool(self._silent)
+
     @torch.no_grad()
     def channels(self) -> dict[str, int]:
         """Number of channels of each layer, found with one blank image."""

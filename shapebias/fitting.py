@@ -2,30 +2,36 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int
 from torch import Tensor, nn
 
+from shapebias.attack_twins import compiled_twin
 from shapebias.augmenting import Augmentation, augmentation_by_name
-from shapebias.errors import ShapebiasError
+from shapebias.devices import Fabric, added, average_gradients, average_statistics, fabric_of
+from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.recipes import Recipe
+from shapebias.samples import HeldImages, StreamedImages
 from shapebias.schedules import share_by_schedule
-from shapebias.training_state import TrainingState, all_finite
+from shapebias.scoring import Samples, accuracy, as_floats, as_samples
+from shapebias.training_state import Position, TrainingState, all_finite
 
-Images = UInt8[Tensor, "image 3 row column"]
 Labels = Int[Tensor, " image"]
-
-
 # Times the loss of guessing at which a training has left the rails for good.
 DIVERGED = 100
+# Validation images that are attacked after an epoch, which takes as long as training on them.
+ATTACKED = 256
+TRAINED = ("all", "last")
 
 
 def fit(
     model: nn.Module,
-    images: Images,
+    images: Samples,
     labels: Labels,
     *,
     recipe: Recipe,
@@ -37,21 +43,25 @@ def fit(
     schedule: str,
     seed: int,
     augmentation: str = "none",
-    validation: tuple[Images, Labels] | None = None,
+    trained: str = "all",
+    channels_last: bool = True,
+    compiled: bool = False,
+    validation: tuple[Samples, Labels] | None = None,
     state: TrainingState | None = None,
+    fabric: Fabric | None = None,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Train a network in place by stochastic gradient descent with Nesterov's momentum.
 
-    The result depends bit for bit on the arguments, on the model's weights and on the number of
-    threads alone; torch's global generators are left as they were.
+    On one processor the result depends bit for bit on the arguments, on the model's weights and on
+    the number of threads alone; torch's global generators are left as they were.
 
     Parameters
     ----------
     model
         From images in [0, 1] to class scores.
     images
-        sRGB pixels, 0 to 255.
+        sRGB pixels, 0 to 255, or where they are streamed from.
     labels
         Class index, one an image.
     recipe
@@ -59,77 +69,92 @@ def fit(
     epochs
         Times that the images are gone through.
     batch
-        Images a step. The images left over when an epoch is divided into batches wait for the
-        next epoch, which shuffles anew.
+        Images a step, on all devices together. The images left over when an epoch is divided into
+        batches wait for the next epoch, which shuffles anew.
     learning_rate
         The highest one of the schedule.
     momentum, weight_decay
-        Of the optimizer; every parameter decays.
+        Of the optimizer; every trained parameter decays.
     schedule
         Name in `shapebias.schedules`.
     seed
         Of the order of the images, of dropout, and of what augmentation and recipe draw.
     augmentation
         Name in `shapebias.augmenting`.
+    trained
+        "all" weights, or those of the "last" linear layer alone; batch norms then keep their
+        statistics.
+    channels_last
+        Whether channels lie last in memory.
+    compiled
+        Whether the network, and what an attack climbs, are compiled by `torch.compile`.
     validation
         Images and labels, measured after every epoch.
     state
         Where the training is saved and, if it was killed, taken up again: it then ends with the
         same weights, bit for bit on a processor, as one that was not.
+    fabric
+        Devices and precision, from `shapebias.devices`; the function runs on each of the devices,
+        which take equal shares of a batch. Batch norms see their device's share, and their running
+        statistics are averaged after each epoch.
     progress
-        Called with each epoch's entry as soon as it is there.
+        Called with each epoch's entry as soon as it is there, on the first device.
 
     Returns
     -------
     One entry an epoch, from 1: epoch, loss and accuracy (means over the epoch's images, as the
-    recipe saw them), validation_accuracy (none without `validation`), learning_rate (that of the
-    last step) and images_per_second (for logs: it is never the same twice).
+    recipe saw them), validation_accuracy (none without `validation`), adversarial_accuracy (that
+    under the recipe's attack, of up to 256 validation images; none without either), learning_rate
+    (that of the last step) and images_per_second (for logs: it is never the same twice).
 
     Raises
     ------
     ShapebiasError
         If the loss is no longer a finite number, or far above that of guessing; if there is less
-        than one batch of images; or if the recipe does not come to what it promises.
+        than one batch of images, or one that cannot be shared equally; or if the recipe does not
+        come to what it promises.
     """
-    if len(images) < batch:
-        raise ShapebiasError(f"{len(images)} training images are fewer than one batch of {batch}")
-    if recipe.needs_validation and validation is None:
-        raise ShapebiasError(f"{recipe} needs validation images: give `validation`")
+    fabric = fabric or fabric_of()
+    samples = as_samples(images)
+    _check(samples, batch, fabric.world_size, recipe, validation)
     share_of, augment = share_by_schedule(schedule), augmentation_by_name(augmentation)
     recipe.prepare(model)
-    # Faster by a quarter to a half on processors; the numbers are the same in any layout of memory.
-    model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=learning_rate,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        nesterov=momentum > 0,
-    )
-    generator = torch.Generator(images.device).manual_seed(seed)
-    per_epoch = len(images) // batch
-    with torch.random.fork_rng():
+    if channels_last:
+        # Faster by a quarter to a half on processors, by more on graphics cards.
+        model.to(memory_format=torch.channels_last)
+    with ExitStack() as stack:
         # Dropout draws from the global generator.
-        torch.manual_seed(seed)
-        history = state.restore(model, optimizer, generator) if state else []
+        stack.enter_context(torch.random.fork_rng())
+        torch.manual_seed(seed + fabric.global_rank)
+        if compiled:
+            stack.enter_context(_compiled(model))
+        optimizer = torch.optim.SGD(
+            _to_train(model, trained),
+            lr=learning_rate,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            nesterov=momentum > 0,
+        )
+        generator = torch.Generator(labels.device).manual_seed(seed + fabric.global_rank)
+        loop = _Loop(model, samples, labels, recipe, optimizer, generator, augment, batch, state,
+                     fabric, trained, channels_last)  # fmt: skip
+        position = loop.restored()
+        history = position.history
         for epoch in range(len(history) + 1, epochs + 1):
             if history and recipe.finished(history[-1]):
                 break
+            per_epoch = len(samples) // batch
             dones = [(epoch - 1 + step / per_epoch) / epochs for step in range(per_epoch)]
-            plan = [(done, learning_rate * share_of(done)) for done in dones]
-            entry = {"epoch": epoch}
-            entry |= run_epoch(
-                model, images, labels, recipe, optimizer, plan, batch, generator, augment
-            )
+            entry = loop.epoch(position, [(one, learning_rate * share_of(one)) for one in dones])
             check_course(model, entry, int(labels.max()) + 1, state)
-            if validation is not None:
-                with recipe.measuring(model):
-                    entry["validation_accuracy"] = accuracy(model, *validation)
+            loop.measure(entry, validation, seed)
             history.append(entry)
+            position = Position(history)
             if state and (epoch % state.every == 0 or epoch == epochs):
-                state.save(model, optimizer, generator, history)
-            if progress is not None:
+                loop.save(position)
+            if progress is not None and fabric.is_global_zero:
                 progress(entry)
+    model.requires_grad_()
     recipe.conclude(history)
     return history
 
@@ -153,68 +178,139 @@ def check_course(
     )
 
 
-def run_epoch(
-    model: nn.Module,
-    images: Images,
-    labels: Labels,
-    recipe: Recipe,
-    optimizer: torch.optim.Optimizer,
-    plan: list[tuple[float, float]],
-    batch: int,
-    generator: torch.Generator,
-    augment: Augmentation,
-) -> dict[str, Any]:
-    """One step for each entry of the plan (share done, learning rate), on shuffled images."""
-    model.train()
-    total, right, start = 0.0, 0, time.perf_counter()
-    order = torch.randperm(len(images), generator=generator, device=images.device)
-    # The last images of the order may be too few for a batch, and then have no entry in the plan.
-    for (done, rate), chosen in zip(plan, order.split(batch), strict=False):
-        for group in optimizer.param_groups:
+@dataclass
+class _Loop:
+    """What stays the same from epoch to epoch."""
+
+    model: nn.Module
+    samples: HeldImages | StreamedImages
+    labels: Labels
+    recipe: Recipe
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    augment: Augmentation
+    batch: int
+    state: TrainingState | None
+    fabric: Fabric
+    trained: str
+    channels_last: bool
+
+    def restored(self) -> Position:
+        """Where an earlier job has left the training."""
+        if self.state is None:
+            return Position()
+        return self.state.restore(self.model, self.optimizer, self.generator, self.fabric)
+
+    def save(self, position: Position) -> None:
+        """Leave the training for a later job."""
+        self.state.save(self.model, self.optimizer, self.generator, self.fabric, position)
+
+    def epoch(self, position: Position, plan: list[tuple[float, float]]) -> dict[str, Any]:
+        """One step for each entry of the plan (share done, rate) that does not lie behind."""
+        self.model.train(self.trained == "all")
+        start, before = time.perf_counter(), position.step
+        # The last images of the order may be too few for a batch, and have no entry in the plan.
+        chosen = self._order(position).split(self.batch)[before : len(plan)]
+        share = slice(self.fabric.global_rank, None, self.fabric.world_size)
+        pixels = self.samples.batches(chosen, share)
+        for some, which, (done, rate) in zip(pixels, chosen, plan[before:], strict=True):
+            truth = self.labels[which[share].to(self.labels.device)]
+            loss, right = self._step(some, truth, done, rate)
+            position.loss, position.right = position.loss + loss, position.right + right
+            position.step += 1
+            if not math.isfinite(position.loss):
+                # What follows is lost as well.
+                break
+            if self.state and position.step < len(plan) and self.state.due(self.fabric):
+                self.save(position)
+        average_statistics(self.fabric, self.model)
+        loss, right = added(self.fabric, position.loss, position.right)
+        seconds = time.perf_counter() - start
+        return {
+            "epoch": len(position.history) + 1,
+            "loss": loss / self.fabric.world_size / len(plan),
+            "accuracy": right / (len(plan) * self.batch),
+            "validation_accuracy": None,
+            "adversarial_accuracy": None,
+            "learning_rate": plan[-1][1],
+            "images_per_second": (position.step - before) * self.batch / seconds,
+        }
+
+    def measure(self, entry: dict[str, Any], validation: tuple | None, seed: int) -> None:
+        """Put the accuracies on validation images into an epoch's entry."""
+        if validation is None:
+            return
+        with self.recipe.measuring(self.model):
+            entry["validation_accuracy"] = accuracy(self.model, *validation, fabric=self.fabric)
+            if self.recipe.attack is not None:
+                entry["adversarial_accuracy"] = accuracy(
+                    self.model,
+                    *validation,
+                    attack=self.recipe.seeded_attack(seed, self.generator.device),
+                    most=ATTACKED,
+                    fabric=self.fabric,
+                )
+
+    def _order(self, position: Position) -> Tensor:
+        if position.order is None:
+            position.order = self.generator.get_state()
+            order = self.samples.order(self.generator)
+        else:
+            again = torch.Generator(self.generator.device)
+            again.set_state(position.order)
+            order = self.samples.order(again)
+        # The same on all devices, whatever each of them has drawn.
+        return self.fabric.broadcast(order) if self.fabric.world_size > 1 else order
+
+    def _step(self, images: Tensor, labels: Labels, done: float, rate: float) -> tuple[float, int]:
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
-        pixels = as_floats(augment(images[chosen], generator))
-        loss, n_correct = recipe.loss(model, pixels, labels[chosen], done=done, generator=generator)
-        optimizer.zero_grad()
+        pixels = as_floats(self.augment(images, self.generator), last=self.channels_last)
+        with self.fabric.autocast():
+            loss, right = self.recipe.loss(
+                self.model, pixels, labels, done=done, generator=self.generator
+            )
+        self.optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
-        total, right = total + loss.item(), right + n_correct
-        if not math.isfinite(total):
-            # What follows is lost as well.
-            break
-    seen = len(plan) * batch
-    return {
-        "loss": total / len(plan),
-        "accuracy": right / seen,
-        "validation_accuracy": None,
-        "learning_rate": plan[-1][1],
-        "images_per_second": seen / (time.perf_counter() - start),
-    }
+        average_gradients(self.fabric, self.optimizer.param_groups[0]["params"])
+        self.optimizer.step()
+        return loss.item(), right
 
 
-def accuracy(
-    model: nn.Module,
-    images: Images,
-    labels: Labels,
-    *,
-    attack: Callable[..., Tensor] | None = None,
-    batch: int = 256,
-) -> float:
-    """Share of images that the network, in eval mode, labels right; under attack, if one is given.
-
-    The model's mode is left as it was.
-    """
-    right, training = 0, model.training
-    model.eval()
-    for some, truth in zip(images.split(batch), labels.split(batch), strict=True):
-        pixels = as_floats(some)
-        if attack is not None:
-            pixels = attack(model, pixels, truth)
-        with torch.no_grad():
-            right += int((model(pixels).argmax(dim=1) == truth).sum())
-    model.train(training)
-    return right / len(images)
+def _check(
+    samples: HeldImages | StreamedImages,
+    batch: int,
+    devices: int,
+    recipe: Recipe,
+    validation: tuple | None,
+) -> None:
+    if len(samples) < batch:
+        raise ShapebiasError(f"{len(samples)} training images are fewer than one batch of {batch}")
+    if batch % devices:
+        raise ShapebiasError(f"a batch of {batch} cannot be shared equally by {devices} devices")
+    if recipe.needs_validation and validation is None:
+        raise ShapebiasError(f"{recipe} needs validation images: give `validation`")
 
 
-def as_floats(images: Images) -> Float[Tensor, "image 3 row column"]:
-    """Pixels in [0, 1], channels last in memory."""
-    return images.float().div_(255).contiguous(memory_format=torch.channels_last)
+def _to_train(model: nn.Module, trained: str) -> list[nn.Parameter]:
+    """Parameters that change; no gradient reaches the others."""
+    if trained not in TRAINED:
+        raise UnknownName("value of `trained`", trained, TRAINED)
+    if trained == "all":
+        return list(model.parameters())
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise ShapebiasError("`trained: last` needs a network with a linear layer")
+    model.requires_grad_(False)
+    return list(linear[-1].requires_grad_().parameters())
+
+
+@contextmanager
+def _compiled(model: nn.Module) -> Iterator[None]:
+    """Within this context a network and its twin for attacks are compiled."""
+    with compiled_twin(model):
+        model.compile()
+        try:
+            yield
+        finally:
+            model._compiled_call_impl = None

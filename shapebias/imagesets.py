@@ -137,6 +137,24 @@ def read_rows(
                 yield row
 
 
+def row_groups(path: str | Path) -> tuple[int, list[int]]:
+    """Number of a part's row groups, and the number of rows in each."""
+    note = _open(path).metadata
+    return note.num_row_groups, [note.row_group(n).num_rows for n in range(note.num_row_groups)]
+
+
+def encoded_rows(path: str | Path, group: int) -> Iterator[tuple[str, bytes]]:
+    """Id and encoded file of every image in one row group of a part."""
+    table = _open(path).read_row_group(group, columns=["image_id", "image"])
+    files = table["image"].combine_chunks().field("bytes")
+    yield from zip(table["image_id"].to_pylist(), files.to_pylist(), strict=True)
+
+
+def sizing_of_part(path: str | Path) -> Sizing:
+    """How the images of a part, by its path, are brought to size."""
+    return sizing_of(_open(path))
+
+
 def number_of_rows(paths: Sequence[str | Path]) -> int:
     """Images in all parts together."""
     return sum(_open(path).metadata.num_rows for path in paths)

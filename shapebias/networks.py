@@ -8,87 +8,92 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from shapebias.batching import device
+from shapebias.checkpoints import load_network
 from shapebias.classifier import Classifier
+from shapebias.devices import Fabric, fabric_of, launched
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.fitting import fit
-from shapebias.imagesets import stack
 from shapebias.plugins import build
 from shapebias.progress import count_images
 from shapebias.provenance import current
+from shapebias.published_weights import fitted
+from shapebias.samples import HeldImages, StreamedImages, labels_in, samples_of
 from shapebias.seeds import seed_of
 from shapebias.training_state import TrainingState
 
-# Keys of a study's `training` that say on what and where, not how.
-NOT_OF_THE_LOOP = ("images", "validation", "recipe", "save_every")
+# Keys of a study's `training` that say on what, where from and with what means, not how.
+NOT_OF_THE_LOOP = (
+    *("images", "validation", "recipe", "start", "save_every", "save_minutes"),
+    *("devices", "precision", "memory"),
+)
+# Weights and description of a trained network.
+Files = tuple[str | Path, str | Path]
 
 
 def train_network(
-    rows: Sequence[dict[str, Any]],
-    validation: Sequence[dict[str, Any]],
+    paths: Sequence[str | Path],
+    validation: Sequence[str | Path],
     *,
     name: str,
-    architecture: dict[str, Any],
-    input_size: int | None,
     training: dict[str, Any],
-    attack: dict[str, Any] | None,
-    seed: int,
+    starts: Sequence[Files] = (),
     state: TrainingState | None = None,
+    **settings: Any,
 ) -> tuple[Classifier, pd.DataFrame]:
-    """Train a network from random weights.
+    """Train a network, from random weights or from those of others.
 
     Parameters
     ----------
-    rows, validation
-        Rows with `pixels` and `label`; the network's classes are the labels of `rows`, in
-        alphabetical order.
+    paths, validation
+        Parts of the image sets; the network's classes are the labels of `paths`, in alphabetical
+        order.
     name
         The network's name; with `seed` it determines its first weights and the order of images.
-    architecture
-        `kind` and settings of a plug-in in `models`.
-    input_size
-        Side of its images in pixels; that of the training images where None.
     training
-        `recipe` (a plug-in in `training`), and the settings of `fit`.
-    attack
-        `kind` and settings of a plug-in in `attacks`, for recipes that take one.
+        `recipe` (a plug-in in `training`), the settings of `fit`, the number of `devices`, the
+        `precision`, and `memory` for images, in GiB.
+    starts
+        Files of the network that the training starts from, or of an ensemble's two members.
     state
         Where the training is saved on its way.
+    settings
+        `architecture` (kind and settings of a plug-in in `models`), `input_size` (side of its
+        images in pixels; that of the training images where None), `attack` (kind and settings of a
+        plug-in in `attacks`, for recipes that take one) and `seed`.
 
     Returns
     -------
     The trained network in eval mode, and its log: model, epoch, loss, accuracy,
-    validation_accuracy, learning_rate.
+    validation_accuracy, adversarial_accuracy, learning_rate, images_per_second.
+
+    Raises
+    ------
+    ShapebiasError
+        If an image has no label or the images differ in size; if a start is of another
+        architecture or of other classes; or for what `fit` raises.
     """
-    unlabelled = [row["image_id"] for row in rows if row["label"] is None]
+    fabric = fabric_of(
+        devices=training.get("devices", 1), precision=training.get("precision", "float32")
+    )
+    classes = classes_in(paths)
+    job = {"name": name, "classes": classes, "training": training, "state": state, **settings}
+    job |= {"starts": list(starts), "paths": list(paths), "validation": list(validation)}
+    trained = launched(fabric, _trained, job)
+    network = _network(job, trained["input_size"])
+    _recipe(training["recipe"], settings["attack"]).prepare(network)
+    network.network.load_state_dict(trained["weights"])
+    frame = pd.DataFrame(trained["log"]).assign(model=name)
+    numbers = {"validation_accuracy": float, "adversarial_accuracy": float}
+    return network.eval(), frame.astype(numbers)
+
+
+def classes_in(paths: Sequence[str | Path]) -> list[str]:
+    """Labels of training images, in alphabetical order; an image without one is an error."""
+    labelled = labels_in(paths)
+    unlabelled = [image_id for image_id, label in labelled if label is None]
     if unlabelled:
         raise ShapebiasError(f"training image {unlabelled[0]!r} has no label")
-    sizes = [some[0]["pixels"].shape[:2] for some in (rows, validation) if some]
-    if len(set(sizes)) > 1:
-        raise ShapebiasError(
-            f"training images are {sizes[0][1]}×{sizes[0][0]}, validation images "
-            f"{sizes[1][1]}×{sizes[1][0]}: give both the same `resize` and `crop`"
-        )
-    classes = sorted({row["label"] for row in rows})
-    images, labels = _tensors(rows, classes)
-    torch.manual_seed(seed_of(seed, "weights", name))
-    network = build(
-        "models", classes=classes, input_size=input_size or images.shape[-1], **architecture
-    ).to(device())
-    settings = {key: value for key, value in training.items() if key not in NOT_OF_THE_LOOP}
-    log = fit(
-        network,
-        images,
-        labels,
-        recipe=_recipe(training["recipe"], attack),
-        seed=seed_of(seed, "order", name),
-        validation=_tensors(validation, classes) if validation else None,
-        state=state,
-        progress=lambda entry: _tell(entry, training["epochs"], len(images)),
-        **settings,
-    )
-    frame = pd.DataFrame(log).drop(columns="images_per_second").assign(model=name)
-    return network.eval(), frame.astype({"validation_accuracy": float})
+    return sorted({label for _, label in labelled})
 
 
 def state_beside(path_to_weights: str | Path, *, name: str, **settings: Any) -> TrainingState:
@@ -102,11 +107,76 @@ def state_beside(path_to_weights: str | Path, *, name: str, **settings: Any) -> 
         What `train_network` takes besides images.
     """
     training = dict(settings["training"])
-    every = training.pop("save_every", 1)
+    every, minutes = training.pop("save_every", 1), training.pop("save_minutes", 30)
     identity = {"name": name, **settings, "training": training, **current()}
-    return TrainingState(
-        Path(path_to_weights).with_name("training_state.pt"), identity=identity, every=every
+    path = Path(path_to_weights).with_name("training_state.pt")
+    return TrainingState(path, identity=identity, every=every, minutes=minutes)
+
+
+def _trained(fabric: Fabric, job: dict[str, Any]) -> dict[str, Any]:
+    """Weights and log of a training, on one of its devices."""
+    training, name, device = job["training"], job["name"], fabric.device
+    sets = [
+        _samples(job[key], job["classes"], training.get("memory", 1), device)
+        for key in ("paths", "validation")
+        if job[key]
+    ]
+    sizes = [samples.size() for samples, _ in sets]
+    if len(set(sizes)) > 1:
+        raise ShapebiasError(
+            f"training images are {sizes[0][1]}×{sizes[0][0]}, validation images "
+            f"{sizes[1][1]}×{sizes[1][0]}: give both the same `resize` and `crop`"
+        )
+    network = _network(job, sizes[0][1]).to(device)
+    _begin(network, job)
+    settings = {key: value for key, value in training.items() if key not in NOT_OF_THE_LOOP}
+    log = fit(
+        network,
+        *sets[0],
+        recipe=_recipe(training["recipe"], job["attack"]),
+        seed=seed_of(job["seed"], "order", name),
+        validation=sets[1] if len(sets) > 1 else None,
+        state=job["state"],
+        fabric=fabric,
+        progress=lambda entry: _tell(entry, training["epochs"], len(sets[0][0])),
+        **settings,
     )
+    weights = {key: value.cpu() for key, value in network.network.state_dict().items()}
+    return {"weights": weights, "log": log, "input_size": network.input_size}
+
+
+def _network(job: dict[str, Any], image_size: int) -> Classifier:
+    torch.manual_seed(seed_of(job["seed"], "weights", job["name"]))
+    size = job["input_size"] or image_size
+    return build("models", classes=job["classes"], input_size=size, **job["architecture"])
+
+
+def _begin(network: Classifier, job: dict[str, Any]) -> None:
+    """Put the weights of other networks of the study into a new one, where it starts from them."""
+    starts = [load_network(*files) for files in job["starts"]]
+    if job["training"].get("start"):
+        (start,) = starts
+        if start.classes != network.classes:
+            raise ShapebiasError(
+                f"{job['name']} cannot start from {job['training']['start']}, which knows "
+                f"{_few(start.classes)}: its training images show {_few(network.classes)}"
+            )
+        weights = start.network.state_dict()
+        network.network.load_state_dict(
+            fitted(network.network, weights, f"the network {job['training']['start']}")
+        )
+    elif starts:
+        _join(network, starts)
+
+
+def _join(network: Classifier, members: list[Classifier]) -> None:
+    """Give an ensemble its members' weights, but for those of their last layers."""
+    own = network.network.state_dict()
+    for place, member in zip(("first", "second"), members, strict=True):
+        found = {f"{place}.{key}": value for key, value in member.network.state_dict().items()}
+        wanted = [key for key in own if key.startswith(f"{place}.")]
+        own |= {key: found[key] for key in wanted}
+    network.network.load_state_dict(own)
 
 
 def _recipe(settings: dict[str, Any], attack: dict[str, Any] | None) -> Any:
@@ -116,13 +186,20 @@ def _recipe(settings: dict[str, Any], attack: dict[str, Any] | None) -> Any:
     return build("training", **settings)
 
 
-def _tensors(rows: Sequence[dict[str, Any]], classes: list[str]) -> tuple[Tensor, Tensor]:
+def _samples(
+    paths: Sequence[str | Path], classes: list[str], memory: float, device: torch.device
+) -> tuple[HeldImages | StreamedImages, Tensor]:
     index = {name: number for number, name in enumerate(classes)}
-    for row in rows:
-        if row["label"] not in index:
-            raise UnknownName(f"label of image {row['image_id']!r}", row["label"], classes)
-    images = torch.from_numpy(stack(rows)).contiguous().to(device())
-    return images, torch.tensor([index[row["label"]] for row in rows], device=device())
+    labelled = labels_in(paths)
+    for image_id, label in labelled:
+        if label not in index:
+            raise UnknownName(f"label of image {image_id!r}", label, classes)
+    labels = torch.tensor([index[label] for _, label in labelled], device=device)
+    return samples_of(paths, memory=int(memory * 2**30), device=device), labels
+
+
+def _few(classes: Sequence[str]) -> str:
+    return f"{len(classes)} classes ({', '.join(classes[:3])}, …)"
 
 
 def _tell(entry: dict[str, Any], epochs: int, images: int) -> None:
@@ -131,8 +208,10 @@ def _tell(entry: dict[str, Any], epochs: int, images: int) -> None:
 
 
 def _line(entry: dict[str, Any], epochs: int) -> str:
-    validation = entry["validation_accuracy"]
-    scored = "" if validation is None else f", validation {validation:.1%}"
+    shown = {"validation": "validation_accuracy", "under attack": "adversarial_accuracy"}
+    scored = "".join(
+        f", {words} {entry[key]:.1%}" for words, key in shown.items() if entry[key] is not None
+    )
     return (
         f"epoch {entry['epoch']} of {epochs}: loss {entry['loss']:.3f}, "
         f"accuracy {entry['accuracy']:.1%}{scored}, {entry['images_per_second']:.0f} images/s"

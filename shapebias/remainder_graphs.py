@@ -21,9 +21,7 @@ def graph_of(modules: Sequence[nn.Module]) -> fx.GraphModule:
     layout that is fastest; the modules stay as they are. A module whose code cannot be traced is
     one operation.
     """
-    root = nn.Sequential(*modules)
-    opaque = {module for module in modules if not traceable(module)}
-    graph = fx.GraphModule(root, _Tracer(opaque).trace(root))
+    graph = traced(modules)
     found = dict(graph.named_modules())
     calls = Counter(node.target for node in graph.graph.nodes if node.op == "call_module")
     for node in list(graph.graph.nodes):
@@ -31,6 +29,16 @@ def graph_of(modules: Sequence[nn.Module]) -> fx.GraphModule:
             graph.set_submodule(node.target, _laid_out(node, found))
     graph.recompile()
     return graph
+
+
+def traced(modules: Sequence[nn.Module]) -> fx.GraphModule:
+    """Modules that run after one another as a graph of their operations; they are shared with it.
+
+    A module whose code cannot be traced is one operation.
+    """
+    root = nn.Sequential(*modules)
+    opaque = {module for module in modules if not traceable(module)}
+    return fx.GraphModule(root, _Tracer(opaque).trace(root))
 
 
 def traceable(module: nn.Module) -> bool:

@@ -115,7 +115,20 @@ TABLES = {
                 "fraction",
                 "accuracy on the clean validation images after the epoch",
             ),
+            _number(
+                "adversarial_accuracy",
+                "fraction",
+                "accuracy on up to 256 of them under the attack that is trained on; empty without",
+            ),
             _number("learning_rate", "", "learning rate of the epoch's last step"),
+        ),
+    ),
+    "training_speed": Table(
+        "an epoch of a network that the study trained; beside the network, as it is never the same",
+        (
+            MODEL,
+            _count("epoch", "epochs", "epoch, from 1"),
+            _number("images_per_second", "images/s", "training images a second"),
         ),
     ),
     "accuracy": Table(

@@ -4,15 +4,40 @@ import hashlib
 import json
 import os
 import pickle
+import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from shapebias.devices import Fabric
 from shapebias.writing import written_whole
 
-History = list[dict[str, Any]]
+
+@dataclass
+class Position:
+    """How far a training has come.
+
+    Parameters
+    ----------
+    history
+        Entries of the epochs that are done.
+    order
+        State of the generator before it drew the order of the epoch that is under way; None
+        between two epochs.
+    step
+        Steps of that epoch that are done.
+    loss, right
+        Sums over them, on each device its own.
+    """
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    order: Tensor | None = None
+    step: int = 0
+    loss: float = 0.0
+    right: int = 0
 
 
 class TrainingState:
@@ -28,62 +53,103 @@ class TrainingState:
         is not gone on with.
     every
         Epochs between two savings; the last epoch is always saved.
+    minutes
+        After so long without a saving, the state is saved in the midst of an epoch.
 
     Notes
     -----
-    It holds the weights, the optimiser's momenta, the random states (the loop's own, and torch's,
-    from which dropout draws) and the epochs' entries. The schedule is a function of the epoch, and
-    needs nothing.
+    It holds the weights, the optimiser's momenta, the random states of each device (the loop's
+    own, and torch's, from which dropout draws) and the position. The schedule is a function of the
+    position, and needs nothing.
     """
 
-    def __init__(self, path: str | Path, *, identity: dict[str, Any], every: int = 1):
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        identity: dict[str, Any],
+        every: int = 1,
+        minutes: float = 30.0,
+    ):
         self.path = Path(path)
         self.every = every
+        self.minutes = minutes
         text = json.dumps(identity, sort_keys=True, default=str)
         self.identity = hashlib.sha256(text.encode()).hexdigest()
+        self._saved = time.monotonic()
 
     def restore(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
-    ) -> History:
-        """Put everything back in place; the entries of the epochs that lie behind, if any."""
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        generator: torch.Generator,
+        fabric: Fabric,
+    ) -> Position:
+        """Put everything back in place; how far the training had come."""
         found = self._read()
-        if found is None:
-            return []
+        if found is None or len(found["devices"]) != fabric.world_size:
+            return Position()
         model.load_state_dict(found["model"])
         optimizer.load_state_dict(found["optimizer"])
-        generator.set_state(found["generator"])
-        torch.set_rng_state(found["torch"])
-        if found["cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(found["cuda"])
-        print(f"goes on after epoch {len(found['history'])}, from {self.path}", flush=True)
-        return found["history"]
+        own = found["devices"][fabric.global_rank]
+        generator.set_state(own["generator"])
+        torch.set_rng_state(own["torch"])
+        if len(own["cuda"]) and torch.cuda.is_available():
+            torch.cuda.set_rng_state(own["cuda"], fabric.device)
+        position = Position(**{**found["position"], **own["position"]})
+        print(
+            f"goes on after epoch {len(position.history)}"
+            + (f" and {position.step} steps" if position.step else "")
+            + f", from {self.path}",
+            flush=True,
+        )
+        return position
+
+    def due(self, fabric: Fabric) -> bool:
+        """Whether it is time for a saving in the midst of an epoch, by the first device's clock."""
+        late = time.monotonic() - self._saved > 60 * self.minutes
+        return fabric.broadcast(late) if fabric.world_size > 1 else late
 
     def save(
         self,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         generator: torch.Generator,
-        history: History,
+        fabric: Fabric,
+        position: Position,
     ) -> None:
-        """Replace the file by the state of now, in one step."""
-        state = {
-            "identity": self.identity,
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
+        """Replace the file by the state of now, in one step; to be called on every device."""
+        own = {
             "generator": generator.get_state(),
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-            "history": history,
+            "cuda": torch.cuda.get_rng_state(fabric.device)
+            if fabric.device.type == "cuda"
+            else torch.empty(0, dtype=torch.uint8),
+            "position": {"loss": position.loss, "right": position.right},
         }
-        with written_whole(self.path, result=False) as temporary:
-            torch.save(state, temporary)
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
+        devices = _gathered(own, fabric)
+        if fabric.is_global_zero:
+            self._write(
+                {
+                    "identity": self.identity,
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "devices": devices,
+                    "position": asdict(position),
+                }
+            )
+        self._saved = time.monotonic()
 
     def discard(self) -> None:
         """Remove the file, and what a job that was killed while saving has left."""
         for path in (self.path, *self.path.parent.glob(f".*.{self.path.name}")):
             path.unlink(missing_ok=True)
+
+    def _write(self, state: dict[str, Any]) -> None:
+        with written_whole(self.path, result=False) as temporary:
+            torch.save(state, temporary)
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
 
     def _read(self) -> dict[str, Any] | None:
         if not self.path.is_file():
@@ -107,3 +173,12 @@ def all_finite(model: nn.Module) -> bool:
 
 def _finite(value: Tensor) -> bool:
     return bool(torch.isfinite(value).all())
+
+
+def _gathered(own: dict[str, Any], fabric: Fabric) -> list[dict[str, Any]]:
+    """What each device has, on the first one; on the others an empty list will do."""
+    if fabric.world_size == 1:
+        return [own]
+    found: list[dict[str, Any]] = [{} for _ in range(fabric.world_size)]
+    torch.distributed.all_gather_object(found, own)
+    return found

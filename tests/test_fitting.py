@@ -3,11 +3,13 @@ import torch
 from torch import nn
 
 from shapebias.attacks import pgd
+from shapebias.devices import fabric_of
 from shapebias.errors import ShapebiasError
-from shapebias.fitting import accuracy, fit
+from shapebias.fitting import fit
 from shapebias.models import alexnet, resnet
 from shapebias.recipes import Recipe
 from shapebias.schedules import SCHEDULES
+from shapebias.scoring import accuracy
 from shapebias.training import adversarial, standard
 
 SETTINGS = {
@@ -150,3 +152,47 @@ def test_schedules():
         assert 0.99 < max(values) <= 1
         assert min(values) > 0
     assert [SCHEDULES["steps"](done) for done in (0.1, 0.4, 0.9)] == pytest.approx([1, 0.1, 0.01])
+
+
+def test_precision_and_layout_are_settings():
+    def trained(**changes):
+        model = network(depth=18)
+        # So slow that the loss stays near the first one.
+        settings = {**SETTINGS, "epochs": 1, "learning_rate": 1e-5, **changes}
+        log = fit(model, *data(), recipe=recipes()["standard"], **settings)
+        assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+        return weights(model), log[0]["loss"]
+
+    plain, loss = trained()
+    rough, rough_loss = trained(fabric=fabric_of(precision="bfloat16"))
+    assert not torch.equal(plain, rough)
+    assert rough_loss == pytest.approx(loss, rel=0.05)
+    _, other_loss = trained(channels_last=False)
+    assert other_loss == pytest.approx(loss, rel=1e-3)
+
+
+@pytest.mark.parametrize("recipe", recipes())
+def test_a_compiled_training_is_the_same(monkeypatch, recipe):
+    compile_ = nn.Module.compile
+    # What is traced is run as it is: to compile it would take a minute.
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compile_(self, backend="eager"))
+    settings = {**SETTINGS, "epochs": 1, "learning_rate": 1e-5}
+    found = []
+    for compiled in (False, True):
+        model = network(alexnet.build, stem="small", dropout=0.0)
+        images, labels = data(size=64)
+        fit(model, images, labels, recipe=recipes()[recipe], compiled=compiled, **settings)
+        assert model._compiled_call_impl is None
+        found.append(weights(model))
+    assert torch.allclose(*found, atol=1e-5)
+
+
+def test_the_last_layer_alone():
+    model = network(depth=18)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    fit(model, *data(), recipe=standard.build(), trained="last", **SETTINGS)
+    changed = {key for key, value in model.state_dict().items() if not before[key].equal(value)}
+    assert changed == {"network.fc.weight", "network.fc.bias"}
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    with pytest.raises(ShapebiasError, match="did you mean 'last'"):
+        fit(model, *data(), recipe=standard.build(), trained="lest", **SETTINGS)

@@ -1,3 +1,4 @@
+import eagerpy
 import foolbox
 import pytest
 import torch
@@ -40,6 +41,26 @@ def test_agrees_with_a_published_library(model, images, settings, theirs):
     wrapped = foolbox.PyTorchModel(model, bounds=(0, 1))
     _, expected, _ = attack(wrapped, images, LABELS, epsilons=settings["eps"])
     assert (ours - expected).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("settings", [L2, LINF], ids=["l2", "linf"])
+def test_agrees_with_a_published_library_from_a_random_start(model, images, settings, monkeypatch):
+    seed = 3
+    attack = pgd.build(random_start=True, **settings)
+    ours = attack(model, images, LABELS, generator=torch.Generator().manual_seed(seed))
+    theirs = (foolbox.attacks.L2PGD if settings is L2 else foolbox.attacks.LinfPGD)(
+        abs_stepsize=settings["step"], steps=settings["steps"], random_start=True
+    )
+    if settings is L2:
+        # Both draw uniformly from the ball, from other numbers: here from the same.
+        start = attack._start(images, torch.Generator().manual_seed(seed))
+        own = eagerpy.astensor(start)
+        monkeypatch.setattr(theirs, "get_random_start", lambda x0, eps: own)
+    torch.manual_seed(seed)
+    wrapped = foolbox.PyTorchModel(model, bounds=(0, 1))
+    _, expected, _ = theirs(wrapped, images, LABELS, epsilons=settings["eps"])
+    assert (ours - expected).abs().max() < 1e-5
+    assert (ours - pgd.build(**settings)(model, images, LABELS)).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("settings", [L2, LINF], ids=["l2", "linf"])

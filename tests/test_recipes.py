@@ -11,9 +11,10 @@ from shapebias.attacks import pgd
 from shapebias.auxiliary_norms import add_auxiliary_norms, auxiliary_norms, weights_with_norm
 from shapebias.checkpoints import load_network, load_weights, save_network
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.fitting import accuracy, fit
+from shapebias.fitting import fit
 from shapebias.models import alexnet
 from shapebias.plugins import build
+from shapebias.scoring import accuracy
 from shapebias.training import advprop, underfit
 
 SMALL = {"kind": "resnet", "depth": 18, "width": 0.125, "stem": "small"}
@@ -106,10 +107,16 @@ def test_the_attack_meets_the_auxiliary_norms_in_eval_mode():
     seen = []
     images, labels = data(6)
 
-    def spying(model, images, labels, generator):
+    def spying(twin, images, labels, generator):
         seen.append(model.network.bn1.weight.clone())
+        with auxiliary_norms(model), torch.no_grad():
+            # Within the recipe the norms are swapped already: this swaps them back.
+            assert not torch.allclose(twin(images), model.eval()(images), atol=1e-3)
+        with torch.no_grad():
+            assert torch.allclose(twin(images), model(images), atol=1e-4)
+        model.train()
         before = [value.clone() for value in model.buffers()]
-        found = attack()(model, images, labels, generator=generator)
+        found = attack()(twin, images, labels, generator=generator)
         assert all(map(torch.equal, before, model.buffers()))
         return found
 

@@ -1,5 +1,6 @@
 """A training that is killed goes on, and ends as one that was not."""
 
+import math
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from tests.conftest import ROOT
 EPOCHS = 5
 
 
-def train(path, progress=None, every=1, epochs=EPOCHS, identity=None, recipe=None):
+def train(path, progress=None, every=1, epochs=EPOCHS, identity=None, recipe=None, minutes=30.0):
     """A network with dropout, whose recipe draws too: every random state matters."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -42,7 +43,8 @@ def train(path, progress=None, every=1, epochs=EPOCHS, identity=None, recipe=Non
         seed=0,
         augmentation="crop_and_flip",
         validation=(images[:8], labels[:8]),
-        state=path and TrainingState(path, identity=identity or {"seed": 0}, every=every),
+        state=path
+        and TrainingState(path, identity=identity or {"seed": 0}, every=every, minutes=minutes),
         progress=progress,
     )
     for entry in log:
@@ -98,6 +100,27 @@ def test_wherever_it_stops(tmp_path, undisturbed, every, stops):
         with pytest.raises(Killed):
             train(path, kill, every=every)
     assert equal(train(path, every=every), undisturbed)
+
+
+@pytest.mark.parametrize("stop", [0.05, 0.33, 0.71, 0.96])
+def test_in_the_midst_of_an_epoch(tmp_path, undisturbed, stop):
+    attack = pgd.build(norm="l2", eps=0.5, step=0.25, steps=1, random_start=True)
+
+    class Stopping(adversarial.Adversarial):
+        def loss(self, model, images, labels, *, done, generator):
+            if done >= stop:
+                raise Killed
+            return super().loss(model, images, labels, done=done, generator=generator)
+
+    path = tmp_path / "training_state.pt"
+    recipe = Stopping(attack=attack, warmup=0.5, label_smoothing=0.0)
+    with pytest.raises(Killed):
+        # Saved after every step but an epoch's last, with which the epoch itself is saved.
+        train(path, recipe=recipe, minutes=0.0)
+    kept = torch.load(path, weights_only=True)["position"]
+    steps = 5 * len(kept["history"]) + kept["step"]
+    assert steps == math.ceil(stop * 25 - 1e-6)
+    assert equal(train(path), undisturbed)
 
 
 def test_a_kill_while_saving_leaves_the_state_before(tmp_path, undisturbed, monkeypatch):
@@ -169,7 +192,7 @@ def test_divergence_stops_with_the_epoch_and_keeps_the_last_good_state(tmp_path,
     assert reason in text and "`learning_rate`" in text and str(path) in text
     assert "\n" not in text
     kept = torch.load(path, weights_only=True)
-    assert len(kept["history"]) == 2
+    assert len(kept["position"]["history"]) == 2
     assert all(torch.isfinite(value).all() for value in kept["model"].values())
 
 
@@ -185,4 +208,4 @@ def test_weights_that_break_in_the_last_step_are_not_saved(tmp_path):
     # Steps at 0.56 (the last of epoch 3) and later have gradients without end.
     with pytest.raises(ShapebiasError, match="diverged in epoch 3"):
         train(path, recipe=Poisoned())
-    assert len(torch.load(path, weights_only=True)["history"]) == 2
+    assert len(torch.load(path, weights_only=True)["position"]["history"]) == 2

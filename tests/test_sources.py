@@ -330,6 +330,15 @@ def test_parts_are_slices_of_the_whole(tmp_path, parts):
     assert ids == [f"c/{number}.png" for number in range(5)]
 
 
+def test_a_few_images_of_each_class(tmp_path):
+    for name in ("a/3.png", "a/1.png", "a/2.png", "b/1.png"):
+        put(tmp_path, name)
+    source = imagefolder.build(path=str(tmp_path), most_per_class=2)
+    assert source.files == ["a/1.png", "a/2.png", "b/1.png"]
+    with pytest.raises(ShapebiasError, match="most_per_class is below 1"):
+        imagefolder.build(path=str(tmp_path), most_per_class=0)
+
+
 def test_labels_from_file_names(tmp_path):
     put(tmp_path, "bear/n02132136_brown_bear.png")
     put(tmp_path, "bear/more_bears/n02132136_x.png")
@@ -361,6 +370,17 @@ def test_cue_conflict_names(tmp_path):
     rows = list(cue_conflict.build(path=str(tmp_path)).rows(0, 1))
     cues = [(row["shape"], row["texture"], row["label"]) for row in rows]
     assert cues == [("cat", "cat", "cat"), ("cat", "clock", "cat")]
+
+
+def test_cue_conflict_among_the_classes_that_a_network_knows(tmp_path):
+    for name in ("cat/cat1-boat2", "boat/boat1-cat1", "boat/boat1-clock1", "clock/clock1-cat1"):
+        put(tmp_path, f"{name}.png")
+    some = {"boat": "ship", "cat": "cat"}
+    rows = list(cue_conflict.build(path=str(tmp_path), classes=some).rows(0, 1))
+    cues = [(row["shape"], row["texture"], row["label"]) for row in rows]
+    assert cues == [("ship", "cat", "ship"), ("cat", "ship", "cat")]
+    with pytest.raises(ShapebiasError, match="did you mean 'boat'"):
+        len(cue_conflict.build(path=str(tmp_path), classes={"boats": "ship"}))
 
 
 @pytest.mark.parametrize("name", ["cat/dog1-clock2.png", "cat/cat1.png", "cat/cat-clock2.png"])

@@ -52,6 +52,44 @@ def changed(path, value):
 
 
 WRONG = {
+    "a start that is none": (
+        "models/alexnet_r/training/start",
+        "alexnt",
+        ["models.alexnet_r.training.start", "did you mean 'alexnet'"],
+    ),
+    "a start from itself": (
+        "models/alexnet/training/start",
+        "alexnet",
+        ["starts from itself", "alexnet <- alexnet"],
+    ),
+    "an ensemble of one": (
+        "models/alexnet/architecture",
+        {"kind": "ensemble", "members": ["alexnet_r"]},
+        ["models.alexnet.architecture.members", "two members"],
+    ),
+    "an ensemble of unknown networks": (
+        "models/alexnet/architecture",
+        {"kind": "ensemble", "members": ["alexnet_r", "resnt"]},
+        ["entry of models", "'resnt'"],
+    ),
+    "weights by name of a network that torchvision lacks": (
+        "models/lite",
+        {
+            "architecture": {"kind": "efficientnet_lite"},
+            "classes": "imagenet",
+            "weights": "IMAGENET1K_V1",
+        },
+        ["models.lite.weights", "'efficientnet_lite'", "`path`"],
+    ),
+    "weights of no kind": (
+        "models/lite",
+        {
+            "architecture": {"kind": "resnet"},
+            "classes": "imagenet",
+            "weights": {"norm": "auxiliary"},
+        },
+        ["needs one of `path`, `package` and `name`"],
+    ),
     "unknown key at the top": ("imagez", {}, ["imagez", "did you mean 'images'"]),
     "unknown measurement": (
         "measurements/disection",

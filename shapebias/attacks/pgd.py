@@ -119,14 +119,16 @@ class ProjectedGradient:
                 current = self._stepped(current, gradient, images)
             return current
         best, highest = current, images.new_full((len(images),), -torch.inf)
-        # One evaluation more than there are steps, so that the last iterate counts too.
-        for _ in range(self.steps + 1):
+        for _ in range(self.steps):
             gradient, losses = gradient_of(model, current, labels)
             higher = losses > highest
             best = torch.where(higher[:, None, None, None], current, best)
             highest = torch.where(higher, losses, highest)
             current = self._stepped(current, gradient, images)
-        return best
+        # The last iterate counts too, and needs no gradient.
+        with torch.no_grad():
+            losses = cross_entropy(model(current), labels, reduction="none")
+        return torch.where((losses > highest)[:, None, None, None], current, best)
 
     def _stepped(self, current: Images, gradient: Images, images: Images) -> Images:
         by_sign = self.step_rule == "sign" or (self.step_rule == "steepest" and self.norm == "linf")

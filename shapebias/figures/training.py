@@ -1,5 +1,7 @@
 """Training curves of the networks that the study trained."""
 
+from itertools import cycle
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -8,12 +10,18 @@ from matplotlib.ticker import MaxNLocator
 from shapebias.drawing import Pairs, Panel, grid, legend, look, note, panels
 from shapebias.panel_kinds import first_column
 
-LABELS = ("Accuracy on clean\nvalidation images (%)", "Accuracy while\ntraining (%)", "Loss (nats)")
-COLUMNS = ("validation_accuracy", "accuracy", "loss")
+LABELS = {
+    "validation_accuracy": "Accuracy on clean\nvalidation images (%)",
+    "adversarial_accuracy": "Accuracy on\nattacked ones (%)",
+    "accuracy": "Accuracy while\ntraining (%)",
+    "loss": "Loss (nats)",
+}
 
 
 def draw(*, training_log: pd.DataFrame, pairs: Pairs) -> Figure:
-    """Validation accuracy, training accuracy and loss by epoch, a column a pair.
+    """Accuracy on clean and attacked validation images, while training, and loss by epoch.
+
+    A column a pair; networks that are trained on no attack have no curve under one.
 
     Parameters
     ----------
@@ -27,14 +35,14 @@ def draw(*, training_log: pd.DataFrame, pairs: Pairs) -> Figure:
         return note("No network is trained in this study.")
     with look():
         shown = panels(training_log["model"], pairs)
-        figure, cells = grid(len(shown), height=1.35, rows=len(COLUMNS))
+        figure, cells = grid(len(shown), height=1.35, rows=len(LABELS))
         for panel, cell in zip(shown, cells, strict=True):
             cell[0].set_title(panel.title)
-            for axes, column in zip(cell, COLUMNS, strict=True):
+            for axes, column in zip(cell, LABELS, strict=True):
                 _draw_curves(axes, training_log, panel, column)
             cell[-1].set_xlabel("Epoch")
-        for i, axes in enumerate(first_column(cells)):
-            axes.set_ylabel(LABELS[i % len(LABELS)])
+        for axes, label in zip(first_column(cells), cycle(LABELS.values()), strict=False):
+            axes.set_ylabel(label)
         legend(figure, shown)
         return figure
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,10 @@ LABELS = ("folder", "filename_prefix")
 
 
 def build(
-    *, path: FilePath, label_from: Literal["folder", "filename_prefix"] = "folder"
+    *,
+    path: FilePath,
+    label_from: Literal["folder", "filename_prefix"] = "folder",
+    most_per_class: int | None = None,
 ) -> "ImageFolder":
     """Images in the class folders of a folder.
 
@@ -38,33 +42,39 @@ def build(
         "folder": the label is the class folder's name. "filename_prefix": it is the file's name
         up to the first underscore (n01440764 of n01440764_10026.JPEG), and the folder's name is
         the entry-level class, `coarse`.
+    most_per_class
+        Images taken of each folder, the first by name; None takes all of them.
 
     Raises
     ------
     ShapebiasError
-        If the folder does not exist, or `label_from` is neither.
+        If the folder does not exist, `label_from` is neither, or no image would be taken.
     """
     if label_from not in LABELS:
         raise UnknownName("label_from of images/imagefolder", label_from, LABELS)
+    if most_per_class is not None and most_per_class < 1:
+        raise ShapebiasError(f"images/imagefolder: most_per_class is below 1: {most_per_class}")
     check_folder(Path(path))
-    return ImageFolder(Path(path), label_from=label_from)
+    return ImageFolder(Path(path), label_from=label_from, most_per_class=most_per_class)
 
 
 class ImageFolder:
     """Rows of the images in class folders; see `build`."""
 
-    def __init__(self, folder: Path, *, label_from: str):
+    def __init__(self, folder: Path, *, label_from: str, most_per_class: int | None):
         self.folder, self.label_from = folder, label_from
+        self.most_per_class = most_per_class
 
     @cached_property
     def listing(self) -> Listing:
         """Files `<class>/.../<name>`, sorted by class and name."""
         return class_files(self.folder)
 
-    @property
+    @cached_property
     def files(self) -> list[str]:
         """Files that are stored or refused by name."""
-        return self.listing.files
+        by_class = groupby(self.listing.files, key=lambda name: name.partition("/")[0])
+        return [name for _, names in by_class for name in islice(names, self.most_per_class)]
 
     def remarks(self) -> list[str]:
         """What the log says of other files."""

@@ -51,8 +51,8 @@ def build(
     A network that cannot be cut at its layers, as its code asks for values or goes around them, is
     watched by hooks: it is measured alike, but slowly where channels are silenced.
 
-    The workflow does not see the function's own code: after an edit of it, delete the network's
-    folder of results.
+    The workflow watches the module's code and that of the modules of the same package that it
+    imports: an edit makes what the network is used for stale. A trained network is trained anew.
 
     Raises
     ------

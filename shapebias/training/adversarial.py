@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from shapebias.attack_twins import twin_of
 from shapebias.recipes import Recipe
 
 
@@ -53,7 +54,7 @@ class Adversarial(Recipe):
     ) -> tuple[Float[Tensor, ""], int]:
         """Mean cross-entropy of the attacked batch, and the number of its images labelled right."""
         strength = min(1.0, done / self.warmup) ** 2 if self.warmup else 1.0
-        attacked = self.attack(model, images, labels, generator=generator)
+        attacked = self.attack(twin_of(model), images, labels, generator=generator)
         scores = model(torch.lerp(images, attacked, strength))
         loss = cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
         return loss, int((scores.argmax(dim=1) == labels).sum())

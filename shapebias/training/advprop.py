@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from shapebias.attack_twins import twin_of
 from shapebias.auxiliary_norms import add_auxiliary_norms, auxiliary_norms, check_norm
 from shapebias.recipes import Recipe
 
@@ -68,7 +69,7 @@ class AdvProp(Recipe):
     ) -> tuple[Float[Tensor, ""], int]:
         """Sum of both halves' mean cross-entropies, and the clean images labelled right."""
         with auxiliary_norms(model):
-            attacked = self.attack(model, images, labels, generator=generator)
+            attacked = self.attack(twin_of(model), images, labels, generator=generator)
             other = cross_entropy(model(attacked), labels, label_smoothing=self.label_smoothing)
         scores = model(images)
         loss = cross_entropy(scores, labels, label_smoothing=self.label_smoothing) + other

@@ -1,0 +1,215 @@
+"""Adversarial training against the plain loop of MadryLab's `robustness`, and what feeds it.
+
+Seven steps of PGD and one of training, in float32 on one core; times are of the processor, so that
+other work on the machine counts little. The baseline is their loop's arithmetic written out: the
+attack in eval mode on the whole network, pixels clipped and normalised anew in every step, the
+gradient by the images alone, channels before rows and columns, the last iterate. Weights are
+random, images noise; neither changes the time.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from benchmarks import harness
+from benchmarks.photos import as_jpeg, photo_files
+from shapebias.attack_twins import twin_of
+from shapebias.attacks import pgd
+from shapebias.attacks.pgd import gradient_of
+from shapebias.classifier import Classifier
+from shapebias.devices import fabric_of
+from shapebias.fitting import fit
+from shapebias.imagesets import Sizing, write_images
+from shapebias.plugins import build
+from shapebias.samples import StreamedImages
+from shapebias.training import adversarial, standard
+
+ROUNDS = 3
+EPS, STEP, STEPS = 8 / 255, 2 / 255, 7
+# Settings, side and number of images.
+NETWORKS = {
+    "ResNet-18, 32 pixels, batch 32": ({"kind": "resnet", "depth": 18, "stem": "small"}, 32, 32),
+    "ResNet-50, 224 pixels, batch 4": ({"kind": "resnet", "depth": 50}, 224, 4),
+    "GoogLeNet, 224 pixels, batch 4": ({"kind": "googlenet"}, 224, 4),
+    "AlexNet, 224 pixels, batch 16": ({"kind": "alexnet"}, 224, 16),
+}
+SMALL = {"kind": "resnet", "depth": 18, "stem": "small", "width": 0.125}
+SETTINGS = {"epochs": 1, "learning_rate": 0.001, "momentum": 0.9, "weight_decay": 1e-4}
+SETTINGS |= {"schedule": "constant", "seed": 0}
+LOOP_BAR, ATTACK_BAR, LOADER_BAR = 1.3, 1 / 1.1, 1.0
+
+
+def run(name: str) -> None:
+    """Print one line a case, and write them as well."""
+    torch.set_num_threads(1)
+    print(harness.LINE.format(*harness.HEADER), flush=True)
+    rows = []
+    for make in (loops, precisions, attacks, loaders):
+        for case, bar, items, sides in make():
+            rows.append(asdict(compared(name, case, bar, items, *sides)))
+            print(harness.as_line(harness.Result(**rows[-1])), flush=True)
+    harness.write(name, rows, packages=["torchvision", "lightning-fabric"])
+
+
+def compared(
+    name: str, case: str, bar: float, items: int, baseline: Callable, ours: Callable
+) -> harness.Result:
+    """Times of both sides in alternation, an item; the first calls, which warm up, are apart."""
+    baseline(), ours()
+    pairs = [(seconds(baseline), seconds(ours)) for _ in range(ROUNDS)]
+    ratios = [one / other for one, other in pairs]
+    ours_ms, baseline_ms = (1e3 * median(p[n] for p in pairs) / items for n in (1, 0))
+    return harness.Result(
+        name=name, case=case, baseline_ms=baseline_ms, ours_ms=ours_ms, ratio=median(ratios),
+        ratio_low=min(ratios), ratio_high=max(ratios), bar=bar, per_second=None,
+        ok=median(ratios) >= bar,
+    )  # fmt: skip
+
+
+def seconds(work: Callable) -> float:
+    """Seconds of the processor, in all threads of this process."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def loops():
+    """Their loop against ours, on each network."""
+    for case, (settings, size, batch) in NETWORKS.items():
+        theirs, ours = network(settings, size), network(settings, size)
+        images, labels = noise(batch, size)
+        check(ours, images, labels)
+        yield case, LOOP_BAR, batch, (
+            partial(plain_step, theirs, images / 255, labels),
+            partial(trained, ours, images, labels, batch),
+        )  # fmt: skip
+
+
+def precisions():
+    """Ours in float32 against bfloat16, and against channels before rows and columns."""
+    case, (settings, size, batch) = next(iter(NETWORKS.items()))
+    images, labels = noise(batch, size)
+    models = [network(settings, size) for _ in range(3)]
+    mixed = fabric_of(precision="bfloat16")
+    plain = partial(trained, models[0], images, labels, batch)
+    yield f"bfloat16: {case}", 1.0, batch, (
+        plain, partial(trained, models[1], images, labels, batch, fabric=mixed)
+    )  # fmt: skip
+    yield f"channels last: {case}", 1.0, batch, (
+        partial(trained, models[2], images, labels, batch, channels_last=False), plain
+    )  # fmt: skip
+
+
+def attacks():
+    """An attack over 10,000 images against its forward and backward passes alone."""
+    model = network(SMALL, 32).eval().to(memory_format=torch.channels_last)
+    images, labels = noise(10_000, 32)
+    pixels = (images / 255).contiguous(memory_format=torch.channels_last)
+    attack = pgd.build(norm="linf", eps=EPS, step=STEP, steps=STEPS)
+    yield "PGD over 10,000 images (its passes)", ATTACK_BAR, 10_000, (
+        partial(bare_passes, model, pixels, labels),
+        partial(attacked, attack, model, pixels, labels),
+    )  # fmt: skip
+
+
+def loaders():
+    """A step of standard training against the loading of its images from Parquet, one thread."""
+    photo = as_jpeg(photo_files(None)[0])
+    for case in list(NETWORKS)[:2]:
+        settings, size, batch = NETWORKS[case]
+        count = max(batch, 32)
+        model, (images, labels) = network(settings, size), noise(batch, size)
+        step = partial(trained, model, images, labels, batch, recipe=standard.build())
+        folder = tempfile.mkdtemp()
+        rows = ({"image_id": str(n), "image": photo, "label": "0"} for n in range(count))
+        path = Path(folder, "part.parquet")
+        write_images(rows, path, sizing=Sizing(resize=size * 8 // 7, crop=size))
+        streamed = StreamedImages([path], buffer=2**30, device="cpu")
+        order = streamed.order(torch.Generator().manual_seed(0)).split(batch)
+        yield f"loading for a step: {case}", LOADER_BAR, count, (
+            lambda step=step, n=count // batch: [step() for _ in range(n)],
+            lambda streamed=streamed, order=order: list(streamed.batches(order)),
+        )  # fmt: skip
+
+
+def network(settings: dict, size: int) -> Classifier:
+    """Network with random weights and ten classes."""
+    torch.manual_seed(0)
+    return build("models", classes=list("abcdefghij"), input_size=size, **settings)
+
+
+def noise(count: int, size: int) -> tuple[Tensor, Tensor]:
+    """Images 0 to 255, and labels."""
+    drawn = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=drawn)
+    return images, torch.randint(0, 10, (count,), generator=drawn)
+
+
+def trained(model: Classifier, images: Tensor, labels: Tensor, batch: int, **changes) -> None:
+    """Our loop, on one batch."""
+    attack = pgd.build(norm="linf", eps=EPS, step=STEP, steps=STEPS)
+    settings = {"recipe": adversarial.build(attack=attack), **SETTINGS, **changes}
+    fit(model, images, labels, batch=batch, **settings)
+
+
+def plain_step(model: Classifier, images: Tensor, labels: Tensor) -> None:
+    """Their loop, on one batch: `AttackerModel.forward`, and then a step of the optimiser."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9, weight_decay=1e-4)
+    model.eval()
+    found = plain_attack(model, images, labels)
+    model.train()
+    loss = cross_entropy(model(found.clamp(0, 1)), labels)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def plain_attack(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Their attack: projected gradient descent in an L-infinity ball, from the images."""
+    current = images.clone().detach()
+    for _ in range(STEPS):
+        current = current.clone().detach().requires_grad_(True)
+        losses = cross_entropy(model(current.clamp(0, 1)), labels, reduction="none")
+        (gradient,) = torch.autograd.grad(losses.mean(), [current])
+        with torch.no_grad():
+            change = current + STEP * gradient.sign() - images
+            current = (images + change.clamp(-EPS, EPS)).clamp(0, 1)
+    return current
+
+
+def bare_passes(model: nn.Module, images: Tensor, labels: Tensor) -> None:
+    """As many forward and backward passes as the attack needs, and nothing else."""
+    for some, truth in zip(images.split(100), labels.split(100), strict=True):
+        for _ in range(STEPS):
+            pixels = some.detach().requires_grad_()
+            torch.autograd.grad(cross_entropy(model(pixels), truth), pixels)
+
+
+def attacked(attack: Callable, model: nn.Module, images: Tensor, labels: Tensor) -> None:
+    """Our attack, a hundred images at a time."""
+    for some, truth in zip(images.split(100), labels.split(100), strict=True):
+        attack(model, some, truth)
+
+
+def check(model: Classifier, images: Tensor, labels: Tensor) -> None:
+    """Stop unless both attacks climb the same gradient, up to rounding.
+
+    Rounding turns single ReLUs, in their arithmetic as in ours. On random weights and noise the
+    images that are found differ more: one turned sign moves a pixel by two steps, and the next
+    gradient with it.
+    """
+    pixels = images / 255
+    (plain, _), (ours, _) = (
+        gradient_of(climbed, pixels, labels) for climbed in (model.eval(), twin_of(model))
+    )
+    differ = float((plain - ours).norm() / plain.norm())
+    if differ > 0.02:
+        raise SystemExit(f"the gradients that the attacks climb differ by {differ:.1e} of them")

@@ -1,0 +1,144 @@
+"""What an attack climbs in place of a network: the same function, up to rounding."""
+
+import pytest
+import torch
+from torch import nn
+
+from shapebias.attack_twins import compiled_twin, twin_of
+from shapebias.attacks import pgd, spatial
+from shapebias.attacks.pgd import gradient_of
+from shapebias.auxiliary_norms import add_auxiliary_norms, auxiliary_norms
+from shapebias.packed_convolutions import PackedWeights
+from shapebias.plugins import build
+
+CLASSES = list("abcde")
+NETWORKS = {
+    "resnet18": {"kind": "resnet", "depth": 18, "width": 0.125, "stem": "small"},
+    "resnet50": {"kind": "resnet", "depth": 50, "width": 0.25},
+    "googlenet": {"kind": "googlenet", "width": 0.125},
+    "alexnet": {"kind": "alexnet", "width": 0.125, "stem": "small"},
+    # Norms before convolutions, which cannot be folded into them.
+    "densenet": {"kind": "torchvision", "name": "densenet121"},
+    # Convolutions in groups, and other activation functions.
+    "mobilenet": {"kind": "torchvision", "name": "mobilenet_v3_small"},
+}
+NETWORKS["both"] = {"kind": "ensemble", "members": [NETWORKS["resnet18"]] * 2}
+
+
+def network(name):
+    """Network whose norms do something."""
+    torch.manual_seed(0)
+    model = build("models", classes=CLASSES, input_size=64, **NETWORKS[name])
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.1, 0.1)
+    return model
+
+
+def images(count=5):
+    return torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+LABELS = torch.arange(5)
+
+
+def near(one, other, tolerance=1e-4):
+    return (one - other).norm() <= tolerance * other.norm()
+
+
+def alike(one, other, tolerance=1e-4):
+    """Whether most images agree; for the others rounding has turned a ReLU or two."""
+    apart = (one - other).flatten(1).norm(dim=1) / other.flatten(1).norm(dim=1)
+    # Not a number where the network is so sure that both gradients are zero.
+    return apart.nan_to_num(0).median() < tolerance
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_scores_gradients_and_attacks_are_the_same(name):
+    model = network(name).train()
+    twin = twin_of(model)
+    assert twin is not model
+    attack = pgd.build(norm="l2", eps=1.0, step=0.3, steps=3)
+    found = attack(twin, images(), LABELS)
+    expected = attack(model, images(), LABELS)
+    assert alike(found - images(), expected - images(), 0.05)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert model.training and all(module.training for module in model.network.modules())
+    model.eval()
+    twin.eval()
+    for pixels in (images(), images().to(memory_format=torch.channels_last)):
+        assert near(twin(pixels), model(pixels))
+        assert alike(gradient_of(twin, pixels, LABELS)[0], gradient_of(model, pixels, LABELS)[0])
+
+
+def test_it_follows_the_weights_and_the_chosen_norms():
+    model = network("resnet18").eval()
+    before = twin_of(model)(images())
+    with torch.no_grad():
+        model.network.layer2[0].conv1.weight.mul_(1.5)
+        model.network.layer1[0].bn2.running_var.mul_(2)
+    assert not near(before, model(images()), 1e-2)
+    assert near(twin_of(model)(images()), model(images()))
+    two = network("resnet18").eval()
+    add_auxiliary_norms(two)
+    nn.init.constant_(two.network.bn1.aux_bn.weight, 0.1)
+    with auxiliary_norms(two):
+        assert near(twin_of(two)(images()), two(images()))
+    assert near(twin_of(two)(images()), two(images()))
+
+
+def test_a_network_without_a_twin_stands_for_itself():
+    bare = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 5))
+    assert twin_of(bare) is bare
+    model = network("resnet18").eval()
+    with model.silenced("conv1", [0]):
+        assert twin_of(model) is model
+    spatially = spatial.build(steps=2)
+    assert alike(spatially(twin_of(model), images(), LABELS), spatially(model, images(), LABELS))
+    watched = network("alexnet")
+    watched.network.features[0].register_forward_hook(lambda *given: None)
+    assert twin_of(watched) is watched
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kernel_size": 1},
+        {"kernel_size": 3, "padding": 1},
+        {"kernel_size": 3},
+        {"kernel_size": 3, "stride": 2, "padding": 1},
+        {"kernel_size": 5, "padding": 4, "dilation": 2},
+        {"kernel_size": 1, "padding": 2},
+        {"kernel_size": (1, 3), "padding": (0, 1)},
+    ],
+)
+@pytest.mark.parametrize("rectified", [False, True])
+def test_packed_convolutions(settings, rectified):
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(4, 6, **settings)
+    if not PackedWeights.serves(convolution):
+        pytest.skip("this torch has no such convolutions")
+    packed = PackedWeights(convolution.weight.detach(), convolution.bias.detach(), convolution)
+    pixels = torch.randn(2, 4, 9, 11)
+    found, expected = (pixels.clone().requires_grad_() for _ in range(2))
+    output, wanted = packed(found, rectified), convolution(expected)
+    wanted = wanted.relu() if rectified else wanted
+    assert near(output, wanted, 1e-5)
+    weights = torch.randn(output.shape)
+    (output * weights).sum().backward()
+    (wanted * weights).sum().backward()
+    assert near(found.grad, expected.grad, 1e-5)
+
+
+def test_bfloat16_and_compiling_leave_the_packed_weights_alone():
+    model = network("alexnet").eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = twin_of(model)(images())
+    assert near(rough.float(), model(images()), 0.05)
+    assert near(twin_of(model)(images()), model(images()))
+    with compiled_twin(model):
+        assert twin_of(model)._compiled_call_impl is not None
+    assert twin_of(model)._compiled_call_impl is None

@@ -1,0 +1,128 @@
+"""A training on two devices: the same weights as on one, and the same after a kill."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from shapebias.attacks import pgd
+from shapebias.devices import fabric_of, launched
+from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.fitting import fit
+from shapebias.models import alexnet, resnet
+from shapebias.training import adversarial, standard
+from shapebias.training_state import TrainingState
+from tests.conftest import ROOT
+
+SETTINGS = {
+    "batch": 8,
+    "learning_rate": 0.01,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "schedule": "onecycle",
+    "seed": 0,
+}
+
+
+class Killed(Exception):
+    pass
+
+
+def work(fabric, norms=False, path=None, epochs=2, stop=None):
+    """Weights of every device, and the log of the first, after a training of a few steps."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    build, size = (resnet.build, 32) if norms else (alexnet.build, 64)
+    kind = {"depth": 18} if norms else {"dropout": 0.0}
+    model = build(classes=list("abc"), input_size=size, width=0.125, stem="small", **kind)
+    model.to(fabric.device)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 99, (40, 3, size, size), dtype=torch.uint8, generator=generator)
+    labels = torch.arange(40) % 3
+    images[torch.arange(40), labels] += 150
+
+    def tell(entry):
+        if entry["epoch"] == stop:
+            raise Killed
+
+    attack = pgd.build(norm="l2", eps=0.5, step=0.25, steps=1, random_start=norms)
+    log = fit(
+        model,
+        images.to(fabric.device),
+        labels.to(fabric.device),
+        recipe=adversarial.build(attack=attack) if norms else standard.build(),
+        validation=(images[:9].to(fabric.device), labels[:9].to(fabric.device)),
+        augmentation="flip" if norms else "none",
+        state=path and TrainingState(path, identity={}),
+        progress=tell,
+        fabric=fabric,
+        epochs=epochs,
+        **SETTINGS,
+    )
+    for entry in log:
+        del entry["images_per_second"]
+    weights = torch.cat([value.flatten().float() for value in model.parameters()]).detach().cpu()
+    both = [weights]
+    if fabric.world_size > 1:
+        both = list(fabric.all_gather(weights))
+    return both, log
+
+
+def on(devices, *arguments):
+    return launched(fabric_of(devices=devices), work, *arguments)
+
+
+def test_two_devices_end_as_one():
+    (one,), log = on(1)
+    (first, second), same_log = on(2)
+    assert torch.equal(first, second)
+    assert (one - first).abs().max() < 1e-5
+    assert [entry["loss"] for entry in log] == pytest.approx([entry["loss"] for entry in same_log])
+    assert log[-1]["validation_accuracy"] == pytest.approx(same_log[-1]["validation_accuracy"])
+
+
+def test_two_devices_go_on_as_if_nothing_had_been(tmp_path):
+    path = tmp_path / "training_state.pt"
+    (first, second), log = on(2, True)
+    assert torch.equal(first, second)
+    with pytest.raises(Exception, match="Killed"):
+        on(2, True, path, 2, 1)
+    (again, _), same_log = on(2, True, path)
+    assert torch.equal(first, again)
+    assert log == same_log
+
+
+def test_processes_of_torchrun_are_taken_as_they_are(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import sys, torch\n"
+        "from shapebias.devices import fabric_of, launched\n"
+        "from tests.test_devices import work\n"
+        "fabric = fabric_of(devices=2)\n"
+        "both, log = launched(fabric, work)\n"
+        "if fabric.is_global_zero:\n"
+        "    torch.save(both, sys.argv[1])\n"
+    )
+    out = tmp_path / "weights.pt"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*command, "--nproc-per-node=2", str(script), str(out)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = torch.load(out)
+    assert torch.equal(first, second)
+    assert (first - on(1)[0][0]).abs().max() < 1e-5
+
+
+def test_what_cannot_be_is_told():
+    with pytest.raises(ShapebiasError, match="shared equally by 3"):
+        work(type("Three", (), {"world_size": 3, "device": torch.device("cpu")}))
+    with pytest.raises(UnknownName, match="did you mean 'bfloat16'"):
+        fabric_of(precision="bfloat")

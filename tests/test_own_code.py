@@ -1,0 +1,71 @@
+"""A user's own network: its code is watched where it lies, and nothing else of theirs."""
+
+import pytest
+
+from rules.networks import plugins_of_network, starts_of, whole_architecture, wrong_start
+from rules.own_code import digest_of_module
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of a user's, whose module `nets` uses `parts` and `helpers.deep`."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    folder = tmp_path / "theirs"
+    (folder / "helpers").mkdir(parents=True)
+    files = {
+        "__init__": "",
+        "nets": "import torch\nfrom . import parts\nfrom .helpers.deep import wide\n",
+        "parts": '"""Parts."""\nimport theirs.more\n',
+        "more": "N = 3\n",
+        "unused": "N = 1\n",
+        "helpers/__init__": "",
+        "helpers/deep": "from ..more import N\ndef wide():\n    return N\n",
+    }
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+def digest():
+    digest_of_module.cache_clear()
+    return digest_of_module("theirs.nets")
+
+
+@pytest.mark.parametrize("name", ["nets", "parts", "more", "helpers/deep", "helpers/__init__"])
+def test_an_edit_of_what_it_uses_is_seen(package, name):
+    before = digest()
+    path = package / f"{name}.py"
+    text = path.read_text()
+    path.write_text(text + "\n\n# A comment.\n")
+    assert digest() == before
+    path.write_text(text + "\nM = 1\n")
+    assert digest() != before
+
+
+def test_other_modules_do_not_count(package):
+    before = digest()
+    (package / "unused.py").write_text("N = 2\n")
+    assert digest() == before
+    digest_of_module.cache_clear()
+    assert digest_of_module("no_such_package.nets") == "absent"
+
+
+NETWORKS = {
+    "a": {"architecture": {"kind": "factory", "function": "theirs.nets:make"}, "training": {}},
+    "b": {"architecture": {"kind": "resnet", "depth": 18}, "training": {"start": "a"}},
+    "both": {"architecture": {"kind": "ensemble", "members": ["a", "b"]}, "training": {}},
+}
+
+
+def test_an_ensemble_counts_its_members():
+    assert starts_of(NETWORKS, "both") == ["a", "b"]
+    assert starts_of(NETWORKS, "b") == ["a"]
+    architecture = whole_architecture(NETWORKS, "both")
+    assert architecture["members"] == [NETWORKS[name]["architecture"] for name in "ab"]
+    assert plugins_of_network(NETWORKS, "both") == [
+        ("models", "ensemble"),
+        ("models", "factory"),
+        ("own", "theirs.nets"),
+        ("models", "resnet"),
+    ]
+    assert wrong_start(NETWORKS) is None
