@@ -42,7 +42,8 @@ NETWORKS = {
     "AlexNet, 224 pixels, batch 16": ({"kind": "alexnet"}, 224, 16),
 }
 SMALL = {"kind": "resnet", "depth": 18, "stem": "small", "width": 0.125}
-SETTINGS = {"epochs": 1, "learning_rate": 0.001, "momentum": 0.9, "weight_decay": 1e-4}
+# So slow that the weights stay as they are.
+SETTINGS = {"epochs": 1, "learning_rate": 1e-9, "momentum": 0.9, "weight_decay": 1e-4}
 SETTINGS |= {"schedule": "constant", "seed": 0}
 LOOP_BAR, ATTACK_BAR, LOADER_BAR = 1.3, 1 / 1.1, 1.0
 
@@ -162,7 +163,7 @@ def trained(model: Classifier, images: Tensor, labels: Tensor, batch: int, **cha
 
 def plain_step(model: Classifier, images: Tensor, labels: Tensor) -> None:
     """Their loop, on one batch: `AttackerModel.forward`, and then a step of the optimiser."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9, weight_decay=1e-4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-9, momentum=0.9, weight_decay=1e-4)
     model.eval()
     found = plain_attack(model, images, labels)
     model.train()

@@ -1,6 +1,7 @@
 """Where a training runs and in which precision: Lightning Fabric, one process a device."""
 
 import contextlib
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -64,7 +65,11 @@ def launched(fabric: Fabric, work: Callable[..., Any], *arguments: Any) -> Any:
     # Through a file: the pipe between the processes is not read before they have ended.
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder, "result.pt")
+        sys.stdout.flush()
         fabric.launch(_noted, work, result, target, torch.get_num_threads(), *arguments)
+        if target:
+            # What this process prints next comes after what the others have added.
+            sys.stdout.seek(0, os.SEEK_END)
         return torch.load(result, weights_only=True)
 
 
