@@ -92,7 +92,7 @@ def _summary(seconds: float) -> str:
     torch = sys.modules.get("torch")
     if torch and torch.cuda.is_initialized():
         parts.append(f"{torch.cuda.max_memory_allocated() / 2**20:.0f} MiB on the graphics card")
-    if images := images_seen():
+    if (images := images_seen()) is not None:
         parts.append(f"{images} images, {images / max(seconds, 1e-9):.1f} images/s")
     return ", ".join(parts)
 

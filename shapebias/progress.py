@@ -14,9 +14,9 @@ SECONDS_A_LINE = 15.0
 _seen: dict[str, int] = {}
 
 
-def images_seen() -> int:
-    """Images that this process went through, in all its steps together."""
-    return sum(_seen.values())
+def images_seen() -> int | None:
+    """Images that this process went through, in all its steps together; None without such steps."""
+    return sum(_seen.values()) if _seen else None
 
 
 def count_images(what: str, number: int) -> None:
@@ -50,6 +50,8 @@ def progress(
     bar = tqdm(items, desc=what, total=total, disable=not sys.stderr.isatty(), leave=False)
     start = last = time.monotonic()
     done = 0
+    if images:
+        count_images(what, done)
     for item in bar:
         yield item
         done += 1

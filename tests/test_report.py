@@ -259,7 +259,8 @@ def test_settings_are_words():
     assert headings == ["Networks", "Pairs", "Image sets", "Attacks", "Measurements"]
 
 
-@pytest.mark.parametrize("name", TABLES)
+# Speeds are never the same twice, so they stay beside their network.
+@pytest.mark.parametrize("name", sorted(TABLES.keys() - {"training_speed"}))
 def test_every_table_has_a_caption(name):
     assert (ROOT / f"report/table_{name}.rst").read_text().strip()
 

@@ -103,7 +103,7 @@ def test_every_table_figure_and_the_report_are_there(tiny):
     assert {name.removesuffix(".png") for name in figures if name.endswith(".png")} == {
         name.removesuffix(".pdf") for name in figures if name.endswith(".pdf")
     }
-    assert len(figures) == 22
+    assert len(figures) == 24
     report = (made / "report/report.html").read_text()
     assert not re.search(r'(src|href)="https?://', report)
     # What the report links to is there.
@@ -353,7 +353,7 @@ def test_another_clone_gives_the_same_bytes(tiny, tmp_path):
     result = other.run(cores=1)
     assert result.returncode == 0, result.stderr
     files = sorted(tiny.folder.glob("results/tiny/tables/**/*.parquet"))
-    assert len(files) == 18
+    assert len(files) == 22
     for path in files:
         twin = tmp_path / path.relative_to(tiny.folder)
         assert path.read_bytes() == twin.read_bytes(), path.name

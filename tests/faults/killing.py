@@ -98,7 +98,9 @@ def made(workflow: Workflow) -> dict[str, Path]:
     return {
         name: path
         for name, path in files.items()
-        if not name.startswith(APART) and not path.name.startswith(".")
+        if not name.startswith(APART)
+        and not path.name.startswith(".")
+        and not path.stem.startswith("training_speed")
     }
 
 
