@@ -36,4 +36,5 @@ rule all:
         large=expand(
             "<results>/tables/{table}/{model}.parquet", table=LARGE, model=MODELS
         ),
+        lost=lambda wildcards: lacking(intermediates()),
     localrule: True

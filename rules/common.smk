@@ -26,10 +26,13 @@ from rules.study import (
 from rules.upkeep import finish, prepare
 from rules.values import check_values
 from shapebias.plugins import NESTED
-from shapebias.records import record_path
+from shapebias.records import record_path, recorded
 
 try:
-    config.update(read_study(config, whole=bool(workflow.configfiles)))
+    study = read_study(config, whole=bool(workflow.configfiles))
+    # Emptied first: its keys would else keep the order of the file.
+    config.clear()
+    config.update(study)
     check_files(config)
     if workflow.is_main_process:
         check_values(config, list(map(Path, workflow.configfiles)))
@@ -54,8 +57,8 @@ onsuccess:
 
 
 onerror:
-    finish(config["name"])
     print(told(log), file=sys.stderr)
+    finish(config["name"])
 
 
 IMAGES = config["images"]

@@ -72,6 +72,25 @@ def stage_files(measurement, pattern, models=MODELS):
     return expand(pattern, model=models, part=range(parts))
 
 
+def lacking(named):
+    """Those of a study's files that were made before and are gone.
+
+    A job that failed has lost what it was to make anew. The engine does not miss a file as long as
+    there is what was once made from it, and would take that for finished.
+    """
+    paths = [
+        path.replace("<results>", f"results/{config['name']}") for path in flat(named)
+    ]
+    return [path for path in paths if recorded(path) and not Path(path).exists()]
+
+
+def flat(files):
+    """One list of paths of what holds lists of them, or paths."""
+    if isinstance(files, str):
+        return [files]
+    return [path for some in files for path in flat(some)]
+
+
 def displayed_sets():
     """Image sets of the figure of stimuli, the clean one first, then those that are scored."""
     accuracy = MEASURED.get("accuracy", {"clean": None, "image_sets": []})

@@ -78,7 +78,18 @@ def bare_digest(tree: ast.Module) -> str:
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_docstring(body[0]):
             del body[0]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return hashlib.sha256(_plain(tree).encode()).hexdigest()
+
+
+def _plain(node: object) -> str:
+    """Text of a syntax tree, without empty fields: versions of Python differ in which they have."""
+    if isinstance(node, list):
+        return f"[{','.join(map(_plain, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, [])]
+    inside = ",".join(f"{name}={_plain(value)}" for name, value in fields)
+    return f"{type(node).__name__}({inside})"
 
 
 def _imports(tree: ast.Module) -> set[str]:

@@ -41,9 +41,10 @@ def installed() -> dict[str, str]:
 def noted(study: str) -> dict[str, str]:
     """Versions that a study's results were made with; those of now where none were noted."""
     try:
-        return json.loads(_note(study).read_text(encoding="utf-8"))
+        found = json.loads(_note(study).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return installed()
+    return found if isinstance(found, dict) else installed()
 
 
 def note(study: str, *, anew: bool = False) -> None:

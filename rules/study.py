@@ -65,7 +65,30 @@ def read_study(given: dict[str, Any], *, whole: bool) -> dict[str, Any]:
             entry["weights"] = {"name": entry["weights"]}
     fill_defaults(study, schema, schema)
     check_references(study)
-    return study
+    return in_order(study)
+
+
+def in_order(study: dict[str, Any]) -> dict[str, Any]:
+    """A study with its keys in one order, so that theirs in the file does not count.
+
+    The entries of a family, and what stands in lists, stay as they are: tables and figures follow
+    them.
+    """
+
+    def ordered(value: Any) -> Any:
+        if isinstance(value, list):
+            return [ordered(one) for one in value]
+        if isinstance(value, dict):
+            return {key: ordered(value[key]) for key in sorted(value)}
+        return value
+
+    families = ("images", "concepts", "segmenters", "attacks", "models", "pairs")
+    return {
+        key: {name: ordered(entry) for name, entry in study[key].items()}
+        if key in families
+        else ordered(study[key])
+        for key in sorted(study)
+    }
 
 
 def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ copied to the results, so that these can be cloned or moved without running agai
 
 import gzip
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,32 +46,47 @@ def finish(study: str) -> None:
     for path in outputs(study):
         record = engine._read_record(path)
         if record and not under_way(path, engine) and whole(path):
-            records[path] = dict(record.items())
-    DIGESTS.save()
-    lines = "".join(json.dumps([path, record]) + "\n" for path, record in records.items())
+            records[path] = [DIGESTS.of(path), dict(record.items())]
+    lines = "".join(json.dumps([path, *known]) + "\n" for path, known in records.items())
     file = copies(study)
-    if records:
-        temporary = file.with_name(f".{file.name}")
-        temporary.write_bytes(gzip.compress(lines.encode(), mtime=0))
-        temporary.replace(file)
+    temporary = file.with_name(f".{file.name}")
+    try:
+        if records:
+            temporary.write_bytes(gzip.compress(lines.encode(), mtime=0))
+            temporary.replace(file)
+            _restored(study).write_text(DIGESTS.of(file))
+        DIGESTS.save()
+    except OSError as error:
+        # A full disk, of which the jobs have told already.
+        temporary.unlink(missing_ok=True)
+        print(f"note: {file} could not be written ({error.strerror})", file=sys.stderr)
 
 
 def restore(study: str, engine: FilePersistence) -> None:
-    """Give the engine its records on outputs that came without, as by `git clone`."""
-    if not copies(study).is_file():
+    """Give the engine its records on outputs that came from elsewhere, as by `git clone`.
+
+    Where it has records already, those may be on other outputs that stood there: the copies count
+    for the content that they were noted with.
+    """
+    file, given = copies(study), _restored(study)
+    if not file.is_file() or (given.is_file() and given.read_text() == DIGESTS.of(file)):
         return
-    lines = gzip.decompress(copies(study).read_bytes()).decode().splitlines()
-    # They are written in this order: where the last is known, so are the others.
-    if known(json.loads(lines[-1])[0], engine):
+    try:
+        lines = gzip.decompress(file.read_bytes()).decode().splitlines()
+        records = [(path, digest, record) for path, digest, record in map(json.loads, lines)]
+    except (OSError, EOFError, ValueError):
+        print(f"note: {file} is damaged and not used; the next run writes it anew", file=sys.stderr)
         return
-    for path, record in map(json.loads, lines):
-        if not known(path, engine) and Path(path).is_file() and whole(path):
+    for path, digest, record in records:
+        if Path(path).is_file() and DIGESTS.of(path) == digest:
             engine._write_record(path, MetadataRecord.model_validate(record))
+    given.parent.mkdir(exist_ok=True)
+    given.write_text(DIGESTS.of(file))
 
 
-def known(path: str, engine: FilePersistence) -> bool:
-    """Whether the engine has a record on an output."""
-    return Path(engine._record_path(engine._metadata_path, path)).exists()
+def _restored(study: str) -> Path:
+    """File with the SHA-256 of the copies that the engine has."""
+    return Path(".snakemake", f"restored-{study}")
 
 
 def still_damaged(engine: FilePersistence) -> list[str]:

@@ -32,7 +32,7 @@ def explained(error: BaseException) -> str | None:
     if number not in ADVICE:
         return None
     where = getattr(error, "filename", None)
-    said = f"{where}: {error.strerror}" if where else _line(error)
+    said = f"{where}: {error.strerror or _line(error)}" if where else _line(error)
     return f"{said}; {ADVICE[number]}, then run again: what was finished is kept"
 
 

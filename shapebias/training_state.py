@@ -1,6 +1,7 @@
 """The whole state of a training, on disk, so that a killed job goes on where it was."""
 
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -147,8 +148,11 @@ class TrainingState:
 
     def _write(self, state: dict[str, Any]) -> None:
         with written_whole(self.path, result=False) as temporary:
-            torch.save(state, temporary)
-            with temporary.open("rb+") as file:
+            # By way of memory: torch tells of a full disk in words of its own.
+            torch.save(state, content := io.BytesIO())
+            with temporary.open("wb") as file:
+                file.write(content.getbuffer())
+                file.flush()
                 os.fsync(file.fileno())
 
     def _read(self) -> dict[str, Any] | None:

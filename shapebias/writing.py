@@ -29,6 +29,10 @@ def written_whole(path: str | Path, *, result: bool = True) -> Iterator[Path]:
         if result and current():
             write_record(path, temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        # A full disk is told of without the file's name.
+        error.filename = error.filename or os.fspath(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

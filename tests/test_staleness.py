@@ -17,7 +17,7 @@ from PIL import Image
 from rules.study import read_study
 from shapebias.classifier import Classifier
 from tests.conftest import ROOT, Workflow
-from tests.test_workflow import NETWORKS, REPORT, conflict_jobs, edited, jobs
+from tests.test_workflow import NETWORKS, REPORT, conflict_jobs, edited, jobs, network_jobs
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
@@ -75,6 +75,33 @@ def test_a_new_measurement_runs_alone(tiny):
     finally:
         for path in files:
             path.with_name(f"{path.name}.away").rename(path)
+
+
+def test_what_a_failed_job_has_lost_is_made_anew(tiny):
+    """The engine misses no file as long as there is what was once made from it."""
+    lost = tiny.folder / "results/tiny/models/alexnet_r"
+    kept = lost.rename(tiny.folder / "alexnet_r.away")
+    try:
+        planned = tiny.planned()
+        assert jobs("train_network", model="alexnet_r") <= planned
+        assert network_jobs("alexnet_r") <= planned
+        assert not any("model=alexnet" in job.split(", ") for job in planned)
+    finally:
+        kept.rename(lost)
+    assert tiny.planned() == set()
+
+
+def test_results_of_other_settings_that_are_put_back_are_not_trusted(tiny):
+    results, away = tiny.folder / "results/tiny", tiny.folder / "tiny.away"
+    shutil.copytree(results, away)
+    derived = "results/tiny/images/scrambled/part-0.parquet"
+    with edited(tiny.folder / tiny.study, "patches: 4", "patches: 2"):
+        assert tiny.run(derived).returncode == 0
+        assert jobs("derive_images", image_set="scrambled", part="0").isdisjoint(tiny.planned())
+        shutil.rmtree(results)
+        away.rename(results)
+        assert jobs("derive_images", image_set="scrambled", part="0") <= tiny.planned()
+    assert tiny.planned() == set()
 
 
 def test_a_number_of_parts_counts_for_what_is_split_by_it_and_what_follows(tiny):
