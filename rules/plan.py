@@ -3,6 +3,7 @@
 ``python -m rules.plan ARGUMENTS``, with Snakemake's own arguments. Nothing is run.
 """
 
+import ast
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 # Beginnings of Snakemake's reasons, in words; a cause hides those further down.
 REASONS = {
@@ -33,6 +35,7 @@ OWNERS = {
     "segmenter": "segmenter",
 }
 REST = "tables, figures and report"
+ABSENT = "nothing"
 
 
 @dataclass
@@ -136,7 +139,26 @@ def explained_change(reason: str) -> str:
     if all(prints):
         same = prints[0][1] == prints[1][1]
         return "the packages that it uses changed" if same else "its code changed"
-    return f"its settings changed from {shortened(before)} to {shortened(now)}"
+    try:
+        places = differences(ast.literal_eval(before), ast.literal_eval(now))
+    except (ValueError, SyntaxError):
+        return f"its settings changed from {shortened(before)} to {shortened(now)}"
+    more = f", and {len(places) - 3} more" if len(places) > 3 else ""
+    return ", ".join(places[:3]) + more
+
+
+def differences(before: Any, now: Any, place: str = "its settings") -> list[str]:
+    """Places at which settings changed, each with what stood there and what stands there now."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        inside = "its " if place == "its settings" else f"{place}."
+        return [
+            text
+            for key in sorted(before.keys() | now.keys(), key=str)
+            if before.get(key, ABSENT) != now.get(key, ABSENT)
+            for text in differences(before.get(key, ABSENT), now.get(key, ABSENT), f"{inside}{key}")
+        ]
+    old, new = (one if one is ABSENT else repr(one) for one in (before, now))
+    return [f"{place} changed from {shortened(old)} to {shortened(new)}"]
 
 
 def shortened(text: str) -> str:

@@ -40,7 +40,7 @@ def test_jobs_are_told_by_network_and_rule_with_reason_and_time(tmp_path):
         "never ran",
         "",
         "network a",
-        "    train_network: 1 job, 5 min: its settings changed from {'epochs': 2} to {'epochs': 3}",
+        "    train_network: 1 job, 5 min: its epochs changed from 2 to 3",
         "    predict_images: 1 job, 20 s: not made yet",
         "    predict_images: 1 job, 20 s: what it reads is made anew",
         "",
@@ -66,6 +66,16 @@ def test_nothing_is_said_to_be_nothing():
         (
             "Updated input files: x; Input files updated by another job: y",
             "what it reads has changed",
+        ),
+        (
+            "Params have changed since last execution: before: {'a': {'b': 1, 'c': 2}, 'd': 3} "
+            "now: {'a': {'b': 1, 'c': [4]}, 'e': 5}",
+            "its a.c changed from 2 to [4], its d changed from 3 to nothing, "
+            "its e changed from nothing to 5",
+        ),
+        (
+            "Params have changed since last execution: before: <one> now: <two>",
+            "its settings changed from <one> to <two>",
         ),
         ("Forced execution", "asked for"),
         ("Something new in Snakemake", "Something new in Snakemake"),
