@@ -2,6 +2,8 @@
 
 DISSECTION = MEASURED.get("dissection", {})
 TWINS = DISSECTION.get("twins", [])
+# Settings of one dissection, be it of a network or of its twin.
+DISSECTING = {key: value for key, value in DISSECTION.items() if key != "twins"}
 
 
 rule dissect_channels:
@@ -26,7 +28,7 @@ rule dissect_channels:
         runtime=480,
     params:
         code=code_of("dissect_channels", plugins_of_model),
-        settings={key: value for key, value in DISSECTION.items() if key != "twins"},
+        settings=DISSECTING,
     script:
         "../scripts/dissect_channels.py"
 
@@ -54,11 +56,7 @@ rule dissect_twins:
         code=code_of("dissect_twins", plugins_of_model),
         seed=config["seed"],
         # Nothing but the labels is kept.
-        settings={
-            **{key: value for key, value in DISSECTION.items() if key != "twins"},
-            "sweep": [],
-            "top_images": 1,
-        },
+        settings={**DISSECTING, "sweep": [], "top_images": 1},
     script:
         "../scripts/dissect_twins.py"
 

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from shapebias.batching import pixels_of
 from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.evaluation import evaluating
-from shapebias.imagesets import stack
 from shapebias.judging import Judge
 from shapebias.remainders import Remainders, Whole
 from shapebias.tallies import Conflict, Tally, tallied
@@ -178,8 +178,3 @@ def ablate_rows(
     """
     columns = ([row[name] for row in rows] for name in ("image_id", "shape", "texture"))
     return ablate(model, pixels_of(rows), *columns, **settings)
-
-
-def pixels_of(rows: Sequence[Mapping[str, Any]]) -> Float[Tensor, "image 3 row column"]:
-    """Images of an image set's rows, in [0, 1]."""
-    return torch.from_numpy(stack(rows)).contiguous().float().div_(255)

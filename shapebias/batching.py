@@ -1,11 +1,12 @@
 """Rows of images as batches of tensors."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from shapebias.gpus import claim
@@ -62,8 +63,13 @@ def batches(rows: Rows, *, size: int) -> Iterator[Batch]:
     """
     rows = iter(rows)
     while group := list(islice(rows, size)):
-        pixels = torch.from_numpy(stack(group)).contiguous().float().div_(255)
-        yield [row["image_id"] for row in group], pixels, [row.get("label") for row in group]
+        labels = [row.get("label") for row in group]
+        yield [row["image_id"] for row in group], pixels_of(group), labels
+
+
+def pixels_of(rows: Iterable[Mapping[str, Any]]) -> Float[Tensor, "image 3 row column"]:
+    """Images of an image or concept set's rows, in [0, 1]."""
+    return torch.from_numpy(stack(rows)).contiguous().float().div_(255)
 
 
 def size_of(paths: Sequence[str | Path]) -> int:

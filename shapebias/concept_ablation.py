@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from shapebias.ablation import pixels_of, seen_intact
+from shapebias.ablation import seen_intact
+from shapebias.batching import pixels_of
 from shapebias.categories import category_rank
 from shapebias.classifier import Classifier
 from shapebias.evaluation import evaluating

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 import torch
 
+from shapebias.batching import pixels_of
 from shapebias.concept_labels import ConceptBatch
 from shapebias.concepts import label_maps
-from shapebias.imagesets import read_rows, stack
+from shapebias.imagesets import read_rows
 from shapebias.shrinking import shrinking
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ def concept_batches(rows: Iterable[dict[str, Any]], *, size: int) -> Iterator[Co
     while group := list(islice(rows, size)):
         categories = sorted({layer["category"] for row in group for layer in row["maps"]})
         yield ConceptBatch(
-            images=torch.from_numpy(stack(group)).contiguous().float().div_(255),
+            images=pixels_of(group),
             maps={
                 category: [torch.from_numpy(layer) for layer in label_maps(group, category)]
                 for category in categories
