@@ -86,8 +86,10 @@ class Targets:
         length, number = weights.shape
         nothing = weights.new_zeros(1, number)
         padded = torch.cat([nothing, weights, nothing])
-        # A pixel that has the first place's value alone counts as before it.
-        row = torch.where((place == 0) & (weights[0] == 1), 0, place + 1)
+        # A pixel that has the first place's value alone counts as before it. Rounded, its weight
+        # is 1 where the second place's is not yet 0.
+        alone = (weights[0] == 1) & (weights[1:] == 0).all(dim=0)
+        row = torch.where(alone, 0, place + 1)
         count = row.bincount(minlength=length + 1)
         first = count.cumsum(0) - count
         low, high = (weights.new_full((length + 1, int(count.max())), torch.nan) for _ in range(2))

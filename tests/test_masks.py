@@ -39,6 +39,15 @@ def test_pixels_are_those_of_the_whole_upsampled_maps(size, seed, shape, coarse,
     assert found(maps, size) == expected(maps, size)
 
 
+@pytest.mark.parametrize(("length", "target"), [(3, 9), (6, 18), (1, 4), (13, 112)])
+def test_weights_that_rounding_leaves_beside_a_place_count(length, target):
+    """From 3 places to 9 the second pixel lies on the first place, or 1.5e-8 beside it."""
+    maps = torch.zeros(length, 1, length)
+    maps[range(length), 0, range(length)] = 1
+    maps = torch.cat([maps, -maps, 1 - maps])
+    assert found(maps, (2, target)) == expected(maps, (2, target))
+
+
 @pytest.mark.parametrize("size", SIZES[:-1])
 @given(
     seed=st.integers(0, 10**6),
