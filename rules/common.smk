@@ -23,7 +23,7 @@ from rules.study import (
     plugin_settings,
     read_study,
 )
-from rules.upkeep import finish, prepare
+from rules.upkeep import closed, finish, prepare
 from rules.values import check_values
 from shapebias.plugins import NESTED
 from shapebias.records import record_path, recorded
@@ -49,6 +49,10 @@ VERSIONS = noted(config["name"])
 
 
 onstart:
+    if folder := closed(config["name"]):
+        sys.exit(
+            f"error: {folder} is read-only for you: make it writable, or run a copy"
+        )
     note(config["name"])
 
 

@@ -4,6 +4,7 @@
 """
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -58,7 +59,7 @@ class Job:
 
 def main(arguments: list[str]) -> int:
     """Print the plan; returns Snakemake's exit code."""
-    command = [sys.executable, "-m", "snakemake", *arguments, "--dry-run"]
+    command = [sys.executable, "-m", "snakemake", *arguments, "--dry-run", "--quiet", "host"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     said = done.stdout + done.stderr
     if done.returncode:
@@ -205,4 +206,8 @@ def counted(number: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BrokenPipeError:
+        # As of `make plan | head`: what is left is not wanted, nor is Python's last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
