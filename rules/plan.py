@@ -186,11 +186,12 @@ def usual_seconds(folder: Path) -> float | None:
 
 
 def took(log: Path) -> float | None:
-    """Seconds that a job's log says it took; None without a log that was written to its end."""
+    """Seconds that a job took with its start, by its log; None where that was not ended."""
     if not log.is_file():
         return None
-    found = re.search(r"^took ([\d.]+) s", log.read_text(encoding="utf-8"), re.MULTILINE)
-    return float(found[1]) if found else None
+    said = log.read_text(encoding="utf-8")
+    found = re.search(r"^took ([\d.]+) s and ([\d.]+) s to start", said, re.MULTILINE)
+    return sum(map(float, found.groups())) if found else None
 
 
 def duration(seconds: float) -> str:
