@@ -132,8 +132,8 @@ class Dissection(NamedTuple):
         same IoU the category's order decides (object, part, scene, material, texture, color, any
         other), then the lowest number; so a channel that meets no concept has iou 0.
     overlaps
-        One row a channel and concept that share pixels: layer, channel, concept, intersection I,
-        activated A, truth T (all in pixels of the label maps) and iou = I / (A + T - I).
+        One row a channel and concept: layer, channel, concept, intersection I, activated A, truth
+        T (all in pixels of the label maps) and iou = I / (A + T - I), 0 where nothing is shared.
     top_images
         One row a channel and rank, as `shapebias.top_images.TopImages` gives it.
     sweep
@@ -198,15 +198,14 @@ def _frames(numbers, thresholds, counts, truth, concepts) -> tuple[pd.DataFrame,
             "diversity": (iou >= DIVERSITY_CUT).sum(axis=1),
         }
     )
-    row, column = intersection.nonzero()
     overlaps = pd.DataFrame(
         {
-            "channel": channels[row],
-            "concept": names[column],
-            "intersection": intersection[row, column],
-            "activated": activated[row, column],
-            "truth": truth[column],
-            "iou": iou[row, column],
+            "channel": np.repeat(channels, len(names)),
+            "concept": np.tile(names, len(channels)),
+            "intersection": intersection.ravel(),
+            "activated": activated.ravel(),
+            "truth": np.tile(truth, len(channels)),
+            "iou": iou.ravel(),
         }
     )
     return labels, overlaps
