@@ -159,7 +159,7 @@ def _decided(flip: Mapping[str, Any], row: Mapping[str, Any]) -> Picture:
     """A flipped image with the classes of both its cues, and what became of its label."""
     cues = tuple(f"{cue}: {row[cue]}" for cue in ("shape", "texture"))
     lines = tuple(
-        f"{side} {flip[side]} {flip[f'{side}_intact']:.2f}→{flip[f'{side}_silenced']:.2f}"
+        f"{flip[side]} {flip[f'{side}_intact']:.2f}→{flip[f'{side}_silenced']:.2f}"
         for side in ("before", "after")
     )
     tip = f"{row['image_id']}: shape {row['shape']}, texture {row['texture']}"

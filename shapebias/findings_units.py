@@ -45,7 +45,7 @@ def categories(tables: Tables, pairs: Pairs) -> Finding:
             for name in sorted(set(labels["category"]) - set(SIMPLE), key=category_rank)
         ]
         text = "; ".join([text for text, _ in changes] + others)
-        size = f"of {len(standard)} → {len(robust)} channels, standard → robust"
+        size = f"of {_from_to(len(standard), len(robust))} channels, standard → robust"
         answers.append(Answer(f"{pair}, {size}: {text}.", tuple(sign for _, sign in changes)))
     return finding(
         f"Do more units of robust networks detect colours and textures (IoU ≥ {STRICT:g})?",
@@ -160,6 +160,10 @@ def _change(
     return text + ": not above chance)", 0
 
 
+def _from_to(before: int, after: int) -> str:
+    return f"{before}" if before == after else f"{before} → {after}"
+
+
 def _counts(own: pd.DataFrame, twins: pd.DataFrame | None) -> str:
     counts = []
     for name in sorted(own["category"].unique(), key=category_rank):
@@ -170,8 +174,10 @@ def _counts(own: pd.DataFrame, twins: pd.DataFrame | None) -> str:
 
 
 def _diversity(own: pd.DataFrame, twins: pd.DataFrame | None) -> str:
-    chance = [f"{rows['diversity'].mean():.2f}" for rows in _twins(own, twins)]
-    by_chance = f" (by chance {' and '.join(chance)})" if chance else ""
+    chance = [
+        f"{rows['twin'].iloc[0]} {rows['diversity'].mean():.2f}" for rows in _twins(own, twins)
+    ]
+    by_chance = f" (by chance: {', '.join(chance)})" if chance else ""
     return f"{own['diversity'].mean():.2f}{by_chance}"
 
 
@@ -184,8 +190,9 @@ def _losses(own: pd.DataFrame) -> str:
         shares.append(f"{share}{total:,} {cue} decisions")
         scores.append(f"{cue.capitalize()} score {score:.2f}")
     gap = _lean(own)
-    told = points(gap) if math.isfinite(gap.value) else "no difference where there are none"
-    return f"{' and '.join(shares)} ({told}; mean {', '.join(scores)})"
+    told = points(gap) if math.isfinite(gap.value) else "cannot be told"
+    lost = f"over {len(own)} channels {' and '.join(shares)} on average"
+    return f"{lost} (the first less the second {told}; mean {', '.join(scores)})"
 
 
 def _lean(own: pd.DataFrame) -> Difference:

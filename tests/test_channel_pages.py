@@ -169,12 +169,12 @@ def test_a_page_holds_each_channel_and_loads_nothing():
     assert one.count(', activation 1" title="i2, activation 1"') == 1
     assert one.count(", activation ") == 6
     assert f"The {FLIPPED} whose class lost most probability" in one
-    assert one.count("before bright 0.90→") == FLIPPED
+    assert one.count("bright 0.90→") == FLIPPED
     # The image that lost most comes first.
     assert one.index(f'title="i{FLIPPED + 4}: shape bright') < one.index('title="i10: shape bright')
     assert "with it, otherwise without it (1)" in two
     assert "dark&lt; 0.70→0.20" in two and "bright 0.30→0.80" in two
-    assert "<figcaption>shape: bright<br>texture: dark&lt;<br>before bright 0.90→" in one
+    assert "<figcaption>shape: bright<br>texture: dark&lt;<br>bright 0.90→" in one
     assert "grey at an edge" not in one
     assert "1 of 5" in one and "<b><span>threshold</span>0.5</b>" in one
     assert "It sees the whole image" in one and "Nothing excites it" in two
