@@ -111,9 +111,10 @@ def ablations(tables: Tables, pairs: Pairs) -> Finding:
     """
     answers = []
     for pair, standard, robust in both_of(tables.get("ablation"), pairs):
-        texts = [f"standard {_losses(standard)}", f"robust {_losses(robust)}"]
-        signs = (-_lean(standard).sign, _lean(robust).sign)
-        answers.append(Answer(f"{pair}: {'; '.join(texts)}.", signs))
+        answers += [
+            Answer(f"{pair}, standard: {_losses(standard)}.", (-_lean(standard).sign,)),
+            Answer(f"{pair}, robust: {_losses(robust)}.", (_lean(robust).sign,)),
+        ]
     return finding(
         "Does silencing a unit cost robust networks a larger share of their shape decisions, and "
         "standard ones of their texture decisions?",
@@ -191,8 +192,8 @@ def _losses(own: pd.DataFrame) -> str:
         scores.append(f"{cue.capitalize()} score {score:.2f}")
     gap = _lean(own)
     told = points(gap) if math.isfinite(gap.value) else "cannot be told"
-    lost = f"over {len(own)} channels {' and '.join(shares)} on average"
-    return f"{lost} (the first less the second {told}; mean {', '.join(scores)})"
+    lost = f"mean of {len(own)} channels {' and '.join(shares)}; shape less texture {told}"
+    return f"{lost} (in images, {', '.join(scores)})"
 
 
 def _lean(own: pd.DataFrame) -> Difference:

@@ -200,8 +200,9 @@ def test_ablation_is_answered_as_planted():
     table = ablated(a=(500, 500, 20, 90), a_r=(500, 500, 90, 20))
     answer = answer_to("silencing", {"ablation": table})
     assert answer.verdict == "yes"
-    assert "standard over 30 channels 4.0 % of 500 shape decisions and 18.0" in answer.answers[0]
-    assert "mean Shape score 20.00, Texture score 90.00" in answer.answers[0]
+    assert "mean of 30 channels 4.0 % of 500 shape decisions and 18.0 % of" in answer.answers[0]
+    assert "in images, Shape score 20.00, Texture score 90.00" in answer.answers[0]
+    assert answer.answers[1].startswith("a, robust: mean of 30 channels 18.0 % of 500 shape")
 
 
 def test_scores_that_follow_the_decisions_are_no_answer():
@@ -215,10 +216,7 @@ def test_scores_that_follow_the_decisions_are_no_answer():
     table = ablated(a=(500, 7, 20, 1), a_r=(7, 500, 1, 20))
     assert answer_to("silencing", {"ablation": table}).verdict == "unclear"
     none = answer_to("silencing", {"ablation": ablated(a=(500, 0, 20, 0), a_r=(500, 9, 20, 1))})
-    assert (
-        "0 texture decisions on average (the first less the second cannot be told"
-        in none.answers[0]
-    )
+    assert "and 0 texture decisions; shape less texture cannot be told" in none.answers[0]
 
 
 def test_intervals():
