@@ -5,8 +5,9 @@ from typing import Any
 
 import yaml
 
+from rules.mistakes import StudyError
+from rules.paths import paths_among
 from rules.plugins import handed_in
-from rules.study import StudyError, paths_among
 from shapebias import plugins
 from shapebias.errors import ShapebiasError
 from shapebias.published_images import check_request

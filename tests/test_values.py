@@ -5,7 +5,9 @@ import copy
 import pytest
 import yaml
 
-from rules.study import StudyError, check_files, read_study
+from rules.mistakes import StudyError
+from rules.paths import check_files
+from rules.study import read_study
 from rules.values import check_values
 from tests.conftest import ROOT
 
