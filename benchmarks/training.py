@@ -104,7 +104,7 @@ def variants():
     """Ours as it is by default, against each of the settings that change its speed."""
     bfloat16 = {"fabric": fabric_of(precision="bfloat16")}
     changed = {"bfloat16": bfloat16, "channels first": {"channels_last": False}}
-    if shutil.which("c++"):
+    if shutil.which("g++"):
         changed["compiled"] = {"compiled": True}
     for case in list(NETWORKS)[:2]:
         settings, size, batch = NETWORKS[case]
