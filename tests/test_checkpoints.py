@@ -307,8 +307,3 @@ def test_efficientnet_lite_takes_its_published_weights(tmp_path):
     save_network(model, *paths, architecture=architecture, provenance=provenance)
     images = torch.rand(1, 3, 224, 224)
     assert torch.equal(load_network(*paths)(images), model(images))
-
-
-def test_no_such_efficientnet_lite():
-    with pytest.raises(ShapebiasError, match="variant 5"):
-        efficientnet_lite.build(classes=CLASSES, variant=5)
