@@ -49,7 +49,7 @@ def run(name: str) -> None:
     torch.set_num_threads(1)
     print(harness.LINE.format(*harness.HEADER), flush=True)
     rows = []
-    for device in devices(name):
+    for device in devices(name, exact=True):
         for case, (settings, module, step, bars) in NETWORKS.items():
             model, images = network(settings).to(device), photos(IMAGES).to(device)
             found = compared(model, images, module, step // LARGER[device])

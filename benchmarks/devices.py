@@ -8,14 +8,18 @@ import torch
 PROCESSOR, CARD = "cpu", "cuda"
 
 
-def devices(name: str) -> list[str]:
+def devices(name: str, *, exact: bool) -> list[str]:
     """Devices to measure on, all there are unless `--device` chose one; tells of what is missing.
 
     Parameters
     ----------
     name
         The benchmark's name.
+    exact
+        Whether a card computes float32 in all its bits, as jobs that measure do; otherwise its
+        convolutions are in TF32, as torch has them.
     """
+    torch.backends.cudnn.allow_tf32 = not exact
     found = [PROCESSOR, CARD] if torch.cuda.is_available() else [PROCESSOR]
     if CARD not in found:
         print(f"{name}  no graphics card was found: the bars of one were not measured", flush=True)

@@ -46,7 +46,7 @@ def run(name: str) -> None:
     """Print one line a case, and write them as well."""
     torch.set_num_threads(1)
     rows = []
-    for device in devices(name):
+    for device in devices(name, exact=True):
         batches, concepts = labelled_images(IMAGES[device], BATCH[device], device)
         for case, (settings, bars) in NETWORKS.items():
             model = network(settings).to(device)

@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-from shapebias import gpus
+from shapebias import batching, gpus
 from tests.conftest import ROOT
 
 SNAKEFILE = """
@@ -95,6 +96,15 @@ def test_an_engine_that_gives_cards_is_left_to_it(tmp_path):
     with pretender(tmp_path, SLURM_JOB_ID="1", CUDA_VISIBLE_DEVICES="1") as process:
         assert process.stdout.readline() == "None 1\n"
         process.stdin.close()
+
+
+@pytest.mark.parametrize("card", [True, False])
+def test_a_card_computes_in_all_bits_of_float32(monkeypatch, card):
+    monkeypatch.setattr(batching, "claim", lambda: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: card)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert batching.device().type == ("cuda" if card else "cpu")
+    assert torch.backends.cudnn.allow_tf32 is not card
 
 
 def test_without_a_card_there_is_none_to_claim(tmp_path, monkeypatch):
