@@ -30,8 +30,9 @@ from benchmarks.photos import photos
 from shapebias.ablation import ablate
 from shapebias.classifier import Classifier
 
-IMAGES, WHOLE = 64, 800
-BATCHES = (8, 16, 32, 64)
+# Images of the samples, which are ours' batch as well, and of which all channels are told.
+IMAGES, WHOLE = {PROCESSOR: 64, CARD: 512}, 800
+BATCHES = {PROCESSOR: (8, 16, 32, 64), CARD: (64, 128, 256, 512)}
 # Times the smallest sample: one channel for the hook, one in so many of each layer for ours.
 SIZES = (1, 2, 3)
 # Settings, module after whose output the hook sits, one channel in so many, and the bars.
@@ -51,7 +52,7 @@ def run(name: str) -> None:
     rows = []
     for device in devices(name, exact=True):
         for case, (settings, module, step, bars) in NETWORKS.items():
-            model, images = network(settings).to(device), photos(IMAGES).to(device)
+            model, images = network(settings).to(device), photos(IMAGES[device]).to(device)
             found = compared(model, images, module, step // LARGER[device])
             rows.append(told(name, case_on(device, case), bars[device], *found))
             rows[-1] |= {**described(device), "weights": "random"}
@@ -65,18 +66,22 @@ def compared(
     counts, device = model.channels(), model.mean.device.type
     hook = partial(by_hook, model, images, module)
     # The first runs, which warm up, are apart.
-    hook(BATCHES[0], 1)
-    batch = min(BATCHES, key=lambda one: hook(one, 1))
+    hook(BATCHES[device][0], 1)
+    batch = min(BATCHES[device], key=lambda one: hook(one, 1))
     samples = [{layer: range(n // step * k) for layer, n in counts.items()} for k in SIZES]
     seconds(model, images, {layer: range(1) for layer in counts})
     sides = [], []
     for size, sample in zip(SIZES, samples, strict=True):
         sides[0].append(hook(batch, size * LARGER[device]))
         sides[1].append(seconds(model, images, sample))
-    channels = [size * LARGER[device] for size in SIZES]
-    baseline = {"channels": channels, "seconds": sides[0], "once": False}
-    channels = [sum(map(len, one.values())) for one in samples]
-    ours = {"channels": channels, "seconds": sides[1], "once": True}
+    numbers = (
+        [size * LARGER[device] for size in SIZES],
+        [sum(map(len, s.values())) for s in samples],
+    )
+    baseline, ours = (
+        {"channels": number, "seconds": side, "once": once, "images": len(images)}
+        for number, side, once in zip(numbers, sides, (False, True), strict=True)
+    )
     more = {"all_channels": sum(counts.values()), "hook_batch": batch, "dead": dead(model, images)}
     return baseline, ours, more
 
@@ -100,9 +105,9 @@ def told(name: str, case: str, bar: float, baseline: dict, ours: dict, more: dic
     print(harness.as_line(result), flush=True)
     print(
         f"    {number:,} channels x {WHOLE} images, extrapolated: {whole[0] / 3600:.2f} h against "
-        f"{whole[1] / 3600:.2f} h; samples of {ours['channels']} channels x {IMAGES} images, off a "
-        f"line by {off[1]:.1%} (hook, in batches of {more['hook_batch']}: {off[0]:.1%}); random "
-        f"weights, {more['dead']:.1%} of pairs dead, load {load:.1f}",
+        f"{whole[1] / 3600:.2f} h; samples of {ours['channels']} channels x {ours['images']} "
+        f"images, off a line by {off[1]:.1%} (hook, in batches of {more['hook_batch']}: "
+        f"{off[0]:.1%}); random weights, {more['dead']:.1%} of pairs dead, load {load:.1f}",
         flush=True,
     )
     found = {"baseline": baseline, "ours": ours, "departures": off, "load": load}
@@ -112,7 +117,7 @@ def told(name: str, case: str, bar: float, baseline: dict, ours: dict, more: dic
 def extrapolated(side: dict, number: int, places: Sequence[int] = range(len(SIZES))) -> float:
     """Seconds for so many channels on all images, by a line through some of the samples."""
     channels, times = (np.array(side[key])[list(places)] for key in ("channels", "seconds"))
-    return float(line(channels, times, side["once"])(number)) * WHOLE / IMAGES
+    return float(line(channels, times, side["once"])(number)) * WHOLE / side["images"]
 
 
 def departure(side: dict) -> float:
@@ -160,13 +165,15 @@ def silence(channel: int, module: object, inputs: object, output: torch.Tensor) 
 @torch.inference_mode()
 def seconds(model: Classifier, images: torch.Tensor, channels: dict[str, range]) -> float:
     """Seconds of everything that `ablate` does, where all images count."""
+    device = images.device.type
+    batch = IMAGES[device]
     decided = [
-        model.classes[number] for part in images.split(IMAGES) for number in model(part).argmax(1)
+        model.classes[number] for part in images.split(batch) for number in model(part).argmax(1)
     ]
     others = [model.classes[model.classes.index(name) - 1] for name in decided]
-    ids, device = [str(number) for number in range(len(images))], images.device.type
+    ids = [str(number) for number in range(len(images))]
     start = clock(device)
-    ablate(model, images, ids, decided, others, channels=channels, batch=IMAGES)
+    ablate(model, images, ids, decided, others, channels=channels, batch=batch)
     return clock(device) - start
 
 

@@ -20,7 +20,7 @@ from benchmarks.photos import photos
 from shapebias.classifier import Classifier
 
 ROUNDS = 2
-# Whole batches of `IMAGES` of the benchmark of ablation; channels of each layer.
+# Whole batches of the benchmark of ablation; channels of each layer.
 IMAGES, CHANNELS = (64, 128, 192, 256, 320), (4, 8, 16, 24, 32)
 # Channels of each layer while images grow; images while channels do.
 FEW_CHANNELS, FEW_IMAGES = 2, 64
