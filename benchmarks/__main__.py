@@ -15,12 +15,16 @@ from benchmarks import harness  # noqa: E402
 from benchmarks.photos import photo_files  # noqa: E402
 from shapebias.errors import ShapebiasError, UnknownName  # noqa: E402
 
-HELPERS = ("harness", "photos", "published_corruptions")
+HELPERS = ("devices", "harness", "photos", "published_corruptions")
 
 
 def main(arguments: list[str]) -> int:
     """Exit status: 0 where all that was asked for could be measured, fast or not."""
     asked = parsed(arguments)
+    # Read by benchmarks that measure by themselves, and by the processes that they start.
+    for variable, value in (("PHOTOS", asked.photos), ("DEVICE", asked.device)):
+        if value is not None:
+            os.environ[f"SHAPEBIAS_{variable}"] = value
     harness.on_one_core()
     failed = False
     for name in asked.names or names():
@@ -56,6 +60,11 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         metavar="FOLDER",
         help="photos in class folders; $SHAPEBIAS_PHOTOS by default, else one that ships with"
         " matplotlib",
+    )
+    parser.add_argument(
+        "--device",
+        choices=["cpu", "cuda"],
+        help="measure on the processor or on a graphics card alone; on all there are by default",
     )
     return parser.parse_args(arguments)
 

@@ -1,36 +1,39 @@
 """Dissection of all named layers against one forward pass.
 
-Real architectures at 224 × 224 in float32 on one core, with random weights; images are crops of
-photos; label maps are 112 × 112 and look like Broden's: 1,200 concepts, of which an image shows
-some thirty. Times are of the processor, so that other processes on the machine count less.
+Real architectures at 224 × 224 in float32, on one core and on a graphics card where there is one,
+with random weights; images are photos, which lie in memory as a job has them; label maps are
+112 × 112 and look like Broden's: 1,200 concepts, of which an image shows some thirty. On the
+processor times are of it, so that other processes on the machine count less.
 """
 
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from benchmarks import harness
-from benchmarks.photos import photo_files
+from benchmarks.devices import CARD, PROCESSOR, case_on, clock, described, devices
+from benchmarks.photos import photos
 from shapebias.classifier import Classifier
 from shapebias.concept_labels import ConceptBatch
 from shapebias.dissection import dissect
 from shapebias.plugins import build
 
-ROUNDS, IMAGES, BATCH, SIDE, MASK = 3, 64, 32, 224, 112
-# Settings, and the bar: dissection in forward passes over the same images.
+ROUNDS, MASK = 3, 112
+# Settings, and the bars: dissection in forward passes over the same images. On a graphics card
+# there is one for the first alone.
 NETWORKS = {
-    "AlexNet, five layers": ({"kind": "alexnet"}, 4.0),
-    "GoogLeNet, twelve layers": ({"kind": "googlenet"}, 5.0),
-    "ResNet-50, five layers": ({"kind": "resnet", "depth": 50}, 5.0),
+    "AlexNet, five layers": ({"kind": "alexnet"}, {PROCESSOR: 4.0, CARD: 2.5}),
+    "GoogLeNet, twelve layers": ({"kind": "googlenet"}, {PROCESSOR: 5.0}),
+    "ResNet-50, five layers": ({"kind": "resnet", "depth": 50}, {PROCESSOR: 5.0}),
 }
+# Images, and of them in a batch; a card is not busy with fewer.
+IMAGES, BATCH = {PROCESSOR: 64, CARD: 1024}, {PROCESSOR: 32, CARD: 128}
 MEMORY_BAR = 2048.0
 # Category to the number of its concepts, and of those that an image shows; 0 labels the image.
 KINDS = {
@@ -42,14 +45,19 @@ KINDS = {
 def run(name: str) -> None:
     """Print one line a case, and write them as well."""
     torch.set_num_threads(1)
-    batches, concepts = labelled_images(IMAGES)
     rows = []
-    for case, (settings, bar) in NETWORKS.items():
-        model = network(settings)
-        times = [(forward(model, batches), dissected(model, batches, concepts))
-                 for _ in range(ROUNDS)]  # fmt: skip
-        ratios = [ours / plain for plain, ours in times]
-        rows.append(row(name, case, "forward passes", ratios, bar, median(ratios) <= bar))
+    for device in devices(name, exact=True):
+        batches, concepts = labelled_images(IMAGES[device], BATCH[device], device)
+        for case, (settings, bars) in NETWORKS.items():
+            model = network(settings).to(device)
+            # The first runs, which warm up, are apart.
+            forward(model, batches), dissected(model, batches, concepts)
+            times = [(forward(model, batches), dissected(model, batches, concepts))
+                     for _ in range(ROUNDS)]  # fmt: skip
+            ratios, bar = [ours / plain for plain, ours in times], bars.get(device)
+            ok = None if bar is None else median(ratios) <= bar
+            found = row(name, case_on(device, case), "forward passes", ratios, bar, ok)
+            rows.append({**found, **described(device)})
     for case in ("alexnet", "resnet"):
         extra = [extra_memory(case)]
         rows.append(row(name, f"{case}, extra memory", "MB", extra, MEMORY_BAR,
@@ -75,38 +83,27 @@ def network(settings: dict) -> Classifier:
     return build("models", classes=[str(number) for number in range(1000)], **settings).eval()
 
 
-def labelled_images(number: int) -> tuple[list[ConceptBatch], list[tuple[int, str, str]]]:
-    """Crops of photos in batches, with label maps of patches; and the concepts."""
-    rng = np.random.default_rng(0)
-    photos = photo_files(os.environ.get("SHAPEBIAS_PHOTOS"))
-    images = [crop(photos[index % len(photos)], rng) for index in range(number)]
+def labelled_images(
+    number: int, size: int = BATCH[PROCESSOR], device: str = PROCESSOR
+) -> tuple[list[ConceptBatch], list[tuple[int, str, str]]]:
+    """Photos in batches, with label maps of patches; and the concepts."""
+    rng, images = np.random.default_rng(0), photos(number).to(device)
     numbers, concepts = {}, []
     for kind, (count, _) in KINDS.items():
         numbers[kind] = np.arange(count) + len(concepts) + 1
         concepts += [(int(one), f"{kind} {one}", kind) for one in numbers[kind]]
     batches = []
-    for start in range(0, number, BATCH):
-        group = range(start, min(start + BATCH, number))
+    for some in images.split(size):
         maps = {
-            kind: [torch.from_numpy(np.stack([patches(numbers[kind], shown, rng) for _ in group]))]
+            kind: [torch.from_numpy(np.stack([patches(numbers[kind], shown, rng) for _ in some]))]
             for kind, (_, shown) in KINDS.items()
             if shown
         }
         labels = [
-            [(kind, int(rng.choice(numbers[kind]))) for kind in ("scene", "texture")] for _ in group
+            [(kind, int(rng.choice(numbers[kind]))) for kind in ("scene", "texture")] for _ in some
         ]
-        pixels = torch.from_numpy(np.stack([images[index] for index in group]))
-        batches.append(ConceptBatch(pixels.permute(0, 3, 1, 2).float() / 255, maps, labels))
+        batches.append(ConceptBatch(some, maps, labels))
     return batches, concepts
-
-
-def crop(path: Path, rng: np.random.Generator) -> np.ndarray:
-    """Square of a photo at a random place and scale."""
-    with Image.open(path) as photo:
-        side = int(min(photo.size) * rng.uniform(0.2, 1))
-        left, top = (int(rng.integers(0, length - side + 1)) for length in photo.size)
-        box = (left, top, left + side, top + side)
-        return np.asarray(photo.convert("RGB").resize((SIDE, SIDE), box=box))
 
 
 def patches(numbers: np.ndarray, shown: int, rng: np.random.Generator) -> np.ndarray:
@@ -118,20 +115,21 @@ def patches(numbers: np.ndarray, shown: int, rng: np.random.Generator) -> np.nda
 @torch.inference_mode()
 def forward(model: Classifier, batches: list[ConceptBatch]) -> float:
     """Seconds an image of one plain pass."""
-    start = time.process_time()
+    device = model.mean.device.type
+    start = clock(device)
     for batch in batches:
         model(batch.images)
-    return (time.process_time() - start) / sum(len(batch.images) for batch in batches)
+    return (clock(device) - start) / sum(len(batch.images) for batch in batches)
 
 
 def dissected(
     model: Classifier, batches: list[ConceptBatch], concepts: list, **settings: Any
 ) -> float:
     """Seconds an image of the whole dissection."""
-    number = sum(len(batch.images) for batch in batches)
-    start = time.process_time()
+    number, device = sum(len(batch.images) for batch in batches), model.mean.device.type
+    start = clock(device)
     dissect(model, lambda: batches, concepts, n_images=number, **settings)
-    return (time.process_time() - start) / number
+    return (clock(device) - start) / number
 
 
 def extra_memory(kind: str) -> float:
@@ -145,7 +143,7 @@ def extra_memory(kind: str) -> float:
 def measure_memory(kind: str) -> None:
     """Print it, for this process."""
     torch.set_num_threads(1)
-    batches, concepts = labelled_images(IMAGES)
+    batches, concepts = labelled_images(IMAGES[PROCESSOR])
     model = network({"kind": kind})
     forward(model, batches)
     before = peak()

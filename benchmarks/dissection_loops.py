@@ -29,7 +29,8 @@ from scipy.interpolate import RectBivariateSpline
 from torch.nn import functional
 
 from benchmarks import harness
-from benchmarks.dissection import MASK, SIDE, dissected, forward, labelled_images, network, row
+from benchmarks.dissection import MASK, dissected, forward, labelled_images, network, row
+from benchmarks.photos import SIDE
 from shapebias.classifier import Classifier
 from shapebias.concept_labels import ConceptBatch
 from shapebias.dissection import dissect

@@ -1,10 +1,15 @@
 """Photos to measure on."""
 
 import io
+import os
 from pathlib import Path
 
 import matplotlib
+import numpy as np
+import torch
+from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 
 from shapebias.decoding import decode
 from shapebias.image_files import class_files
@@ -13,12 +18,36 @@ SIDE = 224
 COUNT = 24
 
 
-def photo_files(folder: str | None) -> list[Path]:
+def photo_files(folder: str | None, count: int = COUNT) -> list[Path]:
     """Photos spread over the class folders of a folder, or the one that ships with matplotlib."""
     if folder is None:
         return [Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")]
     files = [Path(folder, name) for name in class_files(Path(folder)).files]
-    return files[:: max(1, len(files) // COUNT)][:COUNT]
+    return files[:: max(1, len(files) // count)][:count]
+
+
+def photos(number: int) -> Float[Tensor, "image 3 row column"]:
+    """So many different photos of the folder that was named, or crops where it has fewer.
+
+    They lie in memory as a job has them, one colour after the other.
+    """
+    files, rng = photo_files(os.environ.get("SHAPEBIAS_PHOTOS"), number), np.random.default_rng(0)
+    if len(files) == number:
+        pixels = [
+            decode(file.read_bytes(), resize=256, crop=SIDE, name=str(file)) for file in files
+        ]
+    else:
+        pixels = [crop(files[index % len(files)], rng) for index in range(number)]
+    return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous().float() / 255
+
+
+def crop(path: Path, rng: np.random.Generator) -> np.ndarray:
+    """Square of a photo at a random place and scale."""
+    with Image.open(path) as photo:
+        side = int(min(photo.size) * rng.uniform(0.2, 1))
+        left, top = (int(rng.integers(0, length - side + 1)) for length in photo.size)
+        box = (left, top, left + side, top + side)
+        return np.asarray(photo.convert("RGB").resize((SIDE, SIDE), box=box))
 
 
 def as_jpeg(file: Path) -> bytes:

@@ -20,12 +20,12 @@ rule ablate_channels:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=8_000,
+        mem_mb=memory_of("ablation"),
         runtime=480,
     params:
         code=code_of("ablate_channels", plugins_of_model),
         entry_level=config["entry_level"],
-        settings=ABLATION,
+        settings=without(ABLATION, "memory"),
     script:
         "../scripts/ablate_channels.py"
 
@@ -51,12 +51,12 @@ rule ablate_concepts:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=8_000,
+        mem_mb=memory_of("ablation_by_concept"),
         runtime=480,
     params:
         code=code_of("ablate_concepts", plugins_of_model),
         entry_level=config["entry_level"],
-        settings=ABLATION_BY_CONCEPT,
+        settings=without(ABLATION_BY_CONCEPT, "memory"),
     script:
         "../scripts/ablate_concepts.py"
 

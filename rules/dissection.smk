@@ -3,7 +3,7 @@
 DISSECTION = MEASURED.get("dissection", {})
 TWINS = DISSECTION.get("twins", [])
 # Settings of one dissection, be it of a network or of its twin.
-DISSECTING = {key: value for key, value in DISSECTION.items() if key != "twins"}
+DISSECTING = without(DISSECTION, "twins", "memory")
 
 
 rule dissect_channels:
@@ -24,7 +24,7 @@ rule dissect_channels:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4_000,
+        mem_mb=memory_of("dissection"),
         runtime=480,
     params:
         code=code_of("dissect_channels", plugins_of_model),
@@ -50,7 +50,7 @@ rule dissect_twins:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=4_000,
+        mem_mb=memory_of("dissection"),
         runtime=480,
     params:
         code=code_of("dissect_twins", plugins_of_model),

@@ -184,10 +184,24 @@ def training_devices(wildcards):
     return config["models"][wildcards.model]["training"]["devices"]
 
 
-def training_memory(wildcards):
-    """Megabytes of a training, by those of its images."""
+def training_memory(wildcards, attempt):
+    """Megabytes of a training, by those of its images; more at each attempt."""
     training = config["models"][wildcards.model]["training"]
-    return int(3_000 + 1_000 * training["memory"] * training["devices"])
+    return int((3_000 + 1_000 * training["memory"] * training["devices"]) * attempt)
+
+
+def memory_of(measurement):
+    """Function that gives the megabytes of a measurement's jobs, more at each attempt."""
+
+    def megabytes(wildcards, attempt):
+        return int(1_000 * MEASURED[measurement]["memory"] * attempt)
+
+    return megabytes
+
+
+def without(settings, *keys):
+    """Settings but for some, such as those on which no result depends."""
+    return {key: value for key, value in settings.items() if key not in keys}
 
 
 def training_attack(wildcards):

@@ -7,12 +7,12 @@ from shapebias.entry_level import entry_level_of
 from shapebias.imagesets import read_rows
 from shapebias.jobs import job
 from shapebias.progress import Counter
-from shapebias.shrinking import shrinking
 from shapebias.tables import write_table
 from shapebias.units import channels_of_part
+from shapebias.within_memory import within_memory
 
 
-def main(paths, paths_to_network, scores, flips, *, model, part, entry_level, settings):
+def main(paths, paths_to_network, outputs, *, model, part, entry_level, settings, memory=None):
     network, rows = load_network(*paths_to_network).to(device()), list(read_rows(paths))
     channels = channels_of_part(network, part, settings)
     more, total = {"entry_level": entry_level_of(entry_level), "channels": channels}, len(rows)
@@ -20,9 +20,9 @@ def main(paths, paths_to_network, scores, flips, *, model, part, entry_level, se
     def work(size):
         return ablate_rows(network, rows, batch=size, progress=Counter("ablating", total), **more)
 
-    ablation, ablation_flips = shrinking(work, settings["batch"], what="ablating")
-    write_table(ablation.assign(model=model), scores, schema="ablation")
-    write_table(ablation_flips.assign(model=model), flips, schema="ablation_flips")
+    found = within_memory(work, settings["batch"], like=rows[0], memory=memory, what="ablating")
+    for table, path, schema in zip(found, outputs, ("ablation", "ablation_flips"), strict=True):
+        write_table(table.assign(model=model), path, schema=schema)
 
 
 if __name__ == "__main__":
@@ -30,10 +30,10 @@ if __name__ == "__main__":
         main(
             paths=snakemake.input.images,
             paths_to_network=(snakemake.input.weights, snakemake.input.description),
-            scores=snakemake.output.scores,
-            flips=snakemake.output.flips,
+            outputs=snakemake.output,
             model=snakemake.wildcards.model,
             part=int(snakemake.wildcards.part),
             entry_level=snakemake.params.entry_level,
             settings=snakemake.params.settings,
+            memory=snakemake.resources.mem_mb,
         )

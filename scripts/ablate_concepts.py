@@ -9,19 +9,18 @@ from shapebias.entry_level import entry_level_of
 from shapebias.imagesets import number_of_rows, read_rows
 from shapebias.jobs import job
 from shapebias.progress import Counter
-from shapebias.shrinking import shrinking
 from shapebias.tables import read_table, write_table
+from shapebias.within_memory import within_memory
 
 
-def main(paths, clean, dissection, network, table, *, model, entry_level, settings):
+def main(paths, clean, dissection, network, table, *, model, entry_level, settings, memory=None):
     net, levels = load_network(*network).to(device()), entry_level_of(entry_level)
     rows, labels = list(read_rows(paths)), pd.concat(map(read_table, dissection))
     groups = groups_of(labels, iou_cut=settings["iou_cut"], each_layer=settings["each_layer"])
-    what, total = f"ablating {len(groups)} groups", len(rows) + number_of_rows(clean)
-    found = shrinking(lambda size: ablate_groups(
-        net, groups, rows, batches(read_rows(clean), size=size),
-        entry_level=levels, batch=size, progress=Counter(what, total),
-    ), settings["batch"], what=what)  # fmt: skip
+    found = within_memory(lambda size: ablate_groups(
+        net, groups, rows, batches(read_rows(clean), size=size), entry_level=levels, batch=size,
+        progress=Counter(f"ablating {len(groups)} groups", len(rows) + number_of_rows(clean)),
+    ), settings["batch"], like=rows[0], memory=memory, what="ablating groups")  # fmt: skip
     write_table(found.assign(model=model), table, schema="ablation_by_concept")
 
 
@@ -36,4 +35,5 @@ if __name__ == "__main__":
             model=snakemake.wildcards.model,
             entry_level=snakemake.params.entry_level,
             settings=snakemake.params.settings,
+            memory=snakemake.resources.mem_mb,
         )

@@ -9,9 +9,9 @@ from shapebias.tables import write_table
 TABLES = ("dissection", "dissection_iou", "top_images", "dissection_sweep")
 
 
-def main(paths, paths_to_network, outputs, *, model, part, settings):
+def main(paths, paths_to_network, outputs, *, model, part, settings, memory=None):
     network = load_network(*paths_to_network).to(device())
-    found = dissect_part(network, paths, part=part, settings=settings)
+    found = dissect_part(network, paths, part=part, settings=settings, memory=memory)
     for table, path, schema in zip(found, outputs, TABLES, strict=True):
         write_table(table.assign(model=model), path, schema=schema)
 
@@ -25,4 +25,5 @@ if __name__ == "__main__":
             model=snakemake.wildcards.model,
             part=int(snakemake.wildcards.part),
             settings=snakemake.params.settings,
+            memory=snakemake.resources.mem_mb,
         )

@@ -9,10 +9,12 @@ from shapebias.tables import write_table
 from shapebias.twins import make_twin
 
 
-def main(paths, paths_to_network, output, *, model, twin, part, seed, settings):
+def main(paths, paths_to_network, output, *, model, twin, part, seed, settings, memory=None):
     network = load_network(*paths_to_network)
     make_twin(network, twin, seed=seed_of(seed, "twin", twin, model))
-    labels = dissect_part(network.to(device()), paths, part=part, settings=settings).labels
+    labels = dissect_part(
+        network.to(device()), paths, part=part, settings=settings, memory=memory
+    ).labels
     write_table(labels.assign(model=model, twin=twin), output, schema="dissection_twins")
 
 
@@ -27,4 +29,5 @@ if __name__ == "__main__":
             part=int(snakemake.wildcards.part),
             seed=snakemake.params.seed,
             settings=snakemake.params.settings,
+            memory=snakemake.resources.mem_mb,
         )

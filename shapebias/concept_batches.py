@@ -11,7 +11,7 @@ from shapebias.batching import pixels_of
 from shapebias.concept_labels import ConceptBatch
 from shapebias.concepts import label_maps
 from shapebias.imagesets import read_rows
-from shapebias.shrinking import shrinking
+from shapebias.within_memory import within_memory
 
 T = TypeVar("T")
 
@@ -21,6 +21,7 @@ def over_concepts(
     paths: Sequence[str | Path],
     *,
     size: int,
+    memory: int | None = None,
 ) -> T:
     """What `work` makes of a concept set's batches, which shrink where memory does not suffice.
 
@@ -32,13 +33,16 @@ def over_concepts(
     paths
         Parts of the concept set.
     size
-        Images a batch, to begin with.
+        Images a batch, at most.
+    memory
+        Megabytes of the job; None for no limit.
     """
+    first = next(read_rows(paths))
 
     def attempt(size: int) -> T:
         return work(lambda: concept_batches(read_rows(paths), size=size))
 
-    return shrinking(attempt, size, what="dissecting")
+    return within_memory(attempt, size, like=first, memory=memory, what="dissecting")
 
 
 def concept_batches(rows: Iterable[dict[str, Any]], *, size: int) -> Iterator[ConceptBatch]:

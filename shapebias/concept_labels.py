@@ -79,7 +79,7 @@ class Concepts:
 
     def index(self, numbers: Integer[Tensor, "*any"]) -> Int64[Tensor, "*any"]:
         """Place of each number in this order; -1 for 0 and for numbers that are not listed."""
-        return self._index[numbers.long().clamp(0, len(self._index) - 1)]
+        return self._index.to(numbers.device)[numbers.long().clamp(0, len(self._index) - 1)]
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,13 @@ class Labelled:
         """Labels of a batch on a device; `area` as `shapebias.dissection.dissect` has it."""
         n_pixels = size[0] * size[1]
         maps = [
-            (kind, layer.long().cpu().flatten(1))
+            (kind, layer.to(device).long().flatten(1))
             for kind, stack in batch.maps.items()
             for layer in stack
         ]
-        whole = torch.zeros(len(batch.images), len(concepts), dtype=torch.bool)
-        by_kind = torch.zeros(len(concepts.kinds), len(whole), n_pixels, dtype=torch.bool)
-        _enter_whole(batch.labels, concepts, whole, by_kind)
-        layers = torch.zeros(len(maps), len(whole), n_pixels, dtype=torch.long)
+        whole, kinds = (one.to(device) for one in _of_whole(batch.labels, concepts))
+        by_kind = kinds[:, :, None].repeat(1, 1, n_pixels)
+        layers = torch.zeros(len(maps), len(whole), n_pixels, dtype=torch.long, device=device)
         for number, (kind, layer) in enumerate(maps):
             places = concepts.index(layer)
             _enter_kinds(kind, layer, places, concepts, by_kind)
@@ -129,9 +128,8 @@ class Labelled:
         counted = by_kind.any(dim=2).T
         if area == "all_images":
             counted = torch.ones_like(counted)
-        inside = by_kind.to(device) if area == "inside_mask" else None
-        layers = layers.to(device).permute(1, 2, 0).contiguous()
-        return cls(layers, whole.to(device), counted.to(device), inside, truth)
+        inside = by_kind if area == "inside_mask" else None
+        return cls(layers.permute(1, 2, 0).contiguous(), whole, counted, inside, truth.cpu())
 
     def intersection(
         self,
@@ -166,13 +164,12 @@ class Labelled:
         return torch.stack(columns, dim=1) if columns else areas.new_zeros(areas.shape[1], 0)
 
 
-def _enter_whole(
-    labels: Sequence[Sequence[tuple[str, int]]],
-    concepts: Concepts,
-    whole: Bool[Tensor, "image concept"],
-    by_kind: Bool[Tensor, "kind image pixel"],
-) -> None:
-    """Mark the labels of whole images, and their categories: the label's and the concept's own."""
+def _of_whole(
+    labels: Sequence[Sequence[tuple[str, int]]], concepts: Concepts
+) -> tuple[Bool[Tensor, "image concept"], Bool[Tensor, "kind image"]]:
+    """Labels of whole images, and their categories: the label's and the concept's own."""
+    whole = torch.zeros(len(labels), len(concepts), dtype=torch.bool)
+    by_kind = torch.zeros(len(concepts.kinds), len(labels), dtype=torch.bool)
     for image, own in enumerate(labels):
         for kind, label in own:
             place = int(concepts.index(torch.tensor(label)))
@@ -181,6 +178,7 @@ def _enter_whole(
                 by_kind[concepts.kind_of[place], image] = True
             if kind in concepts.kinds and label > 0:
                 by_kind[concepts.kinds.index(kind), image] = True
+    return whole, by_kind
 
 
 def _enter_kinds(
@@ -192,7 +190,7 @@ def _enter_kinds(
 ) -> None:
     """Mark pixels with any label of each category: of its maps, or of a concept that is its own."""
     # The last entry stands for the place -1.
-    kinds = torch.cat([concepts.kind_of, torch.tensor([-1])])[places]
+    kinds = torch.cat([concepts.kind_of, torch.tensor([-1])]).to(places.device)[places]
     for number, known in enumerate(concepts.kinds):
         by_kind[number] |= kinds == number
         if known == kind:

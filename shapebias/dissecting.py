@@ -17,7 +17,12 @@ SETTINGS = ("quantile", "sweep", "area", "upsampling", "top_images")
 
 
 def dissect_part(
-    model: Classifier, paths: Sequence[str | Path], *, part: int, settings: Mapping[str, Any]
+    model: Classifier,
+    paths: Sequence[str | Path],
+    *,
+    part: int,
+    settings: Mapping[str, Any],
+    memory: int | None = None,
 ) -> Dissection:
     """Dissect one part of a network's channels; progress goes to standard output.
 
@@ -31,6 +36,8 @@ def dissect_part(
         Which of the parts, from 0.
     settings
         The study's `measurements: dissection`.
+    memory
+        Megabytes of the job; None for no limit.
     """
     n_images, concepts = number_of_rows(paths), concepts_of(paths[0])
     chosen = {name: settings[name] for name in SETTINGS}
@@ -40,4 +47,4 @@ def dissect_part(
         progress = Counter("dissecting, two passes", 2 * n_images)
         return dissect(model, batches, concepts, n_images=n_images, progress=progress, **chosen)
 
-    return over_concepts(work, paths, size=settings["batch"])
+    return over_concepts(work, paths, size=settings["batch"], memory=memory)

@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from shapebias.receptive_fields import Field, Fields
 
-# Pixels that are looked at at a time, so that they stay in a processor's caches.
-PIXELS = 2**18
+# Pixels that are looked at at a time: so few that they stay in a processor's caches, and so many
+# that a graphics card is busy.
+PIXELS, PIXELS_ON_CARD = 2**18, 2**24
 # Where the rounding of float32 could tell, relative to the largest value that is averaged.
 ROUNDING = 1e-5
 
@@ -38,7 +39,8 @@ def pixels_above_zero(
     found = [torch.empty(2, 0, dtype=torch.long, device=maps.device)]
     # The values at the edges go on outside, so that every pixel lies between four places.
     padded = functional.pad(maps[None], (1, 1, 1, 1), mode="replicate")[0]
-    for cells in _touched(padded).split(max(1, PIXELS // grid.offset.numel())):
+    pixels = PIXELS if maps.device.type == "cpu" else PIXELS_ON_CARD
+    for cells in _touched(padded).split(max(1, pixels // grid.offset.numel())):
         found.extend(_within(maps, padded, cells, grid))
     number, pixel = torch.cat(found, dim=1)
     return number, pixel

@@ -14,16 +14,25 @@ CARDS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 LEAST = 2**30
 
 
-def limit_memory() -> None:
+def limit_memory(megabytes: int | None = None) -> None:
     """Limit this process to the memory of its machine, or of the part that it was given.
 
     It leaves processes with a graphics card alone: a card's driver reserves far more than it uses.
+
+    Parameters
+    ----------
+    megabytes
+        What it may use of that, where it is to have less.
     """
     most = available()
     if most is None or any(map(os.path.exists, CARDS)):
         return
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = max(most, _held() + LEAST)
+    held = _of_process("VmData")
+    if megabytes is not None:
+        # What is reserved and not used, as by libraries that were loaded, takes no memory.
+        most = min(most, megabytes * 10**6 + max(0, held - _of_process("VmRSS")))
+    most = max(most, held + LEAST)
     if hard == resource.RLIM_INFINITY or most < hard:
         resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
@@ -64,9 +73,9 @@ def _groups() -> list[str]:
     return Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
 
 
-def _held() -> int:
-    """Bytes of data that this process holds, as the limit counts them."""
+def _of_process(kind: str) -> int:
+    """Bytes of this process: VmData are those of data, as the limit counts them; VmRSS are used."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmData:"):
+        if line.startswith(f"{kind}:"):
             return int(line.split()[1]) * 1024
     return 0

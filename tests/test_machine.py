@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-from shapebias import devices, gpus
+from shapebias import batching, devices, gpus
 from shapebias.errors import ShapebiasError
 from tests.conftest import ROOT
 
@@ -118,6 +119,15 @@ def test_what_gives_a_job_its_cards_is_left_to_it(tmp_path, engine):
     with pretender(tmp_path, **{engine: "1", "CUDA_VISIBLE_DEVICES": "1"}) as process:
         assert process.stdout.readline() == "sees 1\n"
         process.stdin.close()
+
+
+@pytest.mark.parametrize("card", [True, False])
+def test_a_card_computes_in_all_bits_of_float32(monkeypatch, card):
+    monkeypatch.setattr(batching, "claim", lambda: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: card)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert batching.device().type == ("cuda" if card else "cpu")
+    assert torch.backends.cudnn.allow_tf32 is not card
 
 
 def test_without_a_card_there_is_none_to_claim(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The cluster's profile says what the rules need, for every rule."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -24,6 +25,11 @@ def asked(rule, resource, attempt):
     return eval(settings[resource], {"attempt": attempt, "min": min})
 
 
+def set_by_the_study(rule):
+    """Whether a rule takes its memory from the study, by attempt."""
+    return bool(re.search(r"\bmem_mb=[a-z]", RULES[rule]))
+
+
 def test_the_profile_names_rules_that_exist():
     assert {*SLURM["set-resources"], *SLURM["groups"]} <= RULES.keys()
     assert set(SLURM["group-components"]) == set(SLURM["groups"].values())
@@ -36,9 +42,29 @@ def test_every_rule_gets_its_memory_and_more_at_the_next_attempt(rule):
     )
     assert asked(rule, "mem_mb", 2) > asked(rule, "mem_mb", 1)
     assert asked(rule, "runtime", 2) > asked(rule, "runtime", 1)
-    # What a rule states is not overridden by the profile's defaults, which know the attempt.
-    if stated(rule, "mem_mb") or stated(rule, "runtime"):
-        assert {"mem_mb", "runtime"} <= SLURM["set-resources"].get(rule, {}).keys()
+    said = SLURM["set-resources"].get(rule, {}).keys()
+    if set_by_the_study(rule):
+        # The profile's would count in its place.
+        assert said == {"runtime"}
+    elif stated(rule, "mem_mb") or stated(rule, "runtime"):
+        # What a rule states is not overridden by the profile's defaults, which know the attempt.
+        assert {"mem_mb", "runtime"} <= said
+
+
+def test_memory_is_the_study_s_and_more_at_the_next_attempt():
+    place = {
+        "MODELS": [],
+        "MEASURED": {"ablation": {"memory": 2.5}},
+        "config": {"models": {"net": {"training": {"memory": 20, "devices": 2}}}},
+    }
+    exec((ROOT / "rules/files.smk").read_text(), place)
+    ablation, training = place["memory_of"]("ablation"), place["training_memory"]
+    assert [ablation(None, attempt) for attempt in (1, 2)] == [2_500, 5_000]
+    wildcards = SimpleNamespace(model="net")
+    assert [training(wildcards, attempt) for attempt in (1, 2)] == [43_000, 86_000]
+    assert {rule for rule in RULES if set_by_the_study(rule)} == {
+        "train_network", "dissect_channels", "dissect_twins", "ablate_channels", "ablate_concepts",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("group", SLURM["group-components"])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from shapebias import memory_limits
+from shapebias import memory_limits, within_memory
 from shapebias.adversarial import attacked
 from shapebias.attacks import pgd
 from shapebias.batching import over_batches
@@ -129,17 +129,26 @@ def test_an_attempt_leaves_nothing_behind():
     assert len(tensors) == 3
 
 
-def test_a_limit_of_the_machine_is_met_by_smaller_batches():
-    # In a process of its own, on a machine that has 300 MiB more than torch takes.
-    code = """
-import resource, torch
+@pytest.mark.parametrize(
+    "limit",
+    [
+        # A machine that has 300 MiB more than torch takes, and a job that was given as much.
+        "memory_limits.LEAST, memory_limits.available = 300 * 2**20, lambda: 0\n"
+        "memory_limits.limit_memory()",
+        "memory_limits.LEAST, memory_limits.available = 0, lambda: 2**40\n"
+        "memory_limits.limit_memory(memory_limits._of_process('VmRSS') // 10**6 + 300)",
+    ],
+    ids=["machine", "job"],
+)
+def test_a_limit_is_met_by_smaller_batches(limit):
+    # In a process of its own.
+    code = f"""
+import torch
 from shapebias import memory_limits
 from shapebias.shrinking import shrinking
 torch.set_num_threads(1)
 torch.zeros(8).sum()
-memory_limits.LEAST = 300 * 2**20
-memory_limits.available = lambda: 0
-memory_limits.limit_memory()
+{limit}
 # A mebibyte an image, twice.
 work = lambda size: (torch.ones(size, 2**18) + 1).sum().item() / size
 print(shrinking(work, 4096, what="adding"))
@@ -150,6 +159,26 @@ print(shrinking(work, 4096, what="adding"))
     lines = done.stdout.splitlines()
     assert lines[0].startswith("adding: not enough memory (") and "2048 images" in lines[0]
     assert lines[-1] == str(2.0**19)
+
+
+def test_work_begins_with_what_usually_fits(monkeypatch):
+    limits = []
+    monkeypatch.setattr(within_memory, "limit_memory", limits.append)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    def begun(memory, side=224, most=128):
+        row = {"pixels": np.zeros((side, side, 3), np.uint8)}
+        return within_memory.within_memory(int, most, like=row, memory=memory, what="asking")
+
+    assert begun(None) == 128 and limits == []
+    # ResNet-50 takes 45 MB an image, and its process one GB without any.
+    assert begun(3_000) == 44
+    assert begun(3_000, side=64) == begun(64_000) == 128
+    assert begun(3_000, side=4000) == 1
+    assert limits == [3_000, 3_000, 64_000, 3_000]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2 * 10**9, 9 * 10**9))
+    assert begun(64_000) == 44
 
 
 def test_the_least_limit_of_all_groups_counts(tmp_path, monkeypatch):

@@ -122,6 +122,16 @@ def test_a_number_of_parts_counts_for_what_is_split_by_it_and_what_follows(tiny)
         assert tiny.planned() == conflict_jobs(("0", "1"))
 
 
+def test_memory_counts_for_nothing(tiny):
+    path = tiny.folder / tiny.study
+    old = "layers: [conv4, conv5], parts: 2"
+    with (
+        edited(path, "dissection: {", "dissection: {memory: 3, "),
+        edited(path, old, f"{old}, memory: 9"),
+    ):
+        assert tiny.planned() == set()
+
+
 def test_other_packages_are_reported_and_count_when_asked(tiny, monkeypatch):
     note = tiny.folder / "results/tiny/records/packages.json"
     before = note.read_text()
@@ -376,7 +386,7 @@ def test_dissection_and_ablation_are_the_same_in_smaller_batches(tiny, tmp_path,
     script("ablate_channels")(
         [made / "images/conflict/part-0.parquet"],
         network,
-        *outputs[4:],
+        outputs[4:],
         model="alexnet",
         part=0,
         entry_level=study["entry_level"],

@@ -10,7 +10,10 @@ import pytest
 from tests.cluster.conftest import OnCluster
 from tests.conftest import ROOT
 
-GPU_WORK = ("train_network", "looks", "dissect_channels", "ablate_channels")
+GPU_WORK = (
+    *("train_network", "looks", "dissect_channels", "dissect_twins"),
+    *("ablate_channels", "ablate_concepts"),
+)
 CPU_WORK = ("ingest_images", "ingest_concepts", "derive_images", "tables")
 WEIGHTS = [f"results/shrunk/models/{name}/weights.safetensors" for name in ("alexnet", "alexnet_r")]
 

@@ -1,0 +1,57 @@
+"""Work on images in the memory that a job was given."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import torch
+
+from shapebias.memory_limits import limit_memory
+from shapebias.shrinking import shrinking
+
+T = TypeVar("T")
+
+# Bytes that a pixel takes: of ResNet-50, which takes most of those that were tried; and bytes of a
+# process without images.
+A_PIXEL, ALONE = 900, 10**9
+
+
+def within_memory(
+    work: Callable[[int], T],
+    most: int,
+    *,
+    like: Mapping[str, Any],
+    memory: int | None,
+    what: str,
+) -> T:
+    """What `work` gives for as many images at a time as usually fit, and fewer where they do not.
+
+    Parameters
+    ----------
+    work
+        Called with the number of images to take at a time. Its result must not depend on it.
+    most
+        Images at a time where memory is no matter, at least 1.
+    like
+        Row of an image or concept set, with `pixels` as large as those of all.
+    memory
+        Megabytes of the job: this process is kept to them unless there is a graphics card, whose
+        own memory counts then; None for no such limit.
+    what
+        The work in words, for the log.
+    """
+    if memory is None:
+        return shrinking(work, most, what=what)
+    limit_memory(memory)
+    fitting = images_within(_bytes(memory), like["pixels"].shape)
+    return shrinking(work, min(most, fitting), what=what)
+
+
+def images_within(memory: int, shape: tuple[int, ...]) -> int:
+    """Images of a shape (row, column, ...) to begin with in so many bytes, at least one."""
+    return max(1, memory // (A_PIXEL * shape[0] * shape[1]))
+
+
+def _bytes(memory: int) -> int:
+    if torch.cuda.is_available():
+        return torch.cuda.mem_get_info()[0]
+    return memory * 10**6 - ALONE
