@@ -10,37 +10,40 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 ARGUMENTS := $(SNAKEMAKE_ARGS) $(if $(PROFILE),--profile $(PROFILE),--cores $(CORES)) \
-    --configfile $(STUDY)
+    --configfile "$(STUDY)"
+READABLE := $(BIN)/python -m rules.readable "$(STUDY)"
 SNAKEMAKE := $(BIN)/snakemake $(ARGUMENTS)
-
-ifeq ($(wildcard $(STUDY)),)
-$(error there is no study $(STUDY); see studies/)
-endif
 
 .PHONY: env run plan renew resume unlock clean-stale test test-faults test-cluster lint docs bench
 
 env: $(READY)
 
 run: $(READY)
+	@$(READABLE)
 	$(SNAKEMAKE)
 
 plan: $(READY)
+	@$(READABLE)
 	$(BIN)/python -m rules.plan $(ARGUMENTS)
 
 # After packages changed: what others made is to run again at the next `make run`. Says what.
 renew: $(READY)
+	@$(READABLE)
 	SHAPEBIAS_RENEW=yes $(BIN)/python -m rules.plan $(ARGUMENTS)
 
 # Lists what the study no longer names among its results; REMOVE=yes removes it.
 clean-stale: $(READY)
+	@$(READABLE)
 	$(BIN)/python -m rules.clean_stale $(if $(filter yes,$(REMOVE)),--remove) $(ARGUMENTS)
 
 # After Snakemake was killed; on a cluster see `resume`.
 unlock: $(READY)
+	@$(READABLE)
 	$(SNAKEMAKE) --unlock
 
 # After Snakemake was killed on a cluster while its jobs went on.
 resume: $(READY)
+	@$(READABLE)
 	$(BIN)/python -m rules.resume $(ARGUMENTS)
 
 test: $(READY)

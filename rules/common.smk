@@ -13,17 +13,17 @@ from rules.packages import changes, note, noted
 from rules.plugins import settings_of
 from rules.own_code import digest_of_module
 from rules.networks import plugins_of_network, starts_of, whole_architecture
-from rules.study import (
-    StudyError,
+from rules.mistakes import StudyError
+from rules.paths import (
     check_files,
     download_folder,
     downloads_among,
     expand_folders,
     paths_among,
     plugin_settings,
-    read_study,
 )
-from rules.upkeep import finish, prepare
+from rules.study import read_study
+from rules.upkeep import closed, finish, prepare
 from rules.values import check_values
 from shapebias.plugins import NESTED
 from shapebias.records import record_path, recorded
@@ -49,6 +49,10 @@ VERSIONS = noted(config["name"])
 
 
 onstart:
+    if folder := closed(config["name"]):
+        sys.exit(
+            f"error: {folder} is read-only for you: make it writable, or run a copy"
+        )
     note(config["name"])
 
 

@@ -4,6 +4,7 @@
 """
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -58,7 +59,7 @@ class Job:
 
 def main(arguments: list[str]) -> int:
     """Print the plan; returns Snakemake's exit code."""
-    command = [sys.executable, "-m", "snakemake", *arguments, "--dry-run"]
+    command = [sys.executable, "-m", "snakemake", *arguments, "--dry-run", "--quiet", "host"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     said = done.stdout + done.stderr
     if done.returncode:
@@ -185,11 +186,12 @@ def usual_seconds(folder: Path) -> float | None:
 
 
 def took(log: Path) -> float | None:
-    """Seconds that a job's log says it took; None without a log that was written to its end."""
+    """Seconds that a job took with its start, by its log; None where that was not ended."""
     if not log.is_file():
         return None
-    found = re.search(r"^took ([\d.]+) s", log.read_text(encoding="utf-8"), re.MULTILINE)
-    return float(found[1]) if found else None
+    said = log.read_text(encoding="utf-8")
+    found = re.search(r"^took ([\d.]+) s and ([\d.]+) s to start", said, re.MULTILINE)
+    return sum(map(float, found.groups())) if found else None
 
 
 def duration(seconds: float) -> str:
@@ -205,4 +207,8 @@ def counted(number: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BrokenPipeError:
+        # As of `make plan | head`: what is left is not wanted, nor is Python's last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

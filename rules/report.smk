@@ -75,7 +75,10 @@ FIGURES = {
     "matched_filters": ["filter_matches"],
     "activation_tv": ["activation_tv"],
     "detectors": ["detectors", *(["dissection_twins"] if TWINS else [])],
-    "concept_differences": ["dissection"],
+    "concept_differences": [
+        "dissection",
+        *(["dissection_twins"] if TWINS else []),
+    ],
     "diversity": ["dissection", *(["dissection_twins"] if TWINS else [])],
     "ablation_by_category": ["ablation_by_category"],
     "important_concepts": ["ablation_by_concept"],
@@ -90,6 +93,9 @@ DRAWN = [
 FIGURE_SETTINGS = {
     "accuracy": {"clean": CLEAN},
     "activation_tv": dict(MEASURED.get("activation_tv", {})),
+    "detectors": {"iou_cut": config["report"]["iou_cut"]},
+    "concept_differences": {"iou_cut": config["report"]["iou_cut"]},
+    "important_concepts": {"iou_cut": ABLATION_BY_CONCEPT.get("iou_cut")},
 }
 SHOWN = displayed_sets()
 

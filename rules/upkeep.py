@@ -6,6 +6,7 @@ copied to the results, so that these can be cloned or moved without running agai
 
 import gzip
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,17 @@ def prepare(study: str) -> list[str]:
         for path in marked + found
         if Path(path).is_relative_to(Path(RESULTS, study))
     ]
+
+
+def closed(study: str) -> str:
+    """A folder in which a run would have to write and cannot, or nothing."""
+    top = Path(RESULTS, study)
+    there = next(path for path in (top, *top.absolute().parents) if path.is_dir())
+    below = (Path(folder) for folder, *_ in os.walk(top))
+    for folder in (Path(".snakemake"), there, *below):
+        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+            return str(folder)
+    return ""
 
 
 def finish(study: str) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import yaml
 
 from rules.architectures import wrong_layer, wrong_name
+from rules.mistakes import StudyError
+from rules.paths import paths_among
 from rules.plugins import handed_in
-from rules.study import StudyError, paths_among
 from shapebias import plugins
 from shapebias.errors import ShapebiasError
 from shapebias.published_images import check_request

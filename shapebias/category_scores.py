@@ -1,9 +1,15 @@
 """Scores of silenced channels by what the channels detect."""
 
+import math
+
+import numpy as np
 import pandas as pd
 
 from shapebias.categories import category_rank
 from shapebias.errors import ShapebiasError
+from shapebias.statistics import mean_margin
+
+CUES = ("shape", "texture")
 
 
 def scores_by_category(scores: pd.DataFrame, dissection: pd.DataFrame) -> pd.DataFrame:
@@ -18,9 +24,11 @@ def scores_by_category(scores: pd.DataFrame, dissection: pd.DataFrame) -> pd.Dat
 
     Returns
     -------
-    Frame with category, n_channels, mean_shape_score and mean_texture_score: first "all" for every
-    silenced channel, then the categories that a channel has. A channel that meets no concept (IoU
-    0) has no category and counts under "all" only.
+    Frame as the table `ablation_by_category` has it, without the network: first category "all" for
+    every silenced channel, then the categories that a channel has. A channel that meets no concept
+    (IoU 0) has no category and counts under "all" only. Beside the scores stand the shares of the
+    network's decisions by that cue, which compare between cues and networks where scores do not: a
+    network that decides by shape has more such decisions to lose.
 
     Raises
     ------
@@ -34,11 +42,19 @@ def scores_by_category(scores: pd.DataFrame, dissection: pd.DataFrame) -> pd.Dat
         first = missing.iloc[0]
         raise ShapebiasError(f"channel {first['channel']} of {first['layer']} was not dissected")
     groups = {"all": joined} | dict(list(joined[joined["iou"] > 0].groupby("category")))
-    rows = [
-        (name, len(group), group["shape_score"].mean(), group["texture_score"].mean())
-        for name, group in sorted(
-            groups.items(), key=lambda item: (item[0] != "all", category_rank(item[0]))
-        )
-    ]
-    columns = ["category", "n_channels", "mean_shape_score", "mean_texture_score"]
-    return pd.DataFrame(rows, columns=columns)
+    order = sorted(groups, key=lambda name: (name != "all", category_rank(name)))
+    return pd.DataFrame([_row(groups[name]) | {"category": name} for name in order])
+
+
+def _row(own: pd.DataFrame) -> dict[str, float]:
+    """Counts, mean scores and shares of some channels of one network."""
+    row: dict[str, float] = {"n_channels": len(own)}
+    for cue in CUES:
+        decisions = row[f"n_{cue}"] = int(own[f"n_{cue}"].iloc[0])
+        score, margin = mean_margin(own[f"{cue}_score"].to_numpy(float))
+        row[f"mean_{cue}_score"] = score
+        ends = (score - margin, score + margin) if math.isfinite(margin) else (math.nan, math.nan)
+        names = (f"mean_{cue}_share", f"{cue}_share_low", f"{cue}_share_high")
+        for name, value in zip(names, (score, *ends), strict=True):
+            row[name] = float(np.clip(value / decisions, 0, 1)) if decisions else math.nan
+    return row

@@ -22,7 +22,7 @@ FLIPPED = 14
 # Largest pictures in pixels: top images, of which there are many, and flipped ones.
 SMALL, LARGE = 64, 112
 # What a channel sees, as a page says it.
-PART = "Cut to what it sees where it is most active."
+PART = "Cut to what it sees where it is most active; even grey at an edge lies outside the image."
 WHOLE = "It sees the whole image; where it is below its threshold, the image is darkened."
 
 
@@ -110,13 +110,11 @@ def _own(table: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:
 def _facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name and value of what is known of a channel."""
     facts = [
-        (heading, cell(column, row[column])[1])
+        (heading, cell(column, row)[1])
         for column, (heading, _) in SHOWN.items()
         if column != "concept" and row.get(column) is not None and not pd.isna(row[column])
     ]
     found = dict(facts)
-    for cue in ("shape", "texture"):
-        found[cue.capitalize()] += f" of {row[f'n_{cue}']}"
     if not pd.isna(row.get("threshold", np.nan)):
         found["threshold"] = f"{row['threshold']:.3g}"
     return list(found.items())
@@ -158,9 +156,11 @@ def _flipped(
 
 
 def _decided(flip: Mapping[str, Any], row: Mapping[str, Any]) -> Picture:
+    """A flipped image with the classes of both its cues, and what became of its label."""
+    cues = tuple(f"{cue}: {row[cue]}" for cue in ("shape", "texture"))
     lines = tuple(
         f"{flip[side]} {flip[f'{side}_intact']:.2f}→{flip[f'{side}_silenced']:.2f}"
         for side in ("before", "after")
     )
     tip = f"{row['image_id']}: shape {row['shape']}, texture {row['texture']}"
-    return Picture(picture(row["pixels"], LARGE), tip, lines)
+    return Picture(picture(row["pixels"], LARGE), tip, (*cues, *lines))

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
 from shapebias.classifier import Classifier
 from shapebias.concept_labels import ConceptBatch, Concepts
+from shapebias.dissection_tables import LABELS, OVERLAPS, ious_of, labels_of, overlaps_of
 from shapebias.evaluation import evaluating
 from shapebias.overlaps import count_overlaps
 from shapebias.receptive_fields import receptive_fields
@@ -18,10 +18,7 @@ from shapebias.top_images import COLUMNS as TOP_IMAGES
 from shapebias.top_images import TopImages
 from shapebias.units import chosen_channels
 
-DIVERSITY_CUT = 0.01
-LABELS = ["layer", "channel", "concept", "category", "iou", "threshold", "diversity"]
 SWEEP = ["quantile", *LABELS]
-OVERLAPS = ["layer", "channel", "concept", "intersection", "activated", "truth", "iou"]
 
 
 def dissect(
@@ -108,17 +105,20 @@ def dissect(
             progress=progress,
         )
         tops = first.frames()
-    layers = [EMPTY]
+    labels, swept, ious = [EMPTY.labels], [EMPTY.sweep], []
     for layer, numbers in chosen.items():
-        found = [
-            _frames(numbers, *one, truth, concepts)
-            for one in zip(thresholds[layer], counts[layer], strict=True)
-        ]
-        labels, overlaps = found[0]
-        swept = [one.assign(quantile=q) for q, (one, _) in zip(quantiles, found, strict=True)]
-        own = Dissection(labels, overlaps, tops[layer], pd.concat(swept) if sweep else EMPTY.sweep)
-        layers.append(Dissection(*(table.assign(layer=layer) for table in own)))
-    return Dissection(*map(_joined, zip(*layers, strict=True)))
+        found = [ious_of(one, truth, concepts) for one in counts[layer]]
+        ious.append(found[0])
+        for q, (*_, iou), threshold in zip(quantiles, found, thresholds[layer], strict=True):
+            own = labels_of(numbers, iou, threshold, concepts).assign(layer=layer)
+            swept.append(own.assign(quantile=q))
+            labels += [own] if q == quantile else []
+    return Dissection(
+        _joined(labels),
+        overlaps_of(chosen, ious, truth, concepts),
+        _joined([EMPTY.top_images, *(rows.assign(layer=layer) for layer, rows in tops.items())]),
+        _joined(swept if sweep else [EMPTY.sweep]),
+    )
 
 
 class Dissection(NamedTuple):
@@ -132,8 +132,9 @@ class Dissection(NamedTuple):
         same IoU the category's order decides (object, part, scene, material, texture, color, any
         other), then the lowest number; so a channel that meets no concept has iou 0.
     overlaps
-        One row a channel and concept that share pixels: layer, channel, concept, intersection I,
-        activated A, truth T (all in pixels of the label maps) and iou = I / (A + T - I).
+        One row a channel and concept: layer, channel, concept, intersection I, activated A, truth
+        T (all in pixels of the label maps) and iou = I / (A + T - I), 0 where nothing is shared.
+        The names of layers and concepts are categories in order.
     top_images
         One row a channel and rank, as `shapebias.top_images.TopImages` gives it.
     sweep
@@ -179,37 +180,6 @@ class FirstPass:
             layer: self.tops[layer].frame(numbers, self.image_ids, fields[layer])
             for layer, numbers in self.channels.items()
         }
-
-
-def _frames(numbers, thresholds, counts, truth, concepts) -> tuple[pd.DataFrame, pd.DataFrame]:
-    intersection, truth = counts.intersection.numpy(), truth.numpy()
-    activated = counts.activated[:, concepts.kind_of].numpy()
-    union = activated + truth - intersection
-    iou = np.divide(intersection, union, out=np.zeros(union.shape), where=union > 0)
-    best = iou.argmax(axis=1)
-    channels, names = np.array(numbers), np.array(concepts.names, dtype=object)
-    labels = pd.DataFrame(
-        {
-            "channel": channels,
-            "concept": names[best],
-            "category": np.array(concepts.categories, dtype=object)[best],
-            "iou": iou.max(axis=1),
-            "threshold": thresholds.cpu().numpy().astype(float),
-            "diversity": (iou >= DIVERSITY_CUT).sum(axis=1),
-        }
-    )
-    row, column = intersection.nonzero()
-    overlaps = pd.DataFrame(
-        {
-            "channel": channels[row],
-            "concept": names[column],
-            "intersection": intersection[row, column],
-            "activated": activated[row, column],
-            "truth": truth[column],
-            "iou": iou[row, column],
-        }
-    )
-    return labels, overlaps
 
 
 def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

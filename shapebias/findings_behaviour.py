@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 
 from shapebias.selecting import selected
-from shapebias.verdicts import Answer, Difference, Finding, description, finding, of_proportions
+from shapebias.verdicts import (
+    Answer,
+    Difference,
+    Finding,
+    description,
+    finding,
+    of_proportions,
+    points,
+)
 
 Tables = Mapping[str, pd.DataFrame]
 Pairs = Mapping[str, Mapping[str, str]]
@@ -159,9 +167,3 @@ def _pair_on_sets(
 
 def _gap(a: pd.Series, b: pd.Series, *, value: str, low: str, high: str) -> Difference:
     return of_proportions(a[value], (a[low], a[high]), b[value], (b[low], b[high]))
-
-
-def points(gap: Difference) -> str:
-    """A difference of proportions in percentage points, with its interval."""
-    text = f"{100 * gap.value:+.1f} points [{100 * gap.low:+.1f} to {100 * gap.high:+.1f}]"
-    return text.replace("-", "−")

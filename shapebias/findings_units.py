@@ -1,11 +1,14 @@
 """Answers from what the units of networks detect, and which of them decide."""
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
 
+from shapebias.categories import category_rank
+from shapebias.category_scores import CUES
 from shapebias.detectors import STRICT
-from shapebias.selecting import both_of, change, counted
+from shapebias.selecting import both_of
 from shapebias.statistics import wilson
 from shapebias.verdicts import (
     Answer,
@@ -14,55 +17,68 @@ from shapebias.verdicts import (
     alone,
     finding,
     of_means,
-    of_one_mean,
     of_proportions,
+    points,
 )
 
 Tables = Mapping[str, pd.DataFrame]
 Pairs = Mapping[str, Mapping[str, str]]
+
+# A proportion, and the ends of its interval.
+Share = tuple[float, tuple[float, float]]
 
 # What the paper calls simple: what a unit can see without the form of a thing.
 SIMPLE = ("color", "texture")
 
 
 def categories(tables: Tables, pairs: Pairs) -> Finding:
-    """Whether more units of robust networks detect colours and textures."""
-    table = tables.get("detectors")
-    counts = None if table is None else counted(table, 0.0)
+    """Whether more units of robust networks detect colours and textures.
+
+    A difference counts where the network that has more of them has more than chance gives.
+    """
+    labels, twins = tables.get("dissection"), tables.get("dissection_twins")
     answers = []
-    for pair, standard, robust in both_of(counts, pairs):
-        a, b = (side.set_index("category")["n_channels"] for side in (standard, robust))
-        if not a.sum() or not b.sum():
-            continue
-        changes = [
-            f"{name} {a[name]} → {b[name]} ({change(a[name], b[name])})"
-            for name in a.index
-            if name in b
+    for pair, standard, robust in both_of(labels, pairs):
+        changes = [_change(name, standard, robust, twins) for name in SIMPLE]
+        others = [
+            f"{name} {_hits(standard, name)[0]} → {_hits(robust, name)[0]}"
+            for name in sorted(set(labels["category"]) - set(SIMPLE), key=category_rank)
         ]
-        gap = of_proportions(*_simple_share(b), *_simple_share(a))
-        answers.append(
-            Answer(f"{pair}, channels standard → robust: {', '.join(changes)}.", (gap.sign,))
-        )
+        text = "; ".join([text for text, _ in changes] + others)
+        size = f"of {_from_to(len(standard), len(robust))} channels, standard → robust"
+        answers.append(Answer(f"{pair}, {size}: {text}.", tuple(sign for _, sign in changes)))
     return finding(
-        "Do more units of robust networks detect colours and textures?",
-        [*answers, *alone(counts, pairs, _counts)],
-        published="Detectors of colour, texture and object change by +117, +7 and −28 % (AlexNet), "
-        "and by +102, +34 and −20 % (GoogLeNet; parts −26 %).",
+        f"Do more units of robust networks detect colours and textures (IoU ≥ {STRICT:g})?",
+        [*answers, *alone(labels, pairs, lambda own: _counts(own, twins))],
+        published="Channels whose label, at any IoU, is a colour, texture or object change by "
+        "+117, +7 and −28 % (AlexNet), and by +102, +34 and −20 % (GoogLeNet; parts −26 %).",
     )
 
 
 def diversities(tables: Tables, pairs: Pairs) -> Finding:
-    """Whether units of robust networks detect fewer concepts each."""
+    """Whether units of robust networks detect fewer concepts each.
+
+    A difference counts where the network of the higher mean is above what chance gives.
+    """
+    labels, twins = tables.get("dissection"), tables.get("dissection_twins")
     answers = []
-    for pair, standard, robust in both_of(tables.get("dissection"), pairs):
+    for pair, standard, robust in both_of(labels, pairs):
         a, b = (side["diversity"].to_numpy(float) for side in (standard, robust))
         gap = of_means(b, a)
-        text = f"{a.mean():.2f} → {b.mean():.2f} concepts a channel"
         ends = f"{gap.value:+.2f} [{gap.low:+.2f} to {gap.high:+.2f}]".replace("-", "−")
-        answers.append(Answer(f"{pair}, standard → robust: {text} ({ends}).", (-gap.sign,)))
+        text = f"{_diversity(standard, twins)} → {_diversity(robust, twins)} ({ends})"
+        higher, own = (robust, b) if gap.value > 0 else (standard, a)
+        chance = [rows["diversity"].to_numpy(float) for rows in _twins(higher, twins)]
+        above = all(of_means(own, one).sign > 0 for one in chance)
+        text += "" if above else "; the higher mean is not above chance"
+        sign = -gap.sign if above else 0
+        answers.append(Answer(f"{pair}, concepts a channel, standard → robust: {text}.", (sign,)))
     return finding(
         "Do units of robust networks detect fewer concepts each?",
-        [*answers, *alone(tables.get("dissection"), pairs, _diversity)],
+        [
+            *answers,
+            *alone(labels, pairs, lambda own: f"concepts a channel {_diversity(own, twins)}"),
+        ],
         published="Mean diversity 26.07 (standard) and 22.43 (robust).",
     )
 
@@ -72,15 +88,14 @@ def beyond_chance(tables: Tables, pairs: Pairs) -> Finding:
     table, twins = tables.get("dissection"), tables.get("dissection_twins")
     answers = []
     for model, own in () if table is None or twins is None else table.groupby("model", sort=False):
-        strong = {"trained": _strong(own)}
-        same = twins[twins["model"] == model]
-        strong |= {twin: _strong(rows) for twin, rows in same.groupby("twin", sort=False)}
-        if len(strong) == 1:
+        chance = {rows["twin"].iloc[0]: _hits(rows) for rows in _twins(own, twins)}
+        if not chance:
             continue
-        trained, *chance = ((hits / total, wilson(hits, total)) for hits, total in strong.values())
-        gap = of_proportions(*trained, *max(chance))
-        counts = ", ".join(f"{name} {hits}" for name, (hits, _) in strong.items())
-        answers.append(Answer(f"{model}, of {len(own)} channels: {counts}.", (gap.sign,)))
+        most = max(chance, key=lambda twin: chance[twin])
+        gap = of_proportions(*_share(*_hits(own)), *_share(*chance[most]))
+        counts = ", ".join(f"{twin} {hits}" for twin, (hits, _) in chance.items())
+        text = f"{model}, of {len(own)} channels: trained {_hits(own)[0]}, {counts}"
+        answers.append(Answer(f"{text} ({points(gap)} against {most}).", (gap.sign,)))
     return finding(
         f"Do more units detect a concept (IoU ≥ {STRICT:g}) than chance gives, with weights drawn "
         "anew (random) or permuted (shuffled)?",
@@ -89,64 +104,99 @@ def beyond_chance(tables: Tables, pairs: Pairs) -> Finding:
 
 
 def ablations(tables: Tables, pairs: Pairs) -> Finding:
-    """Whether robust networks' units matter more to shape, and standard ones' more to texture."""
-    by_category = tables.get("ablation_by_category")
+    """Whether robust networks' units matter more to shape, and standard ones' more to texture.
+
+    Scores alone would only restate the shape bias: who decides by shape has more such decisions to
+    lose. So the shares of both kinds of decision are compared.
+    """
     answers = []
     for pair, standard, robust in both_of(tables.get("ablation"), pairs):
-        leans = [_lean(side) for side in (standard, robust)]
-        texts = [
-            f"{name} {_scores(own)}{_most_important(by_category, own)}"
-            for name, own in (("standard", standard), ("robust", robust))
+        answers += [
+            Answer(f"{pair}, standard: {_losses(standard)}.", (-_lean(standard).sign,)),
+            Answer(f"{pair}, robust: {_losses(robust)}.", (_lean(robust).sign,)),
         ]
-        signs = (-leans[0].sign, leans[1].sign)
-        answers.append(Answer(f"{pair}: {'; '.join(texts)}.", signs))
     return finding(
-        "Do robust networks' units matter more to shape decisions, and standard ones' to texture?",
-        [*answers, *alone(tables.get("ablation"), pairs, _scores)],
-        published="One unit in detail: AlexNet's conv4 channel 19 has Shape score 18, Texture "
-        "score 22.",
+        "Does silencing a unit cost robust networks a larger share of their shape decisions, and "
+        "standard ones of their texture decisions?",
+        [*answers, *alone(tables.get("ablation"), pairs, _losses)],
+        published="One unit in detail, in images: AlexNet's conv4 channel 19 has Shape score 18, "
+        "Texture score 22.",
     )
 
 
-def _strong(own: pd.DataFrame) -> tuple[int, int]:
-    """Channels whose label reaches the strict cut, and all channels."""
-    return int((own["iou"] >= STRICT).sum()), len(own)
+def _twins(own: pd.DataFrame, twins: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """Rows of each twin of one network."""
+    if twins is None:
+        return []
+    same = twins[twins["model"] == own["model"].iloc[0]]
+    return [rows for _, rows in same.groupby("twin", sort=False)]
 
 
-def _counts(own: pd.DataFrame) -> str:
-    counts = zip(own["category"], own["n_channels"], strict=True)
-    return "channels " + ", ".join(f"{category} {n}" for category, n in counts)
+def _hits(own: pd.DataFrame, category: str | None = None) -> tuple[int, int]:
+    """Channels whose label (of a category) reaches the strict cut, and all channels."""
+    met = own["iou"] >= STRICT
+    return int((met if category is None else met & (own["category"] == category)).sum()), len(own)
 
 
-def _diversity(own: pd.DataFrame) -> str:
-    return f"{own['diversity'].mean():.2f} concepts a channel"
+def _share(hits: float, total: int) -> Share:
+    """A proportion with its interval."""
+    return (hits / total if total else math.nan), wilson(hits, total)
 
 
-def _scores(own: pd.DataFrame) -> str:
+def _change(
+    category: str, standard: pd.DataFrame, robust: pd.DataFrame, twins: pd.DataFrame | None
+) -> tuple[str, int]:
+    """Detectors of a category in two networks, in words, and the sign of what can be told."""
+    sides = [_hits(side, category) for side in (standard, robust)]
+    gap = of_proportions(*_share(*sides[1]), *_share(*sides[0]))
+    text = f"{category} {sides[0][0]} → {sides[1][0]} ({points(gap)}"
+    chance = [[_hits(rows, category) for rows in _twins(s, twins)] for s in (standard, robust)]
+    if not all(chance):
+        return text + ")", gap.sign
+    most = [max(found) for found in chance]
+    text += f"; by chance up to {most[0][0]} → {most[1][0]}"
+    more = int(gap.value > 0)
+    if of_proportions(*_share(*sides[more]), *_share(*most[more])).sign > 0:
+        return text + ")", gap.sign
+    return text + ": not above chance)", 0
+
+
+def _from_to(before: int, after: int) -> str:
+    return f"{before}" if before == after else f"{before} → {after}"
+
+
+def _counts(own: pd.DataFrame, twins: pd.DataFrame | None) -> str:
+    counts = []
+    for name in sorted(own["category"].unique(), key=category_rank):
+        chance = [_hits(rows, name)[0] for rows in _twins(own, twins)]
+        by_chance = f" (by chance up to {max(chance)})" if chance else ""
+        counts.append(f"{name} {_hits(own, name)[0]}{by_chance}")
+    return f"of {len(own)} channels {', '.join(counts)}"
+
+
+def _diversity(own: pd.DataFrame, twins: pd.DataFrame | None) -> str:
+    chance = [
+        f"{rows['twin'].iloc[0]} {rows['diversity'].mean():.2f}" for rows in _twins(own, twins)
+    ]
+    by_chance = f" (by chance: {', '.join(chance)})" if chance else ""
+    return f"{own['diversity'].mean():.2f}{by_chance}"
+
+
+def _losses(own: pd.DataFrame) -> str:
+    """What one silenced channel costs a network on average."""
+    shares, scores = [], []
+    for cue in CUES:
+        total, score = own[f"n_{cue}"].iloc[0], own[f"{cue}_score"].mean()
+        share = f"{100 * score / total:.1f} % of " if total else ""
+        shares.append(f"{share}{total:,} {cue} decisions")
+        scores.append(f"{cue.capitalize()} score {score:.2f}")
     gap = _lean(own)
-    ends = f"{gap.value:+.2f} [{gap.low:+.2f} to {gap.high:+.2f}]".replace("-", "−")
-    shape, texture = own["shape_score"].mean(), own["texture_score"].mean()
-    return f"mean Shape score {shape:.2f} and Texture score {texture:.2f} (difference {ends})"
+    told = points(gap) if math.isfinite(gap.value) else "cannot be told"
+    lost = f"mean of {len(own)} channels {' and '.join(shares)}; shape less texture {told}"
+    return f"{lost} (in images, {', '.join(scores)})"
 
 
 def _lean(own: pd.DataFrame) -> Difference:
-    """Mean over channels of the Shape score less the Texture score, in images."""
-    return of_one_mean((own["shape_score"] - own["texture_score"]).to_numpy(float))
-
-
-def _most_important(by_category: pd.DataFrame | None, own: pd.DataFrame) -> str:
-    if by_category is None:
-        return ""
-    rows = by_category[by_category["model"] == own["model"].iloc[0]]
-    rows = rows[(rows["category"] != "all") & (rows["n_channels"] > 0)].set_index("category")
-    if rows.empty:
-        return ""
-    shape, texture = (rows[f"mean_{cue}_score"].idxmax() for cue in ("shape", "texture"))
-    return f", highest for {shape} units (Shape) and {texture} units (Texture)"
-
-
-def _simple_share(counts: pd.Series) -> tuple[float, tuple[float, float]]:
-    """Share of the channels whose label is a colour or texture, with its interval."""
-    simple = int(counts[counts.index.isin(SIMPLE)].sum())
-    total = int(counts[counts.index != "all"].sum())
-    return simple / total, wilson(simple, total)
+    """Share of the shape decisions less that of the texture decisions, mean over channels."""
+    shares = [_share(own[f"{cue}_score"].mean(), int(own[f"n_{cue}"].iloc[0])) for cue in CUES]
+    return of_proportions(*shares[0], *shares[1])

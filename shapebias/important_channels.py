@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -11,8 +12,11 @@ SHOWN = {
     "category": ("category", "category of that concept"),
     "iou": ("IoU", "intersection over union of the channel's mask and that concept"),
     "diversity": ("diversity", "concepts with an IoU of at least 0.01"),
-    "shape_score": ("Shape", "images labelled by shape that get another label without it"),
-    "texture_score": ("Texture", "images labelled by texture that get another label without it"),
+    "shape_score": ("Shape", "images labelled by shape that get another label without it, of all"),
+    "texture_score": (
+        "Texture",
+        "images labelled by texture that get another label without it, of all",
+    ),
     "mean_shape_change": (
         "Δp shape",
         "change of the shape class's probability without it, mean over images labelled by shape",
@@ -43,7 +47,11 @@ class LinkedChannel:
 def important_channels(
     ablation: pd.DataFrame, dissection: pd.DataFrame | None, number: int
 ) -> pd.DataFrame:
-    """Channels with the highest sum of Shape and Texture score, so many of each network.
+    """Channels on which most decisions depend, so many of each network, in turn by layer.
+
+    Every layer gives the channel of its highest sum of Shape and Texture score, then its second,
+    until there are enough; in the last turn the layers with the higher sums come first. Without
+    turns the first layers would give nearly all: they have few channels, and each carries more.
 
     Parameters
     ----------
@@ -56,13 +64,17 @@ def important_channels(
 
     Returns
     -------
-    Rows of `ablation`, the highest first, network by network; of equals the first. Joined to them
-    are the columns of `dissection`; a channel that is not there has none.
+    Rows of `ablation`, the highest sum first, network by network; of equals the first. Joined to
+    them are the columns of `dissection`; a channel that is not there has none, and a channel on
+    which no decision depends is never listed.
     """
     total = (ablation["shape_score"] + ablation["texture_score"]).sort_values(
         ascending=False, kind="stable"
     )
-    ranked = ablation.loc[total[total > 0].index].groupby("model", sort=False).head(number)
+    ranked = ablation.loc[total[total > 0].index]
+    turns = ranked.groupby(["model", "layer"]).cumcount().sort_values(kind="stable")
+    chosen = ranked.loc[turns.index].groupby("model", sort=False).head(number).index
+    ranked = ranked[ranked.index.isin(chosen)]
     order = {model: place for place, model in enumerate(ablation["model"].unique())}
     ranked = ranked.sort_values("model", key=lambda names: names.map(order), kind="stable")
     if dissection is None:
@@ -80,7 +92,7 @@ def linked_channels(tables: Mapping[str, pd.DataFrame], number: int) -> list[Lin
             row["model"],
             f"{row['layer']} {row['channel']}",
             anchor(row["layer"], row["channel"]),
-            tuple(cell(column, row.get(column)) for column in SHOWN),
+            tuple(cell(column, row) for column in SHOWN),
         )
         for row in found.to_dict("records")
     ]
@@ -91,13 +103,16 @@ def anchor(layer: str, channel: int) -> str:
     return f"{layer}-{channel}"
 
 
-def cell(column: str, value: str | float | None) -> tuple[str, str, bool]:
-    """A value to sort by, the text shown, and whether it is a number."""
+def cell(column: str, row: Mapping[str, Any]) -> tuple[str, str, bool]:
+    """A channel's value to sort by, the text shown, and whether it is a number."""
+    value = row.get(column)
     if value is None or pd.isna(value):
         return "0", "–", column not in TEXTS
     if column in TEXTS:
         return value, value, False
     if column.endswith("change"):
         return repr(float(value)), f"{value:+.3f}".replace("-", "−"), True
-    whole = column.endswith("score") or column == "diversity"
-    return repr(float(value)), f"{value:.0f}" if whole else f"{value:.3f}", True
+    if column.endswith("score"):
+        decisions = row[f"n_{column.removesuffix('_score')}"]
+        return repr(float(value)), f"{value:.0f} of {decisions:.0f}", True
+    return repr(float(value)), f"{value:.0f}" if column == "diversity" else f"{value:.3f}", True

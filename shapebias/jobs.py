@@ -10,6 +10,8 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
+
 from shapebias.errors import ShapebiasError
 from shapebias.memory_limits import limit_memory
 from shapebias.progress import images_seen
@@ -42,7 +44,7 @@ def job(
         error and the log. Any other error is a defect of the program; its traceback goes to the
         log.
     """
-    start = time.monotonic()
+    start, to_start = time.monotonic(), time.time() - psutil.Process().create_time()
     with _log(Path(log)) as file, redirect_stdout(file):
         try:
             _set_threads(threads)
@@ -54,7 +56,7 @@ def job(
             raise SystemExit(_told(error, file)) from None
         finally:
             with suppress(OSError):
-                print(_summary(time.monotonic() - start), file=file, flush=True)
+                print(_summary(time.monotonic() - start, to_start), file=file, flush=True)
 
 
 @contextmanager
@@ -86,9 +88,9 @@ def _told(error: Exception, file: IO[str]) -> int:
     return 2 if foreseen is None else 1
 
 
-def _summary(seconds: float) -> str:
+def _summary(seconds: float, to_start: float) -> str:
     """A job's last line: its time, its memory, and how many images it went through."""
-    parts = [f"took {seconds:.1f} s", f"peak {_peak_mib():.0f} MiB"]
+    parts = [f"took {seconds:.1f} s and {to_start:.1f} s to start", f"peak {_peak_mib():.0f} MiB"]
     torch = sys.modules.get("torch")
     if torch and torch.cuda.is_initialized():
         parts.append(f"{torch.cuda.max_memory_allocated() / 2**20:.0f} MiB on the graphics card")

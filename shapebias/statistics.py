@@ -4,14 +4,17 @@ import math
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from shapebias.errors import ShapebiasError
 from shapebias.seeds import generator_of
 
 
-def wilson(successes: int, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(successes: int | float, trials: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson score interval of a proportion; NaN, NaN where there is no trial.
+
+    Successes can be a mean of counts over the same trials: a trial's mean then lies between 0 and
+    1, and varies no more than a yes or no does, so that the interval is never too narrow.
 
     References
     ----------
@@ -29,6 +32,25 @@ def wilson(successes: int, trials: int, *, confidence: float = 0.95) -> tuple[fl
     low = 0.0 if successes == 0 else (centre - margin) / scale
     high = 1.0 if successes == trials else (centre + margin) / scale
     return low, high
+
+
+def mean_margin(
+    values: Float[np.ndarray, " channel"], *, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Mean of a sample, and half the length of its interval by Student's t.
+
+    The half is infinite for fewer than two values, which tell nothing of their spread.
+
+    References
+    ----------
+    .. [1] Student (1908). The probable error of a mean. Biometrika 6(1).
+       :DOI:`10.1093/biomet/6.1.1`
+    """
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return mean, math.inf
+    error = float(np.std(values, ddof=1)) / math.sqrt(n)
+    return mean, error * float(stdtrit(n - 1, 0.5 + confidence / 2))
 
 
 def paired_bootstrap(

@@ -46,8 +46,15 @@ PAIR = Column("pair", "text", "", "pair's name in the study")
 LAYER = Column("layer", "text", "", "named layer of the network, after its ReLU where one follows")
 CHANNEL = Column("channel", "count", "", "index along the layer's channel axis, from 0")
 IMAGE_SET = Column("image_set", "text", "", "image set's name in the study")
+LAYER_OR_ALL = Column(
+    "layer",
+    "text",
+    "",
+    f"{LAYER.description}; `all` is all named layers together, so sums leave it out",
+)
+AT_ZERO = "0 counts what meets its concept at all"
 CONCEPT = Column("concept", "text", "", "concept's name in the concept set")
-CATEGORY = Column("category", "text", "", "concept's category; `all` is every channel")
+CATEGORY = Column("category", "text", "", "concept's category")
 N_SHAPE = Column("n_shape", "count", "images", "conflict images that got their shape's class")
 N_TEXTURE = Column("n_texture", "count", "images", "conflict images that got their texture's class")
 
@@ -76,12 +83,36 @@ TEXTURE_CHANGE = _number(
     "probability",
     f"probability of the texture's class after less before, mean over n_texture images{ROUNDED}",
 )
+
+
+def _shares(cue: str) -> tuple[Column, ...]:
+    """Columns on the share of the decisions by a cue that a silenced channel loses."""
+    name, ends = f"{cue}_share", "end of its 95 % interval over channels, empty for a single one"
+    share = f"{cue.capitalize()} score / n_{cue}, mean over those channels; empty if n_{cue} is 0"
+    return (
+        _number(f"mean_{name}", "fraction", share),
+        _number(f"{name}_low", "fraction", f"lower {ends}"),
+        _number(f"{name}_high", "fraction", f"upper {ends}"),
+    )
+
+
 LABEL = (
     LAYER,
     CHANNEL,
-    CONCEPT,
+    Column(
+        "concept",
+        "text",
+        "",
+        "the channel's label: the concept of highest IoU, however small; of equals that of the "
+        "first category in the order object, part, scene, material, texture, color, any other, "
+        "then that of the lowest number in the concept set; where the IoU is 0 it means nothing",
+    ),
     CATEGORY,
-    _number("iou", "fraction", "intersection over union of the channel's mask and the concept"),
+    _number(
+        "iou",
+        "fraction",
+        "intersection over union of the channel's mask and that concept; 0 where it meets none",
+    ),
     _number(
         "threshold",
         "activation",
@@ -221,7 +252,7 @@ TABLES = {
         ),
     ),
     "dissection_iou": Table(
-        "a channel and a concept that its mask meets",
+        "a channel and a concept, also where they share no pixel",
         (
             MODEL,
             LAYER,
@@ -254,9 +285,9 @@ TABLES = {
         "a layer and a category, at one cut of the IoU; each channel counts once, by its label",
         (
             MODEL,
-            LAYER,
+            LAYER_OR_ALL,
             CATEGORY,
-            _number("iou_cut", "fraction", "least IoU of a channel that counts"),
+            _number("iou_cut", "fraction", f"least IoU of a channel that counts; {AT_ZERO}"),
             _count("n_channels", "channels", "channels whose label is of the category"),
             _count("n_concepts", "concepts", "different concepts among those labels"),
         ),
@@ -265,9 +296,9 @@ TABLES = {
         "a layer and a category, at one cut of the IoU; each channel votes once in every category",
         (
             MODEL,
-            LAYER,
+            LAYER_OR_ALL,
             CATEGORY,
-            _number("iou_cut", "fraction", "least IoU of a vote that counts"),
+            _number("iou_cut", "fraction", f"least IoU of a vote that counts; {AT_ZERO}"),
             _count("n_channels", "channels", "channels whose best concept of the category counts"),
             _count("n_concepts", "concepts", "different concepts among those"),
         ),
@@ -305,7 +336,7 @@ TABLES = {
         "a network without the channels that detect a concept or a category, or with them alone",
         (
             MODEL,
-            Column("layer", "text", "", "layer of the channels; `all` is every named layer"),
+            LAYER_OR_ALL,
             Column("category", "text", "", "category of the concept that the channels detect"),
             Column("concept", "text", "", "that concept; `all` is every one of the category"),
             Column(
@@ -314,7 +345,9 @@ TABLES = {
                 "",
                 "`zero`: these channels are zero; `keep_only`: all others of their layers are",
             ),
-            _count("n_channels", "channels", "channels that detect it, at the study's cut"),
+            _count(
+                "n_channels", "channels", "channels that detect it, from the study's `iou_cut` on"
+            ),
             N_SHAPE,
             N_TEXTURE,
             SHAPE_SCORE,
@@ -330,10 +363,20 @@ TABLES = {
         "a network's channels whose label is of one category, or all its channels",
         (
             MODEL,
-            CATEGORY,
+            Column(
+                "category",
+                "text",
+                "",
+                "category of the channels' labels; `all` is every channel, also those that meet "
+                "no concept",
+            ),
             _count("n_channels", "channels", "channels with a label of the category"),
+            N_SHAPE,
+            N_TEXTURE,
             _number("mean_shape_score", "images", "mean Shape score of those channels"),
             _number("mean_texture_score", "images", "mean Texture score of those channels"),
+            *_shares("shape"),
+            *_shares("texture"),
         ),
     ),
 }

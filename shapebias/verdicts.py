@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.special import ndtri
 
-Z = float(ndtri(0.975))
+from shapebias.statistics import mean_margin
 
 YES, NO, MIXED, UNCLEAR = "yes", "no", "mixed", "unclear"
 NO_PAIR, NOT_MEASURED, DESCRIBED = "no pair", "not measured", "described"
@@ -44,7 +43,7 @@ class Answer:
 class Finding:
     """A question, the sentences that answer it, what they say together, and what was published.
 
-    The tally counts the comparisons that say yes, where not all say the same.
+    The tally counts the comparisons that say yes, and the opposite, where not all say the same.
     """
 
     question: str
@@ -66,7 +65,9 @@ def finding(question: str, answers: Iterable[Answer], *, published: str = "") ->
     if not answers:
         return Finding(question, ("Not measured in this study.",), NOT_MEASURED, published)
     verdict = together(signs) if signs else NO_PAIR
-    tally = f"{signs.count(1)} of {len(signs)} comparisons say yes" if verdict == MIXED else ""
+    yes, no = signs.count(1), signs.count(-1)
+    counts = f"{yes} of {len(signs)} comparisons say yes" + (f", {no} the opposite" if no else "")
+    tally = counts if verdict == MIXED else ""
     return Finding(question, tuple(answer.text for answer in answers), verdict, published, tally)
 
 
@@ -123,19 +124,13 @@ def of_proportions(
 
 
 def of_means(a: Float[np.ndarray, " channel"], b: Float[np.ndarray, " channel"]) -> Difference:
-    """Difference of two means a - b over separate samples, with its normal interval."""
-    value = float(np.mean(a) - np.mean(b))
-    margin = math.hypot(standard_error(a), standard_error(b)) * Z
-    return Difference(value, value - margin, value + margin)
+    """Difference of two means a - b over separate samples, from their two intervals."""
+    (mean, margin), (other, more) = mean_margin(a), mean_margin(b)
+    value, both = mean - other, math.hypot(margin, more)
+    return Difference(value, value - both, value + both)
 
 
-def of_one_mean(a: Float[np.ndarray, " channel"]) -> Difference:
-    """A mean against zero, with its normal interval."""
-    value = float(np.mean(a))
-    margin = standard_error(a) * Z
-    return Difference(value, value - margin, value + margin)
-
-
-def standard_error(a: Float[np.ndarray, " channel"]) -> float:
-    """Of the mean; infinite for fewer than two values, which tell nothing of their spread."""
-    return float(np.std(a, ddof=1) / math.sqrt(len(a))) if len(a) > 1 else math.inf
+def points(gap: Difference) -> str:
+    """A difference of proportions in percentage points, with its interval."""
+    text = f"{100 * gap.value:+.1f} points [{100 * gap.low:+.1f} to {100 * gap.high:+.1f}]"
+    return text.replace("-", "−")

@@ -49,6 +49,28 @@ def test_the_channels_with_most_flips_come_first():
     assert len(important_channels(ABLATION, DISSECTION, 9)) == 4
 
 
+def test_every_layer_has_its_turn():
+    scores = {"conv1": [9, 8, 7, 6], "conv2": [3, 5, 0], "conv3": [1, 4], "conv4": [0]}
+    rows = [
+        (model, layer, channel, 9, 9, score, 0, -0.1, -0.1)
+        for model in "ab"
+        for layer, own in scores.items()
+        for channel, score in enumerate(own)
+    ]
+    table = frame("ablation", rows)
+
+    def chosen(number):
+        found = important_channels(table, None, number)
+        assert found["model"].tolist() == ["a"] * number + ["b"] * number
+        return [tuple(row) for row in found[["layer", "channel"]].to_numpy()[:number].tolist()]
+
+    assert chosen(3) == [("conv1", 0), ("conv2", 1), ("conv3", 1)]
+    # In the second turn the highest come first.
+    assert chosen(4) == [("conv1", 0), ("conv1", 1), ("conv2", 1), ("conv3", 1)]
+    # Layers that have no more leave their places to others.
+    assert chosen(7)[:4] == [("conv1", channel) for channel in range(3)] + [("conv2", 1)]
+
+
 def test_lines_of_the_report_lead_to_the_pages():
     lines = linked_channels({"ablation": ABLATION, "dissection": DISSECTION}, 1)
     assert [(line.model, line.anchor, line.name) for line in lines] == [
@@ -56,7 +78,7 @@ def test_lines_of_the_report_lead_to_the_pages():
         ("b", "x.1-8", "x.1 8"),
     ]
     texts = [text for _, text, _ in lines[0].cells]
-    assert texts == ["red", "color", "0.300", "2", "1", "4", "−0.100", "−0.200"]
+    assert texts == ["red", "color", "0.300", "2", "1 of 5", "4 of 5", "−0.100", "−0.200"]
     assert [text for _, text, _ in lines[1].cells][-1] == "–"
     assert linked_channels({"ablation": ABLATION}, 0) == []
     assert linked_channels({}, 3) == []
@@ -152,6 +174,8 @@ def test_a_page_holds_each_channel_and_loads_nothing():
     assert one.index(f'title="i{FLIPPED + 4}: shape bright') < one.index('title="i10: shape bright')
     assert "with it, otherwise without it (1)" in two
     assert "dark&lt; 0.70→0.20" in two and "bright 0.30→0.80" in two
+    assert "<figcaption>shape: bright<br>texture: dark&lt;<br>bright 0.90→" in one
+    assert "grey at an edge" not in one
     assert "1 of 5" in one and "<b><span>threshold</span>0.5</b>" in one
     assert "It sees the whole image" in one and "Nothing excites it" in two
     # IoU 0 is no label.

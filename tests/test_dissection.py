@@ -99,7 +99,6 @@ def test_counts_equal_sets_of_pixels(area, upsampling, seed, sizes, mask, quanti
     found = overlaps.set_index(["layer", "channel", "concept"])
     rows = labels.set_index(["layer", "channel"])
     assert list(rows.index) == list(expected)
-    met = 0
     for (layer, channel), (threshold, counts) in expected.items():
         row = rows.loc[(layer, channel)]
         ious = {name: iou_of(*count) for name, count in counts.items()}
@@ -108,14 +107,12 @@ def test_counts_equal_sets_of_pixels(area, upsampling, seed, sizes, mask, quanti
         assert ious[row["concept"]] == pytest.approx(row["iou"], abs=1e-7)
         assert row["diversity"] == sum(iou >= 0.01 for iou in ious.values())
         for name, count in counts.items():
-            if count[0]:
-                one = found.loc[(layer, channel, name)]
-                assert (one["intersection"], one["activated"], one["truth"]) == count
-                assert one["iou"] == pytest.approx(ious[name], abs=1e-7)
-                assert 0 < one["iou"] <= 1
-                met += 1
-    assert met == len(overlaps)
-    assert "never" not in set(overlaps["concept"])
+            one = found.loc[(layer, channel, name)]
+            assert (one["intersection"], one["activated"], one["truth"]) == count
+            assert one["iou"] == pytest.approx(ious[name], abs=1e-7)
+            assert (one["iou"] > 0) == (one["intersection"] > 0)
+    # Every pair is there once, also those that share no pixel.
+    assert len(overlaps) == len(expected) * len(CONCEPTS)
 
 
 @given(
@@ -170,8 +167,10 @@ def test_a_unit_that_is_red_is_labelled_red():
     assert labels["iou"].tolist() == [1.0, 1.0, 0.0]
     assert labels["threshold"].tolist() == [0.0, 0.0, 0.0]
     assert labels["diversity"].tolist() == [1, 1, 0]
-    assert overlaps["intersection"].tolist() == [16, 9]
-    assert overlaps["truth"].tolist() == [16, 9]
+    shared = overlaps.pivot(index="channel", columns="concept", values="intersection")
+    assert shared[["red", "green", "blue"]].to_numpy().tolist() == [[16, 0, 0], [0, 9, 0], [0] * 3]
+    truth = overlaps.groupby("concept")["truth"].unique()
+    assert [list(truth[name]) for name in ("red", "green", "blue")] == [[16], [9], [4]]
 
 
 def test_the_strict_threshold_leaves_a_plateau_out():
@@ -180,7 +179,7 @@ def test_the_strict_threshold_leaves_a_plateau_out():
     # 16 of 128 positions are red: a quantile below that makes T the plateau itself.
     labels, overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.1)[:2]
     assert labels["threshold"].tolist() == [1.0, 0.0, 0.0]
-    assert set(overlaps["concept"]) == {"green"}
+    assert set(overlaps["concept"][overlaps["iou"] > 0]) == {"green"}
 
 
 def test_equal_concepts_are_settled_by_category_then_number():
@@ -211,7 +210,7 @@ def test_a_label_of_the_whole_image_counts_every_pixel():
     overlaps = dissect(colour_units(), lambda: [batch], concepts, quantile=0.2).overlaps
     assert overlaps["truth"].unique().tolist() == [256]
     assert (overlaps["intersection"] == overlaps["activated"]).all()
-    assert len(overlaps) == 2
+    assert overlaps["intersection"].gt(0).tolist() == [True, True, False]
 
 
 def test_a_sweep_gives_the_labels_of_every_quantile():
@@ -252,7 +251,10 @@ def test_parts_together_are_the_whole():
         for share in shares(model, parts=2, layer_groups=2)
     ]
     for frames, expected in zip(zip(*parts, strict=True), whole, strict=True):
-        pd.testing.assert_frame_equal(pd.concat(frames, ignore_index=True), expected)
+        # Names are categories of overlaps, and a part's are its own.
+        names = dict.fromkeys({"layer", "concept"} & {*expected}, str)
+        both = pd.concat(frames, ignore_index=True).astype(names), expected.astype(names)
+        pd.testing.assert_frame_equal(*both)
 
 
 def shares(model, **settings):

@@ -71,6 +71,7 @@ def inputs(kind, pairs, alone, empty=False):
     settings = {
         "accuracy": {"clean": "clean"},
         "activation_tv": {"clean": "clean", "noisy": "noisy"},
+        "important_concepts": {"iou_cut": 0.04},
     }
     given = {"pairs": pairs, **settings.get(kind, {})}
     if kind == "example_stimuli":
@@ -175,6 +176,47 @@ def test_differences_are_robust_less_standard():
     (axes,) = draw("concept_differences", dissection=frame, pairs=PAIRS).axes
     assert [bar.get_width() for bar in axes.patches] == [1, -4]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["dog", "red"]
+
+
+def test_differences_that_chance_gives_stand_beside():
+    columns = ["model", "layer", "channel", "concept", "iou"]
+    rows = [("alexnet", "c", k, "red", 0.1) for k in range(5)] + [("alexnet_r", "c", 0, "dog", 0.1)]
+    frame = pd.DataFrame(rows, columns=columns)
+    shuffled = [("alexnet_r", "c", k, "red", 0.1) for k in range(3)]
+    # Below the cut, and of a concept that no bar shows.
+    shuffled += [("alexnet_r", "c", 7, "dog", 0.005), ("alexnet", "c", 8, "cat", 0.1)]
+    twins = pd.concat(
+        [
+            frame.assign(twin="random"),
+            pd.DataFrame(shuffled, columns=columns).assign(twin="shuffled"),
+        ]
+    )
+    figure = draw(
+        "concept_differences", dissection=frame, pairs=PAIRS, dissection_twins=twins, iou_cut=0.01
+    )
+    (axes,) = figure.axes
+    assert [bar.get_width() for bar in axes.patches] == [1, -5]
+    marks = [line.get_xdata().tolist() for line in axes.lines if line.get_marker() == "|"]
+    assert marks == [[1, -5], [0, 3]]
+    assert any("chance" in text for text in texts(figure))
+    assert any("IoU ≥ 0.01" in text for text in texts(figure))
+
+
+def test_lost_decisions_are_shares_with_what_they_are_shares_of():
+    frame = invented("ablation_by_category", PAIRS, [])
+    frame = frame[frame["model"].isin(["alexnet", "alexnet_r"])]
+    frame = frame.assign(n_shape=1200, n_texture=7, n_channels=40, shape_share_high=0.95)
+    figure = draw("ablation_by_category", ablation_by_category=frame, pairs=PAIRS)
+    shape, texture, score, _ = figure.axes
+    own = frame.query("model == 'alexnet'").set_index("category").loc[["all", "object", "color"]]
+    bars = [bar.get_width() for bar in shape.patches[:3]]
+    assert bars == pytest.approx((100 * own["mean_shape_share"]).tolist())
+    assert [bar.get_width() for bar in score.patches[:3]] == own["mean_shape_score"].tolist()
+    for axes, end in ((shape, 95), (score, 1140)):
+        whiskers = axes.collections[0].get_paths()
+        assert [path.vertices[1, 0] for path in whiskers] == pytest.approx([end] * 3)
+    assert {text.get_text() for text in shape.texts} == {"of 1,200", "40"}
+    assert {text.get_text() for text in texture.texts} == {"of 7", "40"}
 
 
 def test_detectors_are_not_counted_twice():

@@ -33,7 +33,7 @@ def test_jobs_are_told_by_network_and_rule_with_reason_and_time(tmp_path):
     for name, time in (("train_network/a", 300.0), ("predict_images/a-photos", 20.0)):
         log = tmp_path / f"{name}.log"
         log.parent.mkdir()
-        log.write_text(f"epoch 2 of 2\ntook {time} s, peak 400 MiB\n")
+        log.write_text(f"epoch 2 of 2\ntook {time - 3} s and 3.0 s to start, peak 400 MiB\n")
     # The drawings were never predicted: the time of the rule's other jobs stands in.
     assert plan(jobs_of(DRY_RUN.format(logs=tmp_path))).splitlines() == [
         "4 jobs would run, about 6 min of work by the times of earlier runs, without 1 job that "

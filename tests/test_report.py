@@ -11,7 +11,7 @@ from shapebias.findings import findings
 from shapebias.report import ReportFigure, render_report
 from shapebias.report_setup import setup, words
 from shapebias.report_tables import SHOWN_UNITS, view_of
-from shapebias.statistics import wilson
+from shapebias.statistics import mean_margin, wilson
 from shapebias.tables import TABLES
 from shapebias.verdicts import of_means, of_proportions, together
 from tests.conftest import ROOT
@@ -122,18 +122,55 @@ def test_activations_under_noise_are_answered_as_planted():
     assert answer_to("activations", {}).verdict == "not measured"
 
 
+def labelled(counts, **columns):
+    """Table `dissection` (or of twins) from numbers of detectors by category, of 100 channels."""
+    rows = [
+        (model, "c1", k, "x", category, 0.05, 0.0, 1)
+        for model, of in counts.items()
+        for k, category in enumerate(name for name, n in of.items() for _ in range(n))
+    ]
+    rows += [
+        (model, "c1", k, "x", "color", 0.039, 0.0, 1)
+        for model, of in counts.items()
+        for k in range(sum(of.values()), 100)
+    ]
+    return frame("dissection", rows).assign(**columns)
+
+
+SIMPLER = {"a": {"object": 50, "color": 10, "texture": 5}, "a_r": {"color": 40, "texture": 30}}
+
+
 def test_units_are_answered_as_planted():
-    counts = {"a": {"object": 80, "color": 20}, "a_r": {"object": 20, "color": 80}}
-    rows = [(m, "all", c, 0.0, n, 5) for m, of in counts.items() for c, n in of.items()]
-    answer = answer_to("colours", {"detectors": frame("detectors", rows)})
+    own = labelled(SIMPLER)
+    answer = answer_to("colours", {"dissection": own})
     assert answer.verdict == "yes"
-    assert "color 20 → 80 (+300 %)" in answer.answers[0]
+    assert "of 100 channels, standard" in answer.answers[0]
+    assert "color 10 → 40 (+30.0 points [" in answer.answers[0]
+    assert "object 50 → 0" in answer.answers[0]
     rows = [
         (m, "c1", k, "x", "color", 0.1, 1.0, d + k % 2)
         for k in range(40)
         for m, d in (("a", 3), ("a_r", 8))
     ]
     assert answer_to("fewer concepts", {"dissection": frame("dissection", rows)}).verdict == "no"
+
+
+@pytest.mark.parametrize(("colours", "sign"), [(20, "yes"), (38, "mixed")])
+def test_what_chance_gives_as_well_is_no_answer(colours, sign):
+    twins = labelled({"a": {}, "a_r": {"color": colours}}, twin="random")
+    more = labelled({"a": {"color": 99}, "a_r": {"color": 1}}, twin="shuffled")
+    answer = answer_to(
+        "colours",
+        {"dissection": labelled(SIMPLER), "dissection_twins": pd.concat([twins, more])},
+    )
+    assert answer.verdict == sign
+    assert f"by chance up to 99 → {colours}" in answer.answers[0]
+    assert ("not above chance" in answer.answers[0]) == (sign == "mixed")
+    diverse = labelled(SIMPLER).assign(diversity=lambda own: own["channel"] % 2)
+    diverse.loc[diverse["model"] == "a", "diversity"] += 3
+    for more, verdict in ((0, "yes"), (4, "unclear")):
+        tables = {"dissection": diverse, "dissection_twins": twins.assign(diversity=more)}
+        assert answer_to("fewer concepts", tables).verdict == verdict
 
 
 @pytest.mark.parametrize(("chance", "verdict"), [(0.01, "yes"), (0.05, "no")])
@@ -144,26 +181,42 @@ def test_units_against_chance(chance, verdict):
     twins = pd.concat([own.assign(iou=0.0, twin="shuffled"), own.assign(iou=chance, twin="random")])
     answer = answer_to("chance", {"dissection": own, "dissection_twins": twins})
     assert answer.verdict == verdict
-    assert "shuffled 0" in answer.answers[0]
+    assert "shuffled 0, random" in answer.answers[0]
+    assert ("against random" in answer.answers[0]) == (verdict == "no")
     assert not any("chance" in one.question for one in findings({"dissection": own}, PAIRS))
 
 
-def test_ablation_is_answered_as_planted():
-    scores = {"a": (2, 9), "a_r": (9, 2)}
+def ablated(**networks):
+    """Table `ablation` of 30 channels from n_shape, n_texture, Shape and Texture score."""
     rows = [
-        (m, "c1", k, 50, 50, s + k % 2, t, -0.1, -0.1)
-        for m, (s, t) in scores.items()
-        for k in range(30)
+        (model, "c1", k, *decisions, *scores, -0.1, -0.1)
+        for model, (*decisions, shape, texture) in networks.items()
+        for k, scores in enumerate([(shape - 1, texture), (shape + 1, texture)] * 15)
     ]
-    tables = {
-        "ablation": frame("ablation", rows),
-        "ablation_by_category": frame(
-            "ablation_by_category", [("a", "all", 9, 9, 9), ("a", "color", 5, 4.0, 1.0)]
-        ),
-    }
-    answer = answer_to("matter more", tables)
+    return frame("ablation", rows)
+
+
+def test_ablation_is_answered_as_planted():
+    table = ablated(a=(500, 500, 20, 90), a_r=(500, 500, 90, 20))
+    answer = answer_to("silencing", {"ablation": table})
     assert answer.verdict == "yes"
-    assert "highest for color units (Shape) and color units (Texture)" in answer.answers[0]
+    assert "mean of 30 channels 4.0 % of 500 shape decisions and 18.0 % of" in answer.answers[0]
+    assert "in images, Shape score 20.00, Texture score 90.00" in answer.answers[0]
+    assert answer.answers[1].startswith("a, robust: mean of 30 channels 18.0 % of 500 shape")
+
+
+def test_scores_that_follow_the_decisions_are_no_answer():
+    # Ten times as many decisions by texture, and as many more of them lost.
+    table = ablated(a=(100, 1000, 5, 50), a_r=(1000, 100, 50, 5))
+    assert answer_to("silencing", {"ablation": table}).verdict == "unclear"
+    # More images lose the cue that decides most, and yet a smaller share of them.
+    table = ablated(a=(100, 1000, 30, 50), a_r=(1000, 100, 50, 30))
+    assert answer_to("silencing", {"ablation": table}).verdict == "no"
+    # Of seven decisions no share can be told.
+    table = ablated(a=(500, 7, 20, 1), a_r=(7, 500, 1, 20))
+    assert answer_to("silencing", {"ablation": table}).verdict == "unclear"
+    none = answer_to("silencing", {"ablation": ablated(a=(500, 0, 20, 0), a_r=(500, 9, 20, 1))})
+    assert "and 0 texture decisions; shape less texture cannot be told" in none.answers[0]
 
 
 def test_intervals():
@@ -172,6 +225,9 @@ def test_intervals():
     assert (gap.value, gap.low, gap.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
     assert of_means(np.array([1.0]), np.array([2.0])).sign == 0
     assert together([1, 0]) == "mixed"
+    # Student's t for 1, 2, 3, 4: 2.5 and 3.1824 standard errors of 0.6455.
+    assert mean_margin(np.arange(1.0, 5.0)) == pytest.approx((2.5, 2.05426), abs=1e-4)
+    assert mean_margin(np.array([3.0])) == (3.0, np.inf)
 
 
 STUDY = {

@@ -10,13 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rules.study import (
-    StudyError,
-    merged,
-    paths_among,
-    plugin_settings,
-    read_study,
-)
+from rules.mistakes import StudyError
+from rules.paths import paths_among, plugin_settings
+from rules.study import merged, read_study
 from tests.conftest import ROOT
 
 TINY = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())

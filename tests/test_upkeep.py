@@ -133,3 +133,13 @@ def test_a_damaged_note_of_packages_is_that_of_now():
     packages.note("tiny")
     os.truncate("results/tiny/records/packages.json", 7)
     assert packages.noted("tiny") == packages.installed()
+
+
+def test_a_folder_that_takes_no_files_is_named_before_anything_runs(monkeypatch):
+    assert upkeep.closed("tiny") == ""
+    refused = {"results/tiny/tables"}
+    monkeypatch.setattr(upkeep.os, "access", lambda path, mode: str(path) not in refused)
+    assert upkeep.closed("tiny") == "results/tiny/tables"
+    assert upkeep.closed("another") == ""
+    refused.add(str(Path("results").absolute()))
+    assert upkeep.closed("another") == str(Path("results").absolute())

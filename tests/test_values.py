@@ -10,7 +10,9 @@ import yaml
 
 from rules import architectures
 from rules.architectures import layers_of, names_of, wrong_name
-from rules.study import StudyError, check_files, read_study
+from rules.mistakes import StudyError
+from rules.paths import check_files
+from rules.study import read_study
 from rules.values import check_values
 from shapebias.checkpoints import WithoutDraws
 from shapebias.plugins import build

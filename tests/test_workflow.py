@@ -155,7 +155,7 @@ def test_every_log_ends_with_time_memory_and_images_a_second(tiny):
     for path in logs:
         last = path.read_text().splitlines()[-1]
         end = r", \d+ images, [\d.]+ images/s" if path.parent.name in OF_IMAGES else ""
-        assert re.fullmatch(rf"took [\d.]+ s, peak \d+ MiB{end}", last), path
+        assert re.fullmatch(rf"took [\d.]+ s and [\d.]+ s to start, peak \d+ MiB{end}", last), path
 
 
 def test_nothing_is_done_twice(tiny):
@@ -228,7 +228,7 @@ def test_ablation_code_re_runs_ablation_and_what_follows(tiny):
 def test_the_plan_says_why_in_words(tiny):
     path = tiny.folder / "shapebias/ablation.py"
     with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
-        arguments = ["--cores", "2", "--configfile", tiny.study]
+        arguments = ["--quiet", "--cores", "2", "--configfile", tiny.study]
         command = [sys.executable, "-m", "rules.plan", *arguments]
         done = subprocess.run(command, cwd=tiny.folder, capture_output=True, text=True, check=True)
     said = done.stdout.splitlines()

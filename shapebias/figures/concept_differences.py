@@ -6,14 +6,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from shapebias.drawing import ROBUST, STANDARD, Pairs, Panel, grid, look, note, panels
+from shapebias.category_bars import MARK, cut_of_iou
+from shapebias.drawing import ROBUST, STANDARD, Pairs, Panel, grid, legend, look, note, panels
+from shapebias.panel_kinds import CHANCE
 
 # Concepts shown at each end.
 MOST = 8
 
 
-def draw(*, dissection: pd.DataFrame, pairs: Pairs, iou_cut: float = 0.0) -> Figure:
+def draw(
+    *,
+    dissection: pd.DataFrame,
+    pairs: Pairs,
+    dissection_twins: pd.DataFrame | None = None,
+    iou_cut: float = 0.0,
+) -> Figure:
     """Bars of the difference in channels by concept, a panel a pair.
 
     Networks in no pair have bars of their channels by concept instead.
@@ -24,27 +33,59 @@ def draw(*, dissection: pd.DataFrame, pairs: Pairs, iou_cut: float = 0.0) -> Fig
         Table `dissection`, one row a channel.
     pairs
         Pair to its `standard` and `robust` network.
+    dissection_twins
+        Table of that name: channels of networks that have learnt nothing; each kind of twin gives
+        a mark for every bar.
     iou_cut
         Least IoU of a channel that counts; one that meets no concept never does.
     """
     if dissection.empty:
         return note("Units are not dissected in this study.")
-    counting = dissection[(dissection["iou"] > 0) & (dissection["iou"] >= iou_cut)]
-    counts = counting.groupby(["concept", "model"]).size().unstack(fill_value=0)
-    counts = counts.reindex(columns=dissection["model"].unique(), fill_value=0)
+    trained = _counts(dissection, iou_cut)
+    has_twins = dissection_twins is not None and len(dissection_twins)
+    groups = dissection_twins.groupby("twin", sort=False) if has_twins else ()
+    chance = [_counts(twins, iou_cut) for _, twins in groups]
     with look():
         shown = [part for panel in panels(dissection["model"], pairs) for part in _parts(panel)]
         figure, cells = grid(len(shown), height=2.9)
         for panel, (axes,) in zip(shown, cells, strict=True):
-            models = [network.model for network in panel.networks]
             axes.set_title(panel.title)
-            if len(models) == 2:
-                _draw_differences(axes, counts[models[1]] - counts[models[0]])
+            values = _values(trained, panel)
+            if len(panel.networks) == 2:
+                values = _ends(values)
+                axes.axvline(0, color="#444444", linewidth=0.7)
+                colours = [ROBUST if value > 0 else STANDARD for value in values]
+                axes.set_xlabel(f"Channels with {cut_of_iou(iou_cut)},\nrobust less standard")
             else:
-                values = counts[models[0]].nlargest(2 * MOST)
-                _draw(axes, values, [panel.networks[0].colour] * len(values))
-                axes.set_xlabel("Channels")
+                values = values[values > 0].nlargest(2 * MOST)
+                colours = [panel.networks[0].colour] * len(values)
+                axes.set_xlabel(f"Channels with {cut_of_iou(iou_cut)}")
+            marks = [
+                _values(counts, panel).reindex(values.index, fill_value=0) for counts in chance
+            ]
+            _draw(axes, values, colours, marks)
+        mark = Line2D([], [], color=MARK, marker="|", linestyle="none", label=CHANCE)
+        legend(figure, [], [mark] if chance else [])
         return figure
+
+
+def _counts(rows: pd.DataFrame, iou_cut: float) -> pd.DataFrame:
+    """Channels by concept (down) and network (across)."""
+    counting = rows[(rows["iou"] > 0) & (rows["iou"] >= iou_cut)]
+    counts = counting.groupby(["concept", "model"]).size().unstack(fill_value=0)
+    return counts.reindex(columns=rows["model"].unique(), fill_value=0)
+
+
+def _values(counts: pd.DataFrame, panel: Panel) -> pd.Series:
+    """Channels by concept: of a pair the robust network's less the standard one's."""
+    models = [network.model for network in panel.networks]
+    own = counts.reindex(columns=models, fill_value=0)
+    return own[models[-1]] - own[models[0]] if len(models) == 2 else own[models[0]]
+
+
+def _ends(difference: pd.Series) -> pd.Series:
+    ordered = difference[difference != 0].sort_values(ascending=False, kind="stable")
+    return pd.concat([ordered[ordered > 0].head(MOST), ordered[ordered < 0].tail(MOST)])
 
 
 def _parts(panel: Panel) -> Sequence[Panel]:
@@ -54,17 +95,13 @@ def _parts(panel: Panel) -> Sequence[Panel]:
     return [Panel(network.model, (network,)) for network in panel.networks]
 
 
-def _draw_differences(axes: Axes, difference: pd.Series) -> None:
-    ordered = difference[difference != 0].sort_values(ascending=False, kind="stable")
-    ends = pd.concat([ordered[ordered > 0].head(MOST), ordered[ordered < 0].tail(MOST)])
-    _draw(axes, ends, [ROBUST if value > 0 else STANDARD for value in ends])
-    axes.axvline(0, color="#444444", linewidth=0.7)
-    axes.set_xlabel("Channels,\nrobust less standard")
-
-
-def _draw(axes: Axes, values: pd.Series, colours: Sequence[str]) -> None:
+def _draw(
+    axes: Axes, values: pd.Series, colours: Sequence[str], chance: Sequence[pd.Series]
+) -> None:
     at = np.arange(len(values))
     axes.barh(at, values, color=colours, height=0.75)
+    for marks in chance:
+        axes.plot(marks, at, "|", color=MARK, markersize=5, markeredgewidth=0.9)
     axes.set_yticks(at, values.index, fontsize=6.5)
     axes.set_ylim(max(len(values), 1) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)

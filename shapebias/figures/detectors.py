@@ -4,9 +4,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from shapebias.categories import category_rank
+from shapebias.category_bars import Bars, category_bars, cut_of_iou
 from shapebias.detectors import STRICT, detectors_of_twins
 from shapebias.drawing import Pairs, note
-from shapebias.panel_kinds import category_bars
 from shapebias.selecting import counted
 
 
@@ -32,15 +32,18 @@ def draw(
     """
     if detectors.empty:
         return note("Units are not dissected in this study.")
-    cuts = dict.fromkeys((iou_cut, STRICT))
-    rows = {_label(cut): ("n_channels", counted(detectors, cut)) for cut in cuts}
-    chance = {}
-    if dissection_twins is not None and len(dissection_twins):
-        twins = detectors_of_twins(dissection_twins)
-        chance = {_label(cut): counted(twins, cut) for cut in cuts}
+    has_twins = dissection_twins is not None and len(dissection_twins)
+    twins = detectors_of_twins(dissection_twins) if has_twins else None
+    rows = {
+        f"Channels with {cut_of_iou(cut)}": Bars(
+            _bars(detectors, cut), chance=_bars(twins, cut) if twins is not None else None
+        )
+        for cut in dict.fromkeys((iou_cut, STRICT))
+    }
     order = sorted(set(detectors["category"]) - {"all"}, key=category_rank)
-    return category_bars(detectors, rows=rows, pairs=pairs, order=order, chance=chance)
+    return category_bars(rows, pairs=pairs, order=order)
 
 
-def _label(cut: float) -> str:
-    return f"Channels with IoU ≥ {cut:g}" if cut > 0 else "Channels"
+def _bars(detectors: pd.DataFrame, cut: float) -> pd.DataFrame:
+    bars = counted(detectors, cut).rename(columns={"n_channels": "value"})
+    return bars.assign(number=bars["value"])

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from shapebias.drawing import Pairs, note
 from shapebias.panel_kinds import layer_lines
+from shapebias.statistics import mean_margin
 
 
 def draw(
@@ -24,10 +25,13 @@ def draw(
     """
     if dissection.empty:
         return note("Units are not dissected in this study.")
-    groups = dissection.groupby(["model", "layer"], sort=False)["diversity"]
-    frame = groups.agg(["mean", "std", "count"]).reset_index()
-    margin = 1.96 * frame["std"].fillna(0) / np.sqrt(frame["count"])
-    frame = frame.assign(low=frame["mean"] - margin, high=frame["mean"] + margin)
+    rows = []
+    for (model, layer), own in dissection.groupby(["model", "layer"], sort=False):
+        mean, margin = mean_margin(own["diversity"].to_numpy(float))
+        # Of a single channel there is no band; and none detects fewer than no concepts.
+        ends = (max(mean - margin, 0.0), mean + margin) if np.isfinite(margin) else (mean, mean)
+        rows.append((model, layer, mean, *ends))
+    frame = pd.DataFrame(rows, columns=["model", "layer", "mean", "low", "high"])
     means = dissection.groupby("model", sort=False)["diversity"].mean().to_dict()
     label = "Mean diversity\n(concepts a channel)"
     chance = None

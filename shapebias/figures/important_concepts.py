@@ -5,18 +5,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from shapebias.category_bars import cut_of_iou
 from shapebias.drawing import Network, Pairs, grid, legend, look, note, panels
 
 SHOWN = 10
-# How the losses of decisions are marked: column, its total, sign, what the legend says.
+# How the losses of decisions are marked: column, its total, mark, the same as a letter, what the
+# legend says.
 MARKS = (
-    ("shape_score", "n_shape", "o", "shape decisions"),
-    ("texture_score", "n_texture", "^", "texture decisions"),
+    ("shape_score", "n_shape", "o", "○", "shape decisions"),
+    ("texture_score", "n_texture", "^", "△", "texture decisions"),
 )
 INK = "#222222"
 
 
-def draw(*, ablation_by_concept: pd.DataFrame, pairs: Pairs) -> Figure:
+def draw(*, ablation_by_concept: pd.DataFrame, pairs: Pairs, iou_cut: float) -> Figure:
     """Bars of the accuracy that each network loses without a concept's channels.
 
     Parameters
@@ -25,6 +27,8 @@ def draw(*, ablation_by_concept: pd.DataFrame, pairs: Pairs) -> Figure:
         Table `ablation_by_concept`.
     pairs
         Pair to its `standard` and `robust` network.
+    iou_cut
+        Least IoU at which the study took a channel to detect its concept.
     """
     table = ranked(ablation_by_concept)
     if table.empty:
@@ -40,10 +44,11 @@ def draw(*, ablation_by_concept: pd.DataFrame, pairs: Pairs) -> Figure:
             for axes, network in zip(cell, panel.networks, strict=False):
                 own = table[table["model"] == network.model]
                 _draw(axes, own, network, most)
-                axes.set_title(network.model)
+                axes.set_title(network.model, pad=15)
+                _write_decisions(axes, own)
             cell[len(panel.networks) - 1].set_xlabel("Lost (%)")
         legend(figure, shown)
-        _explain(figure)
+        _explain(figure, iou_cut)
         return figure
 
 
@@ -60,7 +65,7 @@ def ranked(table: pd.DataFrame) -> pd.DataFrame:
 def _draw(axes: Axes, own: pd.DataFrame, network: Network, most: int) -> None:
     at = range(len(own))
     axes.barh(at, own["lost"], height=0.7, color=network.colour)
-    for column, total, mark, _ in MARKS:
+    for column, total, mark, *_ in MARKS:
         # Where nothing was decided so, there is no share.
         share = 100 * own[column] / own[total].where(own[total] > 0)
         marks = {"color": INK, "markersize": 3.2, "fillstyle": "none", "clip_on": False}
@@ -76,9 +81,18 @@ def _draw(axes: Axes, own: pd.DataFrame, network: Network, most: int) -> None:
     axes.grid(axis="x")
 
 
-def _explain(figure: Figure) -> None:
+def _write_decisions(axes: Axes, own: pd.DataFrame) -> None:
+    """Write above a panel how many decisions of either kind could be lost."""
+    counts = [f"{sign} of {own[total].iloc[0]:,}" for _, total, _, sign, _ in MARKS]
+    above = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate("   ".join(counts), (0, 1), (0, 4), fontsize=6.5, color=INK, **above)
+
+
+def _explain(figure: Figure, iou_cut: float) -> None:
     handles = [
         Line2D([], [], color=INK, marker=mark, linestyle="none", fillstyle="none", label=label)
-        for *_, mark, label in MARKS
+        for _, _, mark, _, label in MARKS
     ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=2)
+    counted = f"(n): channels with {cut_of_iou(iou_cut)}"
+    handles.append(Line2D([], [], linestyle="none", label=counted))
+    figure.legend(handles=handles, loc="outside lower left", ncols=3)

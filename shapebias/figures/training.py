@@ -52,6 +52,9 @@ def _draw_curves(axes: Axes, log: pd.DataFrame, panel: Panel, column: str) -> No
     for network in panel.networks:
         own = log[log["model"] == network.model].sort_values("epoch")
         axes.plot(own["epoch"], scale * own[column], "o-", color=network.colour, markersize=2.4)
+    # The same epochs in every row, also where there is no curve.
+    last = log.loc[log["model"].isin([network.model for network in panel.networks]), "epoch"].max()
+    axes.set_xlim(0.5, last + 0.5)
     axes.set_ylim(bottom=0)
     if column != "loss":
         axes.set_ylim(0, 102)

@@ -104,15 +104,16 @@ def made(workflow: Workflow) -> dict[str, Path]:
     }
 
 
-def other_than(found: dict[str, Path], expected: dict[str, Path]) -> list[str]:
-    """Names of the files that an undisturbed run does not have, or has with other bytes."""
+def other_than(found: dict[str, Path], *undisturbed: dict[str, Path]) -> list[str]:
+    """Names of the files that no undisturbed run has, or that all of them have with other bytes."""
     wrong = []
     for name, path in found.items():
+        twins = [run[name] for run in undisturbed if name in run]
         # The state of a training on its way is no result, and gone at its end.
         if path.name != "training_state.pt":
-            twin = expected.get(name)
             with suppress(FileNotFoundError):
-                if twin is None or path.read_bytes() != twin.read_bytes():
+                content = path.read_bytes()
+                if all(content != twin.read_bytes() for twin in twins):
                     wrong.append(name)
     return wrong
 

@@ -1,0 +1,153 @@
+"""Entries of a study: each names a plug-in and gives it the settings that it takes."""
+
+from typing import Any
+
+from rules.mistakes import StudyError, hint_on_number
+from rules.plugins import TYPES, handed_in, settings_of
+from shapebias.errors import UnknownName
+from shapebias.plugins import NESTED, kinds
+
+# Keys of an entry that belong to the workflow, not to the plug-in that it names.
+RESERVED = {
+    "images": {"kind", "parts", "resize", "crop", "most_rejected", "materialize"},
+    "concepts": {"kind", "parts", "resize", "crop", "most_rejected"},
+    "segmenters": {"kind", "concepts", "category", "training", "weights"},
+    "attacks": {"kind"},
+}
+
+# Architectures whose weights torchvision publishes under names.
+LISTED = ("torchvision", "alexnet", "googlenet", "resnet")
+
+
+def check_plugins(study: dict[str, Any]) -> None:
+    """Raise `StudyError` unless every `kind` exists and takes the settings that it is given."""
+    for name, entry in study["images"].items():
+        check_image_set(f"images.{name}", entry)
+    for name, entry in study.get("concepts", {}).items():
+        check_plugin(f"concepts.{name}", "images", entry, RESERVED["concepts"])
+    for family in ("segmenters", "attacks"):
+        for name, entry in study.get(family, {}).items():
+            check_plugin(f"{family}.{name}", family, entry, RESERVED[family], given={"classes"})
+    for name, entry in study.get("segmenters", {}).items():
+        check_segmenter(f"segmenters.{name}", entry)
+    for name, entry in study["models"].items():
+        check_network(f"models.{name}", entry)
+
+
+def check_image_set(where: str, entry: dict[str, Any]) -> None:
+    """Raise `StudyError` unless an image set is either a source or derived, and wholly so."""
+    if ("kind" in entry) == ("from" in entry):
+        raise StudyError(f"{where} needs either `kind` (a source) or `from` (derived)")
+    if "kind" in entry:
+        check_plugin(where, "images", entry, RESERVED["images"])
+        if entry.get("materialize") is False:
+            raise StudyError(
+                f"{where}.materialize: a source is always stored; only a derived set "
+                "can be made while predicting"
+            )
+        return
+    check_keys(where, entry, {"from", "transform", "attack", "materialize"})
+    if ("transform" in entry) == ("attack" in entry):
+        raise StudyError(f"{where} is derived and needs either `transform` or `attack`")
+    if "transform" in entry:
+        check_transform(f"{where}.transform", entry["transform"])
+
+
+def check_network(where: str, entry: dict[str, Any]) -> None:
+    """Raise `StudyError` unless a network is either imported or trained, and wholly so."""
+    given = {"classes", "input_size"}
+    check_plugin(f"{where}.architecture", "models", entry["architecture"], {"kind"}, given)
+    if ("training" in entry) == ("weights" in entry):
+        raise StudyError(f"{where} needs either `training` or `weights`")
+    if "weights" in entry:
+        if "classes" not in entry:
+            raise StudyError(f"{where} is imported and lacks the key 'classes'")
+        check_weights(where, entry)
+    else:
+        recipe = entry["training"]["recipe"]
+        check_plugin(f"{where}.training.recipe", "training", recipe, {"kind", "attack"})
+        if "attack" in handed_in("training", recipe["kind"]) - recipe.keys():
+            raise StudyError(f"{where}.training.recipe lacks the key 'attack'")
+
+
+def check_weights(where: str, entry: dict[str, Any]) -> None:
+    """Raise `StudyError` unless published weights are by path, in a package or in a known list."""
+    weights, kind = entry["weights"], entry["architecture"]["kind"]
+    given = {"name"} if isinstance(weights, str) else weights.keys()
+    if ("path" in given) + ("package" in given) != ("name" not in given or "path" in given):
+        raise StudyError(f"{where}.weights needs one of `path`, `package` and `name`")
+    if "name" in given and kind not in LISTED:
+        raise StudyError(
+            f"{where}.weights: torchvision lists none for the kind {kind!r}, only for "
+            f"{', '.join(LISTED)}; give the file's `path`"
+        )
+
+
+def check_transform(where: str, entry: dict[str, Any]) -> None:
+    """Raise `StudyError` unless a transform has what it needs, and the plug-ins in it as well."""
+    if entry["kind"] not in kinds("transforms"):
+        check_plugin(where, "transforms", entry, set())
+    needed = handed_in("transforms", entry["kind"]) & {"styles", "segmenter", *NESTED}
+    check_plugin(where, "transforms", entry, {"kind", *needed})
+    for key in sorted(needed):
+        if key not in entry:
+            raise StudyError(f"{where} lacks the key {key!r} of kind {entry['kind']!r}")
+        if key in NESTED:
+            check_plugin(f"{where}.{key}", NESTED[key], entry[key], {"kind"})
+
+
+def check_segmenter(where: str, entry: dict[str, Any]) -> None:
+    """Raise `StudyError` unless a segmenter is either imported or trained, and wholly so."""
+    trained = {"concepts", "category", "training"}
+    if "weights" in entry and (both := trained & entry.keys()):
+        raise StudyError(f"{where} has `weights` and so takes no {sorted(both)[0]!r}")
+    if "weights" not in entry and (missing := trained - entry.keys()):
+        raise StudyError(f"{where} needs `weights`, or else the key {sorted(missing)[0]!r}")
+
+
+def check_plugin(
+    where: str,
+    family: str,
+    entry: dict[str, Any],
+    reserved: set[str],
+    given: set[str] = frozenset(),
+) -> None:
+    """Raise `StudyError` unless an entry names a plug-in and fits its settings.
+
+    Parameters
+    ----------
+    where
+        The entry's place in the study, for the message.
+    reserved
+        Keys that belong to the workflow.
+    given
+        Settings that the workflow hands in.
+    """
+    if entry["kind"] not in kinds(family):
+        raise StudyError(f"{where}: {UnknownName('kind', entry['kind'], kinds(family))}")
+    known = settings_of(family, entry["kind"])
+    check_keys(where, entry, (known.keys() - given) | reserved)
+    for name, setting in known.items():
+        if name not in entry:
+            # The workflow hands the study's seed to a plug-in that takes one.
+            if setting.required and name not in given and name != "seed":
+                raise StudyError(f"{where} lacks the key {name!r} of kind {entry['kind']!r}")
+            continue
+        value = entry[name]
+        if value is None and setting.optional:
+            continue
+        fits = isinstance(value, TYPES[setting.type])
+        if not fits or (isinstance(value, bool) and setting.type != "bool"):
+            hint = hint_on_number(value, setting.type)
+            raise StudyError(f"{where}.{name}: {value!r} is not of type {setting.type}{hint}")
+        if setting.choices and value not in setting.choices:
+            raise StudyError(f"{where}.{name}: {UnknownName('value', value, setting.choices)}")
+        if setting.numbers and (wrong := setting.numbers.wrong(value)):
+            raise StudyError(f"{where}.{name}: {wrong}")
+
+
+def check_keys(where: str, entry: dict[str, Any], known: set[str]) -> None:
+    """Raise `StudyError` for the first key of an entry that is not known."""
+    for key in entry:
+        if key not in known:
+            raise StudyError(str(UnknownName(f"key in {where}", key, known)))
