@@ -84,7 +84,11 @@ def save_network(
         for name, value in sorted(model.network.state_dict().items())
     }
     with written_whole(path_to_weights) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         save_file(weights, temporary)
+        # It takes the right to read away from everybody else.
+        temporary.chmod(mode)
     description = {
         "architecture": architecture,
         "input_size": model.input_size,

@@ -14,7 +14,6 @@ from shapebias.devices import Fabric, fabric_of, launched
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.fitting import fit
 from shapebias.plugins import build
-from shapebias.progress import count_images
 from shapebias.provenance import current
 from shapebias.published_weights import fitted
 from shapebias.samples import HeldImages, StreamedImages, labels_in, samples_of
@@ -138,7 +137,7 @@ def _trained(fabric: Fabric, job: dict[str, Any]) -> dict[str, Any]:
         validation=sets[1] if len(sets) > 1 else None,
         state=job["state"],
         fabric=fabric,
-        progress=lambda entry: _tell(entry, training["epochs"], len(sets[0][0])),
+        progress=lambda entry: print(_line(entry, training["epochs"]), flush=True),
         **settings,
     )
     weights = {key: value.cpu() for key, value in network.network.state_dict().items()}
@@ -200,11 +199,6 @@ def _samples(
 
 def _few(classes: Sequence[str]) -> str:
     return f"{len(classes)} classes ({', '.join(classes[:3])}, …)"
-
-
-def _tell(entry: dict[str, Any], epochs: int, images: int) -> None:
-    count_images(f"epoch {entry['epoch']}", images)
-    print(_line(entry, epochs), flush=True)
 
 
 def _line(entry: dict[str, Any], epochs: int) -> str:

@@ -117,7 +117,7 @@ def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> di
 
 
 def _check_numbers(weights: Mapping[str, Tensor], wanted: dict[str, Tensor], source: str) -> None:
-    """Raise `ShapebiasError` unless weights are plain finite numbers, fractions where wanted."""
+    """Raise `ShapebiasError` unless weights are plain finite numbers, whole or not as wanted."""
     for key, value in weights.items():
         plain = value.layout == torch.strided and not value.is_meta
         if not plain or value.is_floating_point() != wanted[key].is_floating_point():

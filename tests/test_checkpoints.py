@@ -52,6 +52,7 @@ def test_a_network_comes_back_as_it_was(saved):
     assert same(loaded, network())
     assert torch.equal(loaded(IMAGES), network()(IMAGES))
     description = json.loads(saved[1].read_text())
+    assert saved[0].stat().st_mode == saved[1].stat().st_mode
     assert description["classes"] == CLASSES
     assert description["layers"] == {
         "conv1": 8,

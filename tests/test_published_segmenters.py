@@ -258,7 +258,11 @@ def test_what_cannot_be_imported_is_refused_in_one_line(file, tmp_path):
             "is of another network than DilatedResNet101.*missing layer1",
         ),
         (MINE, tmp_path / "absent.pth", "do not exist: download them"),
-        ({"kind": "deeplabv3", "backbone": "resnet18"}, file, "unknown backbone of deeplabv3"),
+        (
+            {"kind": "deeplabv3", "backbone": "resnet18"},
+            file,
+            "unknown backbone of segmenters",
+        ),
         ({**MINE, "short_side": 0}, file, "short_side is at least 1"),
         ({"kind": "deeplab", "classes": ["background", "cat"]}, file, "has no published weights"),
     ):

@@ -72,7 +72,8 @@ def test_a_killed_job_ends_as_one_that_was_not(tmp_path, undisturbed, epoch, pau
     )
     job = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
     for line in job.stdout:
-        if int(line) == epoch:
+        # Between them the log tells how many images are done.
+        if line.strip() == str(epoch).encode():
             break
     # Into the next epoch's steps, or into the saving of its state.
     time.sleep(pause)
@@ -197,16 +198,19 @@ def test_divergence_stops_with_the_epoch_and_keeps_the_last_good_state(tmp_path,
     assert all(torch.isfinite(value).all() for value in kept["model"].values())
 
 
-def test_weights_that_break_in_the_last_step_are_not_saved(tmp_path):
+@pytest.mark.parametrize(("since", "minutes"), [(0.55, 30.0), (0.45, 0.0)])
+def test_weights_that_break_before_the_loss_are_not_saved(tmp_path, since, minutes):
     class Poisoned(Recipe):
         def loss(self, model, images, labels, *, done, generator):
             loss = torch.nn.functional.cross_entropy(model(images), labels)
-            if done > 0.55:
+            if done > since:
                 loss.register_hook(lambda gradient: gradient * torch.inf)
             return loss, 0
 
     path = tmp_path / "training_state.pt"
-    # Steps at 0.56 (the last of epoch 3) and later have gradients without end.
+    # At 0.48, in the midst of epoch 3, or at 0.56, in its last step.
     with pytest.raises(ShapebiasError, match="diverged in epoch 3"):
-        train(path, recipe=Poisoned())
-    assert len(torch.load(path, weights_only=True)["position"]["history"]) == 2
+        train(path, recipe=Poisoned(), minutes=minutes)
+    kept = torch.load(path, weights_only=True)
+    assert len(kept["position"]["history"]) == 2
+    assert all(torch.isfinite(value).all() for value in kept["model"].values())

@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from shapebias.errors import UnknownName
 from shapebias.published_segmenter import PublishedSegmenter
 from shapebias.vision import torchvision
 
@@ -40,8 +39,6 @@ def build(
     .. [1] Chen, Papandreou, Schroff & Adam (2017). Rethinking atrous convolution for semantic
        image segmentation. :DOI:`10.48550/arXiv.1706.05587`
     """
-    if backbone not in BACKBONES:
-        raise UnknownName("backbone of deeplabv3", backbone, BACKBONES)
     return DeepLabV3(backbone, classes=classes, short_side=short_side)
 
 
