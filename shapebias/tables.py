@@ -345,7 +345,7 @@ TABLES = {
                 "",
                 "`zero`: these channels are zero; `keep_only`: all others of their layers are",
             ),
-            _count("n_channels", "channels", "channels that detect it, from the study's `iou_cut` on"),
+            _count("n_channels", "channels", "channels that detect it, at the study's `iou_cut`"),
             N_SHAPE,
             N_TEXTURE,
             SHAPE_SCORE,
