@@ -3,8 +3,9 @@
 import ast
 import inspect
 import re
+from functools import partial
 
-from rules.plugins import LIBRARY, settings_of
+from rules.plugins import LIBRARY, Setting, settings_of
 from shapebias.plugins import kinds
 
 # Family, its key in a study, and what it is.
@@ -50,11 +51,16 @@ def _entry(family: str, kind: str) -> list[str]:
     if described:
         lines.append("")
     for names, text in described:
-        shown = ", ".join(
-            f"`{name}`" + (f" ({defaults[name]})" if name in defaults else "") for name in names
-        )
+        shown = ", ".join(map(partial(_noted, known=known, defaults=defaults), names))
         lines.append(f"- {shown}: {text}")
     return lines
+
+
+def _noted(name: str, known: dict[str, Setting], defaults: dict[str, str]) -> str:
+    """A setting with its default, and the numbers that it may have."""
+    numbers = known[name].numbers if name in known else None
+    notes = [defaults.get(name), str(numbers) if numbers else None]
+    return f"`{name}`" + (f" ({'; '.join(filter(None, notes))})" if any(notes) else "")
 
 
 def _parameters(docstring: str) -> list[tuple[list[str], str]]:

@@ -142,6 +142,8 @@ def check_plugin(
             raise StudyError(f"{where}.{name}: {value!r} is not of type {setting.type}{hint}")
         if setting.choices and value not in setting.choices:
             raise StudyError(f"{where}.{name}: {UnknownName('value', value, setting.choices)}")
+        if setting.numbers and (wrong := setting.numbers.wrong(value)):
+            raise StudyError(f"{where}.{name}: {wrong}")
 
 
 def check_keys(where: str, entry: dict[str, Any], known: set[str]) -> None:

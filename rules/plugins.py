@@ -4,6 +4,9 @@ import ast
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from shapebias.ranges import Range
 
 LIBRARY = Path(__file__).parent.parent / "shapebias"
 TYPES = {
@@ -25,7 +28,9 @@ class Setting:
     required: bool
     optional: bool
     # Those that are allowed; empty where all of the type are.
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
+    # Those that are allowed of numbers; all where there is none.
+    numbers: Range | None = None
 
 
 @cache
@@ -33,15 +38,37 @@ def settings_of(family: str, kind: str) -> dict[str, Setting]:
     """Settings of a plug-in that come from the study; what the workflow hands in is left out."""
     found = {}
     for argument, default in _arguments(family, kind):
-        annotation = ast.unparse(argument.annotation) if argument.annotation else ""
-        names = [part.strip().split("[")[0] for part in annotation.split("|")]
-        known = [name for name in names if name in TYPES]
-        if known:
-            found[argument.arg] = Setting(known[0], default is None, "None" in names)
-        elif names[0] == "Literal":
-            choices = ast.literal_eval(annotation.removeprefix("Literal"))
-            found[argument.arg] = Setting("str", default is None, False, tuple(choices))
+        kinds = _alternatives(argument.annotation)
+        optional = any(ast.unparse(one) == "None" for one in kinds)
+        described = next(filter(None, map(_described, kinds)), None)
+        if described:
+            found[argument.arg] = Setting(required=default is None, optional=optional, **described)
     return found
+
+
+def _alternatives(annotation: ast.expr | None) -> list[ast.expr]:
+    """What stands on both sides of every `|` of an annotation."""
+    if isinstance(annotation, ast.BinOp):
+        return _alternatives(annotation.left) + _alternatives(annotation.right)
+    return [annotation] if annotation else []
+
+
+def _described(annotation: ast.expr) -> dict[str, Any] | None:
+    """Type of a plain setting, with its choices or its range; None for everything else."""
+    if not isinstance(annotation, ast.Subscript):
+        name = ast.unparse(annotation)
+        return {"type": name} if name in TYPES else None
+    match ast.unparse(annotation.value):
+        case "Literal":
+            value = ast.literal_eval(annotation.slice)
+            choices = value if isinstance(value, tuple) else (value,)
+            return {"type": type(choices[0]).__name__, "choices": choices}
+        case "Annotated":
+            kind, limits = annotation.slice.elts
+            bounds = {one.arg: ast.literal_eval(one.value) for one in limits.keywords}
+            return {**_described(kind), "numbers": Range(**bounds)}
+        case _:
+            return _described(annotation.value)
 
 
 def handed_in(family: str, kind: str) -> set[str]:

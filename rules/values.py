@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from rules.architectures import wrong_layer, wrong_name
 from rules.mistakes import StudyError
 from rules.paths import paths_among
 from rules.plugins import handed_in
@@ -14,7 +15,7 @@ from shapebias.published_images import check_request
 
 
 def check_values(study: dict[str, Any], files: list[Path]) -> None:
-    """Raise `StudyError` for a value that a plug-in refuses, or a key that stands twice.
+    """Raise `StudyError` for a value or name that a plug-in refuses, or a key that stands twice.
 
     What needs torch, files or other images to be built is left to its job. It takes half a second,
     so it is for the process that plans, not for each job.
@@ -31,6 +32,11 @@ def check_values(study: dict[str, Any], files: list[Path]) -> None:
     for name, folder in study["folders"].items():
         if not isinstance(folder, str):
             refused(f"folders.{name}", check_request, folder["download"], folder.get("only"))
+    for name, entry in study["models"].items():
+        if wrong := wrong_name(entry["architecture"]):
+            raise StudyError(f"models.{name}.architecture.name: {wrong}")
+    if wrong := wrong_layer(study["models"], study["measurements"]):
+        raise StudyError(": ".join(wrong))
     for name, entry in study["images"].items():
         if transform := entry.get("transform"):
             refused(f"images.{name}.transform", build_alone, transform)

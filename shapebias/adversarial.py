@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from shapebias.attack_twins import twin_of
 from shapebias.batching import Batch, device
 from shapebias.classifier import Classifier
 from shapebias.decoding import encode_png
@@ -29,6 +30,7 @@ def attacked(
         With an image's id it determines that image's random start.
     """
     index = {name: number for number, name in enumerate(model.classes)}
+    climbed = twin_of(model)
     for ids, images, labels in batches:
         images = images.to(device())
         with torch.no_grad():
@@ -38,7 +40,7 @@ def attacked(
         generators = [
             torch.Generator(images.device).manual_seed(seed_of(seed, "attack", one)) for one in ids
         ]
-        yield ids, attack(model, images, given.new_tensor(known), generator=generators), labels
+        yield ids, attack(climbed, images, given.new_tensor(known), generator=generators), labels
 
 
 def keep_examples(

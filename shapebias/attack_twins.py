@@ -15,7 +15,7 @@ from shapebias.classifier import Classifier
 from shapebias.packed_convolutions import PackedWeights
 from shapebias.remainder_graphs import traced
 
-# Twins live as long as their networks; None for a network whose code cannot be traced.
+# Twins live as long as their networks; None for a network whose modules are watched.
 _twins: WeakKeyDictionary[nn.Module, "Twin | None"] = WeakKeyDictionary()
 
 
@@ -24,19 +24,18 @@ def twin_of(model: nn.Module) -> nn.Module:
 
     Batch norms are folded into the convolutions before them with the weights of now, and no
     gradient reaches the weights, so that a step of an attack costs less. A network of which there
-    is no twin, as its code cannot be traced or its modules are watched, stands for itself.
+    is no twin, as it cannot be cut or its modules are watched, stands for itself.
 
     Parameters
     ----------
     model
         Network in any mode; it is left as it is. Call again after each change of its weights.
     """
-    bare = model
-    if not isinstance(bare, Classifier) or bare.is_changed():
+    if not isinstance(model, Classifier) or not model.cuttable or model.is_changed():
         return model
-    if bare not in _twins:
-        _twins[bare] = _made(bare)
-    twin = _twins[bare]
+    if model not in _twins:
+        _twins[model] = _made(model)
+    twin = _twins[model]
     return model if twin is None else twin.refreshed()
 
 
@@ -108,6 +107,7 @@ class Twin:
         if type(follower) is nn.ReLU or follower in (functional.relu, torch.relu):
             rectified = True
             _absorb(graph, node)
+            rectified = not _rectified_later(graph, node, modules)
         convolution = Convolution(module, norm, rectified)
         graph.set_submodule(node.target, convolution)
         self._convolutions.append(convolution)
@@ -119,6 +119,20 @@ def _only_user(node: fx.Node, modules: dict) -> Any:
         return None
     (user,) = node.users
     return modules.get(user.target) if user.op == "call_module" else user.target
+
+
+def _rectified_later(graph: fx.GraphModule, node: fx.Node, modules: dict) -> bool:
+    """Put the ReLU of a node's value after the maximum over places that follows, if one does.
+
+    The values are the same, and so are the gradients, of a fraction of the places.
+    """
+    if type(_only_user(node, modules)) is not nn.MaxPool2d:
+        return False
+    (pooled,) = node.users
+    with graph.graph.inserting_after(pooled):
+        after = graph.graph.call_function(functional.relu, (pooled,))
+    pooled.replace_all_uses_with(after, delete_user_cb=lambda user: user is not after)
+    return True
 
 
 def _absorb(graph: fx.GraphModule, node: fx.Node) -> None:

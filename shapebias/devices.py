@@ -14,13 +14,14 @@ from lightning_fabric.plugins.environments import LightningEnvironment, TorchEla
 from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.gpus import claim
 
 # Names in a study to Fabric's. Weights stay in float32 in each.
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
 def fabric_of(*, devices: int = 1, precision: str = "float32") -> Fabric:
-    """Graphics cards where there are any, else as many processes on the processor.
+    """Graphics cards that no other job has, where there are any, else processes on the processor.
 
     Parameters
     ----------
@@ -38,10 +39,12 @@ def fabric_of(*, devices: int = 1, precision: str = "float32") -> Fabric:
             f"`devices: {devices}` is more than this machine's {cards}: lower it, or let the "
             "scheduler give the job as many"
         )
+    claim(devices)
     started = TorchElasticEnvironment.detect()
     return Fabric(
         accelerator="cuda" if cards else "cpu",
-        devices=devices,
+        # One device is in this process, which may have counted more cards before it took one.
+        devices=[torch.cuda.current_device()] if cards and devices == 1 else devices,
         strategy=("ddp" if started else "ddp_spawn") if devices > 1 else "auto",
         precision=PRECISIONS[precision],
         # Otherwise Slurm's variables are read as if one task a device had been asked for.

@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+# So many names are too many to list; so few are listed then.
+MANY, FEW = 200, 10
+
 
 class ShapebiasError(Exception):
     """A mistake in what the library was given; its message is meant for the person at the desk."""
@@ -31,8 +34,10 @@ class UnknownLayer(UnknownName):
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Second half of a message about an unknown name: the nearest one, and all of them."""
+    """Second half of a message about an unknown name: the nearest one, and all or the nearest."""
     known = sorted(known)
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(name, known, n=FEW, cutoff=0.5)
     guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    if len(known) > MANY:
+        return f"{guess} ({len(known)} are known, such as {', '.join(nearest or known[:FEW])})"
     return f"{guess} (known: {', '.join(known) or 'none'})"

@@ -134,6 +134,8 @@ def fit(
             momentum=momentum,
             weight_decay=weight_decay,
             nesterov=momentum > 0,
+            # In one pass over the weights, not four.
+            fused=True,
         )
         generator = torch.Generator(labels.device).manual_seed(seed + fabric.global_rank)
         loop = _Loop(model, samples, labels, recipe, optimizer, generator, augment, batch, state,

@@ -70,7 +70,7 @@ class HookedClassifier(Classifier):
     UnknownLayer
         If there is no such module.
     ShapebiasError
-        If a named module gives no feature maps, or none does.
+        If a named module gives no feature maps.
 
     Notes
     -----
@@ -140,9 +140,10 @@ class HookedClassifier(Classifier):
         shapes = {layer: tuple(getattr(value, "shape", ())) for layer, value in seen.items()}
         maps = [layer for layer, n in shapes.items() if (len(n) == 4 if named else is_map(n))]
         missing = [layer for layer in self._paths if layer not in maps]
-        if not maps or (named and missing):
-            raise ShapebiasError(
-                f"{type(self.network).__name__} gives no feature maps at "
-                f"{', '.join(self._paths[layer] for layer in missing)}: name other modules of it"
-            )
+        what = f"{type(self.network).__name__} gives no feature maps"
+        if named and missing:
+            paths = ", ".join(self._paths[layer] for layer in missing)
+            raise ShapebiasError(f"{what} at {paths}: name other modules of it")
+        if not maps:
+            print(f"{what} at its stages: what it decides can be measured, but none of its layers")
         return {layer: self._paths[layer] for layer in maps}

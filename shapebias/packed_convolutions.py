@@ -1,11 +1,19 @@
 """Convolutions of a processor with weights laid out beforehand, and their gradients by the images.
 
 The usual convolution brings its weights into the processor's layout anew in every call, forwards
-and backwards; for small batches and 1×1 kernels that takes as long as the sum itself.
+and backwards; for small batches and 1×1 kernels that takes as long as the sum itself. Two kinds of
+convolution are summed in another order, which costs less: those of maps of a pixel or two, and the
+gradients by colours.
 """
+
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+
+from shapebias.onednn import convolved, packed
+from shapebias.pixel_gradients import PixelGradient
+from shapebias.small_maps import SmallMap
 
 
 class PackedWeights:
@@ -14,26 +22,20 @@ class PackedWeights:
     Parameters
     ----------
     weight, bias
-        Of the convolution, float32 on the processor; copied.
+        Of the convolution, float32 on the processor; to be left as they are.
     shape
         Convolution that says stride, padding and dilation; one for which `serves` holds.
+
+    Notes
+    -----
+    A layout is made when it is first needed, as a map's size decides which of them are.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, shape: nn.Conv2d):
-        self.bias = bias.clone()
+        self.weight, self.bias, self.shape = weight, bias, shape
         self.stride, self.padding = list(shape.stride), list(shape.padding)
         self.dilation = list(shape.dilation)
-        self.weight = weight
-        self.forwards = _packed(weight, self.padding, self.stride, self.dilation)
-        self.backwards, self.backward_padding = None, None
-        if self.stride == [1, 1]:
-            # The gradient by the input is a convolution as well, with turned weights.
-            turned = weight.flip(2, 3).transpose(0, 1)
-            reach = [d * (k - 1) for d, k in zip(self.dilation, weight.shape[2:], strict=True)]
-            self.backward_padding = [r - p for r, p in zip(reach, self.padding, strict=True)]
-            if min(self.backward_padding) >= 0:
-                turned = turned.contiguous(memory_format=torch.channels_last)
-                self.backwards = _packed(turned, self.backward_padding, [1, 1], self.dilation)
+        self._small: dict[int, SmallMap] = {}
 
     @staticmethod
     def serves(shape: nn.Conv2d) -> bool:
@@ -53,53 +55,66 @@ class PackedWeights:
         """Output of the convolution, through a ReLU if asked for."""
         return _Convolved.apply(images, self, rectified)
 
+    def output(self, images: Tensor, rectified: bool) -> Tensor:
+        """The same, without a graph."""
+        if (small := self._small_map(images.shape)) is not None:
+            output = small.output(images).add_(self.bias[:, None, None])
+            return output.relu_() if rectified else output
+        after = "relu" if rectified else "none"
+        places = self.padding, self.stride, self.dilation
+        return convolved(images, self._forwards, *places, self.bias, after)
+
+    def gradient(self, gradient: Tensor, shape: torch.Size) -> Tensor:
+        """Gradient by images of a shape, from that by the output."""
+        if (small := self._small_map(shape)) is not None:
+            return small.gradient(gradient)
+        if PixelGradient.serves(self.shape, shape):
+            return self._by_pixels(gradient, shape)
+        if self._backwards is not None:
+            weight, padding = self._backwards
+            return convolved(gradient, weight, padding, [1, 1], self.dilation)
+        return torch.nn.grad.conv2d_input(
+            shape, self.weight, gradient, self.stride, self.padding, self.dilation
+        )
+
+    def _small_map(self, shape: torch.Size) -> SmallMap | None:
+        if not SmallMap.serves(self.shape, shape):
+            return None
+        if shape[2] not in self._small:
+            self._small[shape[2]] = SmallMap(self.weight, shape[2])
+        return self._small[shape[2]]
+
+    @cached_property
+    def _forwards(self) -> Tensor:
+        return packed(self.weight, self.padding, self.stride, self.dilation)
+
+    @cached_property
+    def _by_pixels(self) -> PixelGradient:
+        return PixelGradient(self.weight, self.shape)
+
+    @cached_property
+    def _backwards(self) -> tuple[Tensor, list[int]] | None:
+        """Weights and padding of the convolution that gives the gradient; none for strides."""
+        reach = [d * (k - 1) for d, k in zip(self.dilation, self.weight.shape[2:], strict=True)]
+        padding = [r - p for r, p in zip(reach, self.padding, strict=True)]
+        if self.stride != [1, 1] or min(padding) < 0:
+            return None
+        turned = self.weight.flip(2, 3).transpose(0, 1)
+        turned = turned.contiguous(memory_format=torch.channels_last)
+        return packed(turned, padding, [1, 1], self.dilation), padding
+
 
 class _Convolved(torch.autograd.Function):
     @staticmethod
     def forward(ctx, images: Tensor, weights: PackedWeights, rectified: bool) -> Tensor:
-        output = _convolved(
-            images, weights.forwards, weights.bias, weights.padding, weights.stride,
-            weights.dilation, "relu" if rectified else "none",
-        )  # fmt: skip
+        output = weights.output(images, rectified)
         ctx.weights, ctx.rectified, ctx.shape = weights, rectified, images.shape
         ctx.save_for_backward(*([output] if rectified else []))
         return output
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple:
-        weights = ctx.weights
         if ctx.rectified:
             (output,) = ctx.saved_tensors
             gradient = torch.ops.aten.threshold_backward(gradient, output, 0)
-        if weights.backwards is not None:
-            found = _convolved(
-                gradient, weights.backwards, None, weights.backward_padding, [1, 1],
-                weights.dilation, "none",
-            )  # fmt: skip
-        else:
-            found = torch.nn.grad.conv2d_input(
-                ctx.shape, weights.weight, gradient, weights.stride, weights.padding,
-                weights.dilation,
-            )  # fmt: skip
-        return found, None, None
-
-
-def _convolved(
-    images: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    padding: list[int],
-    stride: list[int],
-    dilation: list[int],
-    after: str,
-) -> Tensor:
-    images = images.contiguous(memory_format=torch.channels_last)
-    return torch.ops.mkldnn._convolution_pointwise(
-        images, weight, bias, padding, stride, dilation, 1, after, [], ""
-    )
-
-
-def _packed(weight: Tensor, padding: list, stride: list, dilation: list) -> Tensor:
-    return torch._C._nn.mkldnn_reorder_conv2d_weight(
-        weight.to_mkldnn(), padding, stride, dilation, 1
-    )
+        return ctx.weights.gradient(gradient, ctx.shape), None, None

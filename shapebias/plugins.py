@@ -3,10 +3,11 @@
 import importlib
 import inspect
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.ranges import Range
 
 # Type of a setting that names a file or folder: the workflow writes out what stands for its place,
 # and watches it.
@@ -39,7 +40,8 @@ def build(family: str, *, kind: str, **settings: Any) -> Any:
     UnknownName
         If there is no such kind, or it has no such setting.
     ShapebiasError
-        If a setting without a default is missing.
+        If a setting without a default is missing, or one has a value that its annotation, with
+        `Literal` or a `Range`, does not allow.
     """
     factory = _module(family, kind).build
     known = inspect.signature(factory).parameters
@@ -49,7 +51,22 @@ def build(family: str, *, kind: str, **settings: Any) -> Any:
     for name, parameter in known.items():
         if parameter.default is parameter.empty and name not in settings:
             raise ShapebiasError(f"{family}/{kind} needs the setting {name!r}")
+    for name, value in settings.items():
+        _check_value(f"{family}/{kind}", name, value, known[name].annotation)
     return factory(**settings)
+
+
+def _check_value(plugin: str, name: str, value: Any, annotation: Any) -> None:
+    kinds_of = get_args(annotation) if NoneType in get_args(annotation) else (annotation,)
+    if value is None and NoneType in kinds_of:
+        return
+    for one in kinds_of:
+        if get_origin(one) is Literal and value not in get_args(one):
+            raise UnknownName(f"{name} of {plugin}", value, get_args(one))
+        if get_origin(one) is Annotated:
+            limits = [limit for limit in get_args(one) if isinstance(limit, Range)]
+            if wrong := next(filter(None, (limit.wrong(value) for limit in limits)), None):
+                raise ShapebiasError(f"{plugin}: {name}: {wrong}")
 
 
 def draw(figure: str, **inputs: Any) -> Any:

@@ -1,6 +1,7 @@
 """Checkpoint files as they are published, and the network that they must fit."""
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,11 +16,24 @@ from shapebias.errors import ShapebiasError
 
 # Where training programs keep the weights among optimiser states, counters and the like.
 HOLDERS = ("state_dict", "model", "model_state_dict", "network")
+# A file can hold a mapping that holds itself.
+DEEPEST = 8
+# What is often saved in place of a checkpoint, by its first bytes.
+NO_CHECKPOINTS = {
+    b"version https://git-lfs": "a pointer of Git LFS and not the file itself: run `git lfs pull`",
+    b"<": "a web page and no checkpoint: open its address in a browser, and download the file",
+}
 # Wrappers that leave their name in front of every key (`base`: a segmenter at several scales).
 # Data parallelism leaves `module`, not always in front: `features.module.0.weight` in AlexNets.
 WRAPPERS = ("model", "network", "base")
 # Names that wrappers put among the steps of a key.
 STEPS = ("module", "_orig_mod")
+# Names in torchvision's files of DenseNets and vision transformers, and those of its networks.
+FORMER_NAMES = {
+    r"(denselayer\d+\.(?:norm|conv))\.([12])\.": r"\1\2.",
+    r"(encoder_layer_\d+\.mlp)\.linear_1\.": r"\1.0.",
+    r"(encoder_layer_\d+\.mlp)\.linear_2\.": r"\1.3.",
+}
 # Entries of other modules that were saved along: an attacker with its own copy, its normalisation.
 COMPANIONS = ("attacker.", "normalizer.", "normalize.")
 NORMALISERS = COMPANIONS[1:]
@@ -53,9 +67,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, list[float
     """
     if not path.is_file():
         raise ShapebiasError(f"the weights {path} do not exist: download them, or correct the path")
-    found = _safetensors(path) if path.suffix == ".safetensors" else _torch_file(path)
-    found = _unwrapped(found)
-    weights = {key: value for key, value in found.items() if isinstance(value, Tensor)}
+    found = _unwrapped(_safetensors(path) if _is_safetensors(path) else _torch_file(path))
+    weights = {key: one for key, one in found.items() if _is_weight(key, one)}
     if not weights:
         raise ShapebiasError(f"{path} holds no weights, at its top or under {', '.join(HOLDERS)}")
     return _plain_keys(weights), _normalisation(weights)
@@ -98,7 +111,33 @@ def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> di
             f"{source} does not fit {type(network).__name__}: {_few(unfit)} ({first}); "
             f"{_cause_of_shapes(unfit, wanted)}"
         )
-    return {key: weights[key] for key in wanted if key in weights}
+    chosen = {key: weights[key] for key in wanted if key in weights}
+    _check_numbers(chosen, wanted, source)
+    return chosen
+
+
+def _check_numbers(weights: Mapping[str, Tensor], wanted: dict[str, Tensor], source: str) -> None:
+    """Raise `ShapebiasError` unless weights are plain finite numbers, fractions where wanted."""
+    for key, value in weights.items():
+        plain = value.layout == torch.strided and not value.is_meta
+        if not plain or value.is_floating_point() != wanted[key].is_floating_point():
+            raise ShapebiasError(f"{source}: {key} does not hold plain numbers; save it densely")
+        if not torch.isfinite(value.sum(dtype=torch.float64)):
+            raise ShapebiasError(
+                f"{source}: {key} holds values that are no finite numbers, as after a training "
+                "that diverged; take another file, or one of an earlier epoch"
+            )
+
+
+def _is_weight(key: object, value: object) -> bool:
+    return isinstance(key, str) and isinstance(value, Tensor)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file is one of safetensors', whatever its suffix."""
+    with path.open("rb") as file:
+        # The header's length, and the bracket with which it begins.
+        return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
@@ -113,25 +152,42 @@ def _torch_file(path: Path) -> object:
         # Best accuracies are often kept as numbers of NumPy's, which run nothing.
         with torch.serialization.safe_globals(NUMBERS):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "GLOBAL" not in str(error):
-            raise _damaged(path, error) from error
-        raise ShapebiasError(
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: Exception) -> ShapebiasError:
+    """Error about a file that torch does not open, with what to do."""
+    if "TorchScript" in str(error):
+        return ShapebiasError(
+            f"{path} is a TorchScript archive, which holds code as well: run "
+            "torch.jit.load(path).state_dict() yourself and save that alone"
+        )
+    if "GLOBAL" in str(error):
+        return ShapebiasError(
             f"{path} runs code when it is opened, which is refused; if you trust it, run "
             "torch.load(path, weights_only=False) yourself and save its state_dict alone"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise _damaged(path, error) from error
+        )
+    return _damaged(path, error)
 
 
 def _damaged(path: Path, error: Exception) -> ShapebiasError:
-    reason = (str(error).splitlines() or ["it is empty"])[0][:120]
+    with path.open("rb") as file:
+        start = file.read(64)
+    for sign, what in NO_CHECKPOINTS.items():
+        if start.lstrip().lower().startswith(sign):
+            return ShapebiasError(f"{path} is {what}")
+    # Torch begins with the same paragraph, whatever is wrong.
+    told = str(error).rpartition("WeightsUnpickler error: ")[2].strip().splitlines()
+    reason = (told or ["it is empty"])[0][:120]
     return ShapebiasError(f"{path} is damaged or no checkpoint ({reason}); download it again")
 
 
 def _unwrapped(found: object) -> dict:
     """The innermost mapping of weights."""
-    while isinstance(found, Mapping):
+    for _ in range(DEEPEST):
+        if not isinstance(found, Mapping):
+            break
         holder = next((key for key in HOLDERS if isinstance(found.get(key), Mapping)), None)
         if holder is None:
             return dict(found)
@@ -141,12 +197,19 @@ def _unwrapped(found: object) -> dict:
 
 def _plain_keys(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights under the names that the bare network gives them."""
-    weights = {_bare(key): value for key, value in weights.items()}
+    weights = {_of_today(_bare(key)): value for key, value in weights.items()}
     weights = {key: value for key, value in weights.items() if not key.startswith(COMPANIONS)}
     for wrapper in WRAPPERS:
         if weights and all(key.startswith(f"{wrapper}.") for key in weights):
             weights = {key.removeprefix(f"{wrapper}."): weights[key] for key in weights}
     return weights
+
+
+def _of_today(key: str) -> str:
+    """A key as torchvision writes it now; its own published files keep names of long ago."""
+    for former, name in FORMER_NAMES.items():
+        key = re.sub(former, name, key)
+    return key
 
 
 def _bare(key: str) -> str:

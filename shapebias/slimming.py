@@ -101,10 +101,3 @@ def scaled(channels: int, width: float) -> int:
             f"width {width} makes {scaled_channels:g} of {channels} channels; use a multiple of 1/8"
         )
     return int(scaled_channels)
-
-
-def check_stem(stem: str) -> bool:
-    """Whether the stem is the one for small images; refuse unknown ones."""
-    if stem not in ("imagenet", "small"):
-        raise ShapebiasError(f"unknown stem {stem!r} (known: imagenet, small)")
-    return stem == "small"

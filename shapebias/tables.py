@@ -345,7 +345,9 @@ TABLES = {
                 "",
                 "`zero`: these channels are zero; `keep_only`: all others of their layers are",
             ),
-            _count("n_channels", "channels", "channels that detect it, at the study's `iou_cut`"),
+            _count(
+                "n_channels", "channels", "channels that detect it, from the study's `iou_cut` on"
+            ),
             N_SHAPE,
             N_TEXTURE,
             SHAPE_SCORE,

@@ -8,7 +8,9 @@ from shapebias.attack_twins import compiled_twin, twin_of
 from shapebias.attacks import pgd, spatial
 from shapebias.attacks.pgd import gradient_of
 from shapebias.auxiliary_norms import add_auxiliary_norms, auxiliary_norms
+from shapebias.models import factory
 from shapebias.packed_convolutions import PackedWeights
+from shapebias.pixel_gradients import PixelGradient
 from shapebias.plugins import build
 
 CLASSES = list("abcde")
@@ -101,6 +103,23 @@ def test_a_network_without_a_twin_stands_for_itself():
     watched = network("alexnet")
     watched.network.features[0].register_forward_hook(lambda *given: None)
     assert twin_of(watched) is watched
+    uncut = factory.build(
+        classes=CLASSES, function="tests.test_attack_twins:Asking", mean=[0.0] * 3, std=[1.0] * 3
+    )
+    assert not uncut.cuttable
+    assert twin_of(uncut) is uncut
+
+
+class Asking(nn.Module):
+    """A network whose code asks for values, so that it cannot be traced."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.last = nn.Conv2d(3, 4, 3), nn.Linear(4, len(CLASSES))
+
+    def forward(self, images):
+        maps = self.convolution(images)
+        return self.last((maps if maps.sum() > 0 else -maps).mean(dim=(2, 3)))
 
 
 @pytest.mark.parametrize(
@@ -116,13 +135,20 @@ def test_a_network_without_a_twin_stands_for_itself():
     ],
 )
 @pytest.mark.parametrize("rectified", [False, True])
-def test_packed_convolutions(settings, rectified):
+@pytest.mark.parametrize(
+    ("channels", "size"), [(8, (9, 11)), (8, (2, 2)), (8, (1, 1)), (3, (9, 9))]
+)
+def test_packed_convolutions(settings, rectified, channels, size):
     torch.manual_seed(0)
-    convolution = nn.Conv2d(4, 6, **settings)
+    convolution = nn.Conv2d(channels, 6, **settings)
+    try:
+        convolution(torch.zeros(1, channels, *size))
+    except RuntimeError:
+        pytest.skip("larger than the images")
     if not PackedWeights.serves(convolution):
         pytest.skip("this torch has no such convolutions")
     packed = PackedWeights(convolution.weight.detach(), convolution.bias.detach(), convolution)
-    pixels = torch.randn(2, 4, 9, 11)
+    pixels = torch.randn(2, channels, *size)
     found, expected = (pixels.clone().requires_grad_() for _ in range(2))
     output, wanted = packed(found, rectified), convolution(expected)
     wanted = wanted.relu() if rectified else wanted
@@ -131,6 +157,25 @@ def test_packed_convolutions(settings, rectified):
     (output * weights).sum().backward()
     (wanted * weights).sum().backward()
     assert near(found.grad, expected.grad, 1e-5)
+
+
+@pytest.mark.parametrize("size", [31, 32, 33, 34, 35, 47])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"),
+    [(3, 1, 1), (7, 1, 3), (7, 2, 3), (11, 4, 2), (5, 3, 0), (4, 4, 0), (3, 2, 2), (1, 1, 0)],
+)
+def test_gradients_by_squares_of_pixels(kernel, stride, padding, size):
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(3, 5, kernel, stride=stride, padding=padding)
+    pixels = torch.rand(2, 3, size, size, requires_grad=True)
+    output = convolution(pixels)
+    weights = torch.randn(output.shape)
+    (expected,) = torch.autograd.grad((output * weights).sum(), pixels)
+    assert PixelGradient.serves(convolution, pixels.shape)
+    if not PackedWeights.serves(convolution):
+        pytest.skip("this torch has no such convolutions")
+    found = PixelGradient(convolution.weight.detach(), convolution)(weights, pixels.shape)
+    assert near(found, expected, 1e-5)
 
 
 def test_bfloat16_and_compiling_leave_the_packed_weights_alone():

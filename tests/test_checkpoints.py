@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -223,7 +224,7 @@ def test_a_pickle_with_code_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors", "x.bin"])
-@pytest.mark.parametrize("damage", [lambda d: b"", lambda d: d[: len(d) // 2], lambda d: b"<html>"])
+@pytest.mark.parametrize("damage", [lambda d: b"", lambda d: d[: len(d) // 2], lambda d: b"\0abc"])
 def test_a_damaged_checkpoint_is_named(tmp_path, name, damage):
     path = tmp_path / name
     state = network().network.state_dict()
@@ -234,11 +235,86 @@ def test_a_damaged_checkpoint_is_named(tmp_path, name, damage):
     assert one_line(error).startswith(f"{path} is damaged or no checkpoint")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\n<!DOCTYPE html><html>", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    ],
+)
+def test_what_is_often_saved_in_place_of_a_file_is_named(tmp_path, content, said):
+    for name in ("x.pth", "x.safetensors"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ShapebiasError, match=said):
+            load_weights(network(), tmp_path / name)
+
+
+def test_torchscript_is_refused_with_advice(tmp_path):
+    path = tmp_path / "x.pt"
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), path)
+    with pytest.raises(ShapebiasError, match="state_dict") as error:
+        load_weights(network(), path)
+    assert "TorchScript" in one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda value: value * float("nan"),
+            "after a training that diverged",
+        ),
+        (lambda value: value / 0, "no finite numbers"),
+        (lambda value: value.to("meta"), "fc.weight does not hold plain numbers"),
+        (lambda value: value.to(torch.int8), "fc.weight does not hold plain numbers"),
+        (lambda value: value.to_sparse(), "fc.weight does not hold plain numbers"),
+        (lambda value: value.to(torch.complex64), "fc.weight does not hold plain numbers"),
+    ],
+)
+def test_weights_that_are_no_plain_finite_numbers(tmp_path, change, said):
+    state = network().network.state_dict()
+    torch.save({**state, "fc.weight": change(state["fc.weight"])}, tmp_path / "x.pth")
+    with pytest.raises(ShapebiasError, match=said) as error:
+        load_weights(network(), tmp_path / "x.pth")
+    assert "fc.weight" in one_line(error)
+
+
+def test_safetensors_under_another_name(tmp_path):
+    save_file(network(seed=1).network.state_dict(), tmp_path / "x.bin")
+    model = network()
+    load_weights(model, tmp_path / "x.bin")
+    assert same(model, network(seed=1))
+
+
+FORMER = {
+    "densenet121": (r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2."),
+    "vit_b_32": (r"(encoder_layer_\d+\.mlp)\.(0|3)\.", None),
+}
+
+
+@pytest.mark.parametrize("name", FORMER)
+def test_files_of_torchvision_with_names_of_long_ago(tmp_path, name):
+    pattern, former = FORMER[name]
+    numbers = {"0": "linear_1", "3": "linear_2"}
+    former = former or (lambda found: f"{found[1]}.{numbers[found[2]]}.")
+    with WithoutDraws():
+        model = build("models", classes=CLASSES, kind="torchvision", name=name)
+    state = model.network.state_dict()
+    named = {re.sub(pattern, former, key): torch.ones_like(one) for key, one in state.items()}
+    assert named.keys() != state.keys()
+    torch.save(named, tmp_path / "x.pth")
+    load_weights(model, tmp_path / "x.pth")
+    assert all((value == 1).all() for value in model.network.state_dict().values())
+
+
 def test_what_holds_no_weights_is_named(tmp_path):
     path = tmp_path / "x.pth"
-    torch.save({"epoch": 3}, path)
-    with pytest.raises(ShapebiasError, match="holds no weights"):
-        load_weights(network(), path)
+    itself = {}
+    itself["model"] = itself
+    for content in ({"epoch": 3}, {1: torch.zeros(2)}, itself, [1], torch.zeros(3)):
+        torch.save(content, path)
+        with pytest.raises(ShapebiasError, match="holds no weights"):
+            load_weights(network(), path)
     with pytest.raises(ShapebiasError, match="do not exist: download"):
         load_weights(network(), tmp_path / "absent.pth")
 
@@ -307,8 +383,3 @@ def test_efficientnet_lite_takes_its_published_weights(tmp_path):
     save_network(model, *paths, architecture=architecture, provenance=provenance)
     images = torch.rand(1, 3, 224, 224)
     assert torch.equal(load_network(*paths)(images), model(images))
-
-
-def test_no_such_efficientnet_lite():
-    with pytest.raises(ShapebiasError, match="variant 5"):
-        efficientnet_lite.build(classes=CLASSES, variant=5)

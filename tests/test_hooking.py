@@ -11,6 +11,7 @@ from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError, UnknownLayer
 from shapebias.hooking import HookedClassifier, classifier
 from shapebias.tallies import CHANGES, FLIPS
+from shapebias.units import channels_of_part
 
 STAGES = {"first": "first", "second": "second"}
 SETTINGS = {"classes": tuple("abc"), "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": 12}
@@ -128,6 +129,16 @@ def test_layers_are_found_where_none_are_named():
     model.train()
     model.channels()
     assert model.training
+
+
+def test_a_network_without_maps_is_measured_by_what_it_decides(capsys):
+    model = built(Functional, layers=None, stages=["last"]).eval()
+    assert "none of its layers" in capsys.readouterr().out
+    assert model.layers == () and model.channels() == {}
+    images = torch.rand(2, 3, 12, 12)
+    assert torch.equal(model(images), built(Functional)(images))
+    settings = {"parts": 1, "layer_groups": 1}
+    assert channels_of_part(model, 0, settings) == {}
 
 
 @pytest.mark.parametrize(

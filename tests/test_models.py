@@ -1,6 +1,9 @@
+import inspect
+
 import pytest
 import torch
 
+from shapebias import plugins
 from shapebias.errors import ShapebiasError
 from shapebias.models import alexnet, googlenet, resnet
 from shapebias.vision import torchvision
@@ -68,14 +71,26 @@ def test_weights_follow_the_seed(name):
 
 
 @pytest.mark.parametrize(
-    ("build", "settings"),
+    ("kind", "settings", "said"),
     [
-        (alexnet.build, {"width": 0.3}),
-        (resnet.build, {"depth": 20}),
-        (googlenet.build, {"stem": "tiny"}),
+        ("alexnet", {"width": 0.3}, "0.3 is not .* a multiple of 1/64; the nearest that is: 0.296"),
+        ("alexnet", {"width": 0}, "0 is not at least 0.01.*; the nearest that is: 0.015625"),
+        ("resnet", {"depth": 20}, "known: 101, 152, 18, 34, 50"),
+        ("efficientnet_lite", {"variant": 5}, "unknown variant of models/efficientnet_lite: 5"),
+        ("googlenet", {"stem": "tiny"}, "known: imagenet, small"),
+        ("googlenet", {"dropout": float("nan")}, "nan is not at least 0 and below 1$"),
+        ("resnet", {"input_size": 4}, "4 is not at least 8; the nearest that is: 8"),
     ],
 )
-def test_refuses(build, settings):
-    with pytest.raises(ShapebiasError) as error:
-        build(classes=CLASSES, **settings)
+def test_refuses(kind, settings, said):
+    with pytest.raises(ShapebiasError, match=said) as error:
+        plugins.build("models", kind=kind, classes=CLASSES, **settings)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_least_width_gives_whole_numbers_of_channels(name):
+    build, settings, _ = PUBLISHED[name]
+    (limits,) = inspect.signature(build).parameters["width"].annotation.__metadata__
+    with torch.device("meta"):
+        build(classes=CLASSES, input_size=64, width=limits.step, **settings)

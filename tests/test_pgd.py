@@ -7,6 +7,7 @@ from torch import nn
 from shapebias.attacks import pgd
 from shapebias.errors import ShapebiasError
 from shapebias.models import resnet
+from shapebias.plugins import build
 
 L2 = {"norm": "l2", "eps": 0.8, "step": 0.3, "steps": 5}
 LINF = {"norm": "linf", "eps": 0.03, "step": 0.01, "steps": 5}
@@ -143,5 +144,5 @@ def test_repr_states_every_parameter():
 @pytest.mark.parametrize("wrong", [{"norm": "l1"}, {"step_rule": "up"}, {"eps": -1.0}])
 def test_refuses(wrong):
     with pytest.raises(ShapebiasError) as error:
-        pgd.build(**{**L2, **wrong})
+        build("attacks", kind="pgd", **{**L2, **wrong})
     assert "\n" not in str(error.value)

@@ -174,7 +174,7 @@ def test_norms_that_are_not_there():
     with pytest.raises(UnknownName, match="auxiliary"):
         weights_with_norm(weights, "auxilliary", "x.pth")
     with pytest.raises(UnknownName):
-        advprop.build(attack=attack(), norm="clean")
+        build("training", kind="advprop", attack=attack(), norm="clean")
     with pytest.raises(ShapebiasError, match="this one has none"):
         add_auxiliary_norms(alexnet.build(classes=list("ab"), input_size=64, width=0.125))
     with pytest.raises(ShapebiasError, match="several"):
@@ -213,5 +213,5 @@ def test_underfit_says_what_it_lacks():
         )
     assert "\n" not in str(error.value)
     for wrong in (0, 1, 86.79):
-        with pytest.raises(ShapebiasError, match="between 0 and 1"):
-            underfit.build(target=wrong)
+        with pytest.raises(ShapebiasError, match="is not above 0 and below 1"):
+            build("training", kind="underfit", target=wrong)

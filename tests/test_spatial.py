@@ -6,6 +6,7 @@ from shapebias.attacks import spatial
 from shapebias.errors import ShapebiasError
 from shapebias.fitting import fit
 from shapebias.models import resnet
+from shapebias.plugins import build
 from shapebias.training import adversarial
 
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
@@ -130,5 +131,5 @@ def test_serves_in_training(images):
 def test_repr_and_refusal():
     text = repr(spatial.build())
     assert all(f"{name}=" in text for name in ("step", "steps", "most", "smoothness"))
-    with pytest.raises(ShapebiasError, match="no setting is negative"):
-        spatial.build(most=-1.0)
+    with pytest.raises(ShapebiasError, match=r"attacks/spatial: most: -1\.0 is not at least 0"):
+        build("attacks", kind="spatial", most=-1.0)

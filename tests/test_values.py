@@ -1,14 +1,22 @@
 """Values that only the library can judge, told before anything runs."""
 
 import copy
+import functools
+import operator
+import re
 
 import pytest
 import yaml
 
+from rules import architectures
+from rules.architectures import layers_of, names_of, wrong_name
 from rules.mistakes import StudyError
 from rules.paths import check_files
 from rules.study import read_study
 from rules.values import check_values
+from shapebias.checkpoints import WithoutDraws
+from shapebias.plugins import build
+from shapebias.vision import torchvision
 from tests.conftest import ROOT
 
 TINY = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
@@ -38,6 +46,108 @@ def test_values_that_a_transform_refuses_are_told_with_their_place(transform, sa
         check_values(study_with(transform), [])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("attacks.l2.eps", -1, "-1 is not at least 0; the nearest that is: 0"),
+        ("attacks.l2.eps", float("inf"), "inf is not at least 0"),
+        ("models.small.architecture.width", 0, "0 is not at least 0.015625 .*that is: 0.015625"),
+        ("models.small.architecture.depth", 17, "unknown value: 17; did you mean '18'"),
+        ("models.small.training.recipe.label_smoothing", 2, "2 is not at least 0 and below 1"),
+    ],
+)
+def test_numbers_that_a_plugin_does_not_take(place, value, said):
+    study = copy.deepcopy(TINY)
+    study["attacks"]["l2"] = {"kind": "pgd", "norm": "l2", "eps": 1, "step": 1, "steps": 1}
+    study["models"]["small"] = {
+        "architecture": {"kind": "resnet", "depth": 18},
+        "training": {
+            "images": "train", "recipe": {"kind": "standard"}, "epochs": 1, "learning_rate": 0.1
+        },
+    }  # fmt: skip
+    *steps, last = place.split(".")
+    holder = functools.reduce(operator.getitem, steps, study)
+    read_study(study, whole=True)
+    holder[last] = value
+    with pytest.raises(StudyError, match=rf"^{re.escape(place)}: {said}") as caught:
+        read_study(study, whole=True)
+    assert "\n" not in str(caught.value)
+
+
+def imported(**architecture):
+    entry = {"architecture": architecture, "weights": {"path": "x.pth"}, "classes": ["a", "b"]}
+    return TINY["models"] | {"foreign": entry}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "said"),
+    [
+        ({"kind": "torchvision", "name": "resnet51"}, "network of torchvision: .*mean 'resnet50'"),
+        (
+            {"kind": "timm", "name": "convnext_tinny.fb_in1k"},
+            "timm: .*mean 'convnext_tiny'.* such as convnext_tiny, ",
+        ),
+    ],
+    ids=["torchvision", "timm"],
+)
+def test_networks_that_a_library_does_not_have(architecture, said):
+    if not names_of(architecture["kind"]):
+        pytest.skip("the library is not installed")
+    with pytest.raises(StudyError, match=rf"^models\.foreign\.architecture\.name: .*{said}"):
+        check_values(study_with(models=imported(**architecture)), [])
+
+
+def test_the_names_of_networks_are_those_of_their_libraries():
+    known = torchvision.models.list_models(module=torchvision.models)
+    assert set(known) == names_of("torchvision")
+    timm = pytest.importorskip("timm")
+    assert set(timm.list_models()) <= names_of("timm")
+    assert all(map(timm.is_model, names_of("timm")))
+    for name in (known[0], "resnet50"):
+        assert wrong_name({"kind": "torchvision", "name": name}) is None
+    for name in ("resnet50.a1_in1k", "tv_resnet50", "convnext_tiny"):
+        assert wrong_name({"kind": "timm", "name": name}) is None
+
+
+def test_a_library_that_is_not_here_says_nothing(monkeypatch):
+    monkeypatch.setattr(architectures, "_files", lambda library: [])
+    assert wrong_name({"kind": "timm", "name": "nothing"}) is None
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        {"kind": "alexnet"},
+        {"kind": "googlenet"},
+        {"kind": "resnet", "depth": 18},
+        {"kind": "torchvision", "name": "alexnet"},
+        {"kind": "torchvision", "name": "googlenet"},
+        {"kind": "torchvision", "name": "wide_resnet50_2"},
+        {"kind": "torchvision", "name": "resnext50_32x4d"},
+        {"kind": "torchvision", "name": "vgg11", "layers": {"first": "features.0"}},
+        {"kind": "efficientnet_lite"},
+    ],
+    ids=lambda one: " ".join(map(str, one.values())),
+)
+def test_layers_are_those_of_the_network(architecture):
+    if architecture["kind"] == "efficientnet_lite":
+        pytest.importorskip("efficientnet_lite_pytorch")
+    with WithoutDraws():
+        network = build("models", classes=["a", "b"], **architecture)
+    assert tuple(layers_of(architecture)) == network.layers
+
+
+def test_a_layer_that_a_network_does_not_have():
+    study = study_with()
+    study["measurements"] = {"ablation": {"images": "conflict", "layers": ["conv9"]}}
+    first = next(iter(study["models"]))
+    with pytest.raises(
+        StudyError, match=rf"^measurements\.ablation\.layers: .*layer of {first}: 'conv9'; did you"
+    ):
+        check_values(study, [])
+    assert layers_of({"kind": "torchvision", "name": "vgg11"}) is None
 
 
 def test_what_needs_files_or_images_waits_for_its_job():

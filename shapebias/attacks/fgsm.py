@@ -1,11 +1,16 @@
 """Fast gradient sign method: one step in the L-infinity ball."""
 
+from typing import Annotated
+
 from shapebias.attacks.pgd import ProjectedGradient
-from shapebias.errors import ShapebiasError
+from shapebias.ranges import Range
 
 
 def build(
-    *, eps: float, step: float | None = None, random_start: bool = False
+    *,
+    eps: Annotated[float, Range(least=0)],
+    step: Annotated[float, Range(least=0)] | None = None,
+    random_start: bool = False,
 ) -> ProjectedGradient:
     """Attack of one step along the sign of the gradient.
 
@@ -31,8 +36,6 @@ def build(
        ICLR. :DOI:`10.48550/arXiv.2001.03994`
     """
     step = eps if step is None else step
-    if eps < 0 or step < 0:
-        raise ShapebiasError(f"attacks/fgsm: eps and step are not negative: eps {eps}, step {step}")
     return ProjectedGradient(
         norm="linf",
         eps=eps,

@@ -3,26 +3,24 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from shapebias.errors import ShapebiasError
+from shapebias.ranges import Range
 
 Images = Float[Tensor, "image channel row column"]
-NORMS = ("l2", "linf")
-STEP_RULES = ("steepest", "gradient", "sign")
 
 
 def build(
     *,
     norm: Literal["l2", "linf"],
-    eps: float,
-    step: float,
-    steps: int,
+    eps: Annotated[float, Range(least=0)],
+    step: Annotated[float, Range(least=0)],
+    steps: Annotated[int, Range(least=0)],
     random_start: bool = False,
     best_iterate: bool = False,
     step_rule: Literal["steepest", "gradient", "sign"] = "steepest",
@@ -74,16 +72,6 @@ class ProjectedGradient:
     random_start: bool
     best_iterate: bool
     step_rule: str
-
-    def __post_init__(self):
-        if self.norm not in NORMS:
-            raise ShapebiasError(f"attacks/pgd: norm {self.norm!r} is not one of {NORMS}")
-        if self.step_rule not in STEP_RULES:
-            raise ShapebiasError(
-                f"attacks/pgd: step_rule {self.step_rule!r} is not one of {STEP_RULES}"
-            )
-        if self.eps < 0 or self.step < 0 or self.steps < 0:
-            raise ShapebiasError(f"attacks/pgd: eps, step and steps are not negative: {self}")
 
     def __call__(
         self,

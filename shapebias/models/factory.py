@@ -1,7 +1,7 @@
 """A user's own network, from a function in a package of theirs."""
 
 import importlib
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import nn
@@ -10,6 +10,7 @@ from shapebias.classifier import Classifier
 from shapebias.cutting import stages_of
 from shapebias.errors import ShapebiasError
 from shapebias.hooking import classifier
+from shapebias.ranges import Range
 
 
 def build(
@@ -19,7 +20,7 @@ def build(
     mean: list,
     std: list,
     settings: dict | None = None,
-    input_size: int = 224,
+    input_size: Annotated[int, Range(least=8)] = 224,
     layers: dict | None = None,
 ) -> Classifier:
     """Network that a function returns, probed at named layers.

@@ -1,21 +1,32 @@
 """GoogLeNet with batch normalisation and without auxiliary classifiers."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import nn
 
 from shapebias.classifier import Classifier
-from shapebias.slimming import check_stem, slim
+from shapebias.ranges import Range
+from shapebias.slimming import slim
 from shapebias.vision import torchvision
+
+LAYERS = (
+    "conv1", "conv2", "conv3", "inception3a", "inception3b", "inception4a", "inception4b",
+    "inception4c", "inception4d", "inception4e", "inception5a", "inception5b",
+)  # fmt: skip
+# A pooling belongs to the layer after it.
+POOLED = {
+    "conv2": "maxpool1", "inception3a": "maxpool2", "inception4a": "maxpool3",
+    "inception5a": "maxpool4",
+}  # fmt: skip
 
 
 def build(
     *,
     classes: list,
-    input_size: int = 224,
-    width: float = 1.0,
+    input_size: Annotated[int, Range(least=8)] = 224,
+    width: Annotated[float, Range(least=0.125, step=0.125)] = 1.0,
     stem: Literal["imagenet", "small"] = "imagenet",
-    dropout: float = 0.2,
+    dropout: Annotated[float, Range(least=0, below=1)] = 0.2,
     mean: list = (0.485, 0.456, 0.406),
     std: list = (0.229, 0.224, 0.225),
 ) -> Classifier:
@@ -28,7 +39,7 @@ def build(
     input_size
         Side of the images, in pixels.
     width
-        Factor on the published numbers of channels; a multiple of 1/8.
+        Factor on the published numbers of channels.
     stem
         "imagenet": the first convolution has stride 2, as published; "small": stride 1, for
         images of about 32 pixels.
@@ -54,28 +65,17 @@ def build(
         width=width,
         n_classes=len(classes),
     )
-    if check_stem(stem):
+    if stem == "small":
         network.conv1.conv.stride = (1, 1)
     return Classifier(
         network,
-        segments=segments_of(network),
+        segments={
+            layer: [getattr(network, part) for part in (POOLED.get(layer), layer) if part]
+            for layer in LAYERS
+        },
         tail=[network.avgpool, nn.Flatten(), network.dropout, network.fc],
         classes=classes,
         mean=mean,
         std=std,
         input_size=input_size,
     )
-
-
-def segments_of(network: nn.Module) -> dict[str, list[nn.Module]]:
-    """Modules that lead to each layer; a pooling belongs to the layer after it."""
-    segments = {
-        "conv1": [network.conv1],
-        "conv2": [network.maxpool1, network.conv2],
-        "conv3": [network.conv3],
-    }
-    pools = {"3a": [network.maxpool2], "4a": [network.maxpool3], "5a": [network.maxpool4]}
-    for block in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"):
-        name = f"inception{block}"
-        segments[name] = [*pools.get(block, []), getattr(network, name)]
-    return segments

@@ -1,23 +1,23 @@
 """Residual networks of 18 to 152 layers."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import nn
 
 from shapebias.classifier import Classifier
-from shapebias.errors import ShapebiasError
-from shapebias.slimming import check_stem, slim
+from shapebias.ranges import Range
+from shapebias.slimming import slim
 from shapebias.vision import torchvision
 
-DEPTHS = (18, 34, 50, 101, 152)
+LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4")
 
 
 def build(
     *,
     classes: list,
-    input_size: int = 224,
-    depth: int = 50,
-    width: float = 1.0,
+    input_size: Annotated[int, Range(least=8)] = 224,
+    depth: Literal[18, 34, 50, 101, 152] = 50,
+    width: Annotated[float, Range(least=0.015625, step=0.015625)] = 1.0,
     stem: Literal["imagenet", "small"] = "imagenet",
     mean: list = (0.485, 0.456, 0.406),
     std: list = (0.229, 0.224, 0.225),
@@ -33,7 +33,7 @@ def build(
     depth
         Number of layers: 18, 34, 50, 101 or 152.
     width
-        Factor on the published numbers of channels; a multiple of 1/8.
+        Factor on the published numbers of channels.
     stem
         "imagenet": the first convolution has stride 2, as published; "small": stride 1, for
         images of about 32 pixels.
@@ -49,22 +49,16 @@ def build(
     .. [1] He et al. (2016). Deep residual learning for image recognition. CVPR.
        :DOI:`10.1109/CVPR.2016.90`
     """
-    if depth not in DEPTHS:
-        raise ShapebiasError(f"no ResNet has depth {depth} (known: {', '.join(map(str, DEPTHS))})")
     network = slim(
         getattr(torchvision.models, f"resnet{depth}"), width=width, n_classes=len(classes)
     )
-    if check_stem(stem):
+    if stem == "small":
         network.conv1.stride = (1, 1)
+    begun = [[network.conv1, network.bn1, network.relu], [network.maxpool, network.layer1]]
+    rest = [[network.layer2], [network.layer3], [network.layer4]]
     return Classifier(
         network,
-        segments={
-            "conv1": [network.conv1, network.bn1, network.relu],
-            "layer1": [network.maxpool, network.layer1],
-            "layer2": [network.layer2],
-            "layer3": [network.layer3],
-            "layer4": [network.layer4],
-        },
+        segments=dict(zip(LAYERS, begun + rest, strict=True)),
         tail=[network.avgpool, nn.Flatten(), network.fc],
         classes=classes,
         mean=mean,

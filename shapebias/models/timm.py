@@ -1,10 +1,13 @@
 """Any of timm's networks, by its name; timm is an optional package."""
 
+from typing import Annotated
+
 from shapebias.classifier import Classifier
 from shapebias.cutting import stages_of
 from shapebias.errors import UnknownName
 from shapebias.hooking import classifier
 from shapebias.packages import import_package
+from shapebias.ranges import Range
 
 # timm imports torchvision, which has to come through its one door first.
 from shapebias.vision import torchvision  # noqa: F401
@@ -14,7 +17,7 @@ def build(
     *,
     classes: list,
     name: str,
-    input_size: int | None = None,
+    input_size: Annotated[int, Range(least=8)] | None = None,
     layers: dict | None = None,
     mean: list | None = None,
     std: list | None = None,
@@ -47,8 +50,15 @@ def build(
     """
     timm = import_package("timm")
     if not timm.is_model(name):
-        raise UnknownName("network of timm", name, timm.list_models(f"{name[:3]}*"))
-    network = timm.create_model(name, pretrained=False, num_classes=len(classes))
+        raise UnknownName("network of timm", name, timm.list_models())
+    try:
+        network = timm.create_model(name, pretrained=False, num_classes=len(classes))
+    except RuntimeError as error:
+        plain, point, tag = name.partition(".")
+        if not point:
+            raise
+        tags = [one.partition(".")[2] for one in timm.list_pretrained(f"{plain}.*")]
+        raise UnknownName(f"weights of timm's {plain}", tag, tags) from error
     own = network.pretrained_cfg
     size = input_size or own["input_size"][-1]
     stages = [stage["module"] for stage in getattr(network, "feature_info", None) or []]

@@ -1,11 +1,14 @@
 """Any of torchvision's classification networks, by its name."""
 
+from typing import Annotated
+
 from torch import nn
 
 from shapebias.classifier import Classifier
 from shapebias.cutting import stages_of
 from shapebias.errors import UnknownName
 from shapebias.hooking import classifier
+from shapebias.ranges import Range
 from shapebias.vision import torchvision
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -23,7 +26,7 @@ def build(
     *,
     classes: list,
     name: str,
-    input_size: int | None = None,
+    input_size: Annotated[int, Range(least=8)] | None = None,
     layers: dict | None = None,
     mean: list | None = None,
     std: list | None = None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
@@ -9,11 +10,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from shapebias.attack_twins import twin_of
+from shapebias.ranges import Range
 from shapebias.recipes import Recipe
 
 
 def build(
-    *, attack: Callable[..., Tensor], warmup: float = 0.0, label_smoothing: float = 0.0
+    *,
+    attack: Callable[..., Tensor],
+    warmup: Annotated[float, Range(least=0, most=1)] = 0.0,
+    label_smoothing: Annotated[float, Range(least=0, below=1)] = 0.0,
 ) -> "Adversarial":
     """Cross-entropy on images that an attack makes from each batch, against the current weights.
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -10,12 +11,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from shapebias.attack_twins import twin_of
-from shapebias.auxiliary_norms import add_auxiliary_norms, auxiliary_norms, check_norm
+from shapebias.auxiliary_norms import add_auxiliary_norms, auxiliary_norms
+from shapebias.ranges import Range
 from shapebias.recipes import Recipe
 
 
 def build(
-    *, attack: Callable[..., Tensor], norm: str = "main", label_smoothing: float = 0.0
+    *,
+    attack: Callable[..., Tensor],
+    norm: Literal["main", "auxiliary"] = "main",
+    label_smoothing: Annotated[float, Range(least=0, below=1)] = 0.0,
 ) -> "AdvProp":
     """Cross-entropy on a batch as it is, plus that on its adversarial twin.
 
@@ -42,7 +47,6 @@ def build(
     .. [1] Xie et al. (2020). Adversarial examples improve image recognition. CVPR.
        :DOI:`10.1109/CVPR42600.2020.00090`
     """
-    check_norm(norm)
     return AdvProp(attack=attack, norm=norm, label_smoothing=label_smoothing)
 
 

@@ -1,16 +1,18 @@
 """Training on the images as they are."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from shapebias.ranges import Range
 from shapebias.recipes import Recipe
 
 
-def build(*, label_smoothing: float = 0.0) -> "Standard":
+def build(*, label_smoothing: Annotated[float, Range(least=0, below=1)] = 0.0) -> "Standard":
     """Cross-entropy on clean images.
 
     Parameters

@@ -1,13 +1,18 @@
 """Training on the images as they are, ended early at a given accuracy."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from shapebias.errors import ShapebiasError
+from shapebias.ranges import Range
 from shapebias.training.standard import Standard
 
 
-def build(*, target: float, label_smoothing: float = 0.0) -> "Underfit":
+def build(
+    *,
+    target: Annotated[float, Range(above=0, below=1)],
+    label_smoothing: Annotated[float, Range(least=0, below=1)] = 0.0,
+) -> "Underfit":
     """Cross-entropy on clean images until the network is as good as an adversarial one.
 
     It tells apart what comes from adversarial training and what from lower accuracy. The training
@@ -26,8 +31,6 @@ def build(*, target: float, label_smoothing: float = 0.0) -> "Underfit":
     .. [1] Zhang & Zhu (2019). Interpreting adversarially trained convolutional neural networks.
        ICML. :DOI:`10.48550/arXiv.1905.09797`
     """
-    if not 0 < target < 1:
-        raise ShapebiasError(f"training/underfit: the target is not between 0 and 1: {target}")
     return Underfit(target=target, label_smoothing=label_smoothing)
 
 

@@ -1,0 +1,76 @@
+"""Numbers that a plug-in's setting may have, said once, beside the setting."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """Finite numbers between two bounds, written as ``eps: Annotated[float, Range(least=0)]``.
+
+    Those who read a study before anything is imported understand numbers here, and no names.
+
+    Parameters
+    ----------
+    least, most
+        Bounds that are allowed themselves.
+    above, below
+        Bounds that are not.
+    step
+        What all must be multiples of.
+    """
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+    step: float | None = None
+
+    def wrong(self, value: float) -> str | None:
+        """What is wrong with a number, what is allowed, and the nearest that is; None if nothing.
+
+        Examples
+        --------
+        >>> Range(least=0).wrong(-1)
+        '-1 is not at least 0; the nearest that is: 0'
+        """
+        # Written so that what is not a number fails.
+        if self._fits(value):
+            return None
+        nearest = self._nearest(value)
+        return f"{value} is not {self}" + (
+            "" if nearest is None else f"; the nearest that is: {nearest:g}"
+        )
+
+    def __str__(self) -> str:
+        bounds = (
+            ("at least", self.least),
+            ("above", self.above),
+            ("at most", self.most),
+            ("below", self.below),
+        )
+        words = [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
+        if self.step is not None:
+            words.append(f"a multiple of {Fraction(self.step).limit_denominator()}")
+        return " and ".join(words)
+
+    def _fits(self, value: float) -> bool:
+        return (
+            math.isfinite(value)
+            and (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+            and (self.step is None or value % self.step == 0)
+        )
+
+    def _nearest(self, value: float) -> float | None:
+        if math.isnan(value):
+            return None
+        low = -math.inf if self.least is None else self.least
+        high = math.inf if self.most is None else self.most
+        nearest = min(max(value, low), high)
+        if self.step is not None and math.isfinite(nearest):
+            nearest = round(nearest / self.step) * self.step
+        return nearest if self._fits(nearest) else None
