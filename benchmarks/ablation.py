@@ -56,7 +56,8 @@ def run(name: str) -> None:
             found = compared(model, images, module, step // LARGER[device])
             rows.append(told(name, case_on(device, case), bars[device], *found))
             rows[-1] |= {**described(device), "weights": "random"}
-    harness.write(name, rows, packages=["torchvision"])
+            # After each, as all of them take a while.
+            harness.write(name, rows, packages=["torchvision"])
 
 
 def compared(
