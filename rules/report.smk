@@ -217,7 +217,14 @@ rule write_report:
         "../envs/shapebias.yaml"
     params:
         code=code_of("write_report"),
-        study=config,
+        study=config
+        | {
+            # No result depends on it.
+            "measurements": {
+                name: without(settings, "memory")
+                for name, settings in MEASURED.items()
+            }
+        },
         tables=GATHERED + DERIVED,
         figures=DRAWN,
         channel_pages=CHANNEL_PAGES,
