@@ -18,7 +18,9 @@ def main(path_to_dissection, paths_to_overlaps, path_to_concepts, paths_to_table
         for model, frame in read_table(path_to_dissection).groupby("model", sort=False)
     ]
     votes = [
-        detectors_by_vote(read_table(path), concepts, categories).assign(model=Path(path).stem)
+        detectors_by_vote(read_table(path, above_zero="iou"), concepts, categories).assign(
+            model=Path(path).stem
+        )
         for path in paths_to_overlaps
     ]
     for path in paths_to_table:
