@@ -17,10 +17,10 @@ def main(path_to_dissection, paths_to_overlaps, path_to_concepts, paths_to_table
         detectors(frame, categories).assign(model=model)
         for model, frame in read_table(path_to_dissection).groupby("model", sort=False)
     ]
-    votes = [
-        detectors_by_vote(read_table(path), concepts, categories).assign(model=Path(path).stem)
-        for path in paths_to_overlaps
-    ]
+    votes = []
+    for path in paths_to_overlaps:
+        met = read_table(path, above_zero="iou")
+        votes.append(detectors_by_vote(met, concepts, categories).assign(model=Path(path).stem))
     for path in paths_to_table:
         write_table(pd.concat(labels, ignore_index=True), path, schema="detectors")
     for path in paths_to_votes:

@@ -50,7 +50,8 @@ def detectors_by_vote(
     Parameters
     ----------
     overlaps
-        The overlaps that `shapebias.dissection.dissect` gives, of one network.
+        The overlaps that `shapebias.dissection.dissect` gives, of one network; those of an IoU of 0
+        may be left out.
     concepts
         Those that were dissected.
     categories

@@ -425,10 +425,17 @@ def arrow_table(frame: pd.DataFrame, schema: str) -> pa.Table:
     return table.replace_schema_metadata(metadata())
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Table of a Parquet file; a damaged file is an error that names it."""
+def read_table(path: str | Path, *, above_zero: str | None = None) -> pd.DataFrame:
+    """Table of a Parquet file; a damaged file is an error that names it.
+
+    Parameters
+    ----------
+    above_zero
+        Column whose values must be above zero for a row to be read.
+    """
+    rows = [(above_zero, ">", 0)] if above_zero else None
     with reading(path):
-        return pq.read_table(path).to_pandas()
+        return pq.read_table(path, filters=rows).to_pandas()
 
 
 def join_by_layer(paths: Sequence[str | Path], path: str | Path, *, schema: str) -> None:
