@@ -6,28 +6,34 @@ with is in its time, over three steps instead of hundreds. The baseline is their
 written out: the attack in eval mode on the whole network, pixels clipped and normalised anew in
 every step, the gradient by the images alone, channels before rows and columns, the last iterate.
 Weights are random, images noise; neither changes the time.
+
+On a graphics card, where there is one, their loop is in float32 as torch has it there (convolutions
+in TF32), and ours in bfloat16, with channels last, and compiled, which the first call has done.
 """
 
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from benchmarks import harness
+from benchmarks.devices import CARD, PROCESSOR, case_on, clock, described, devices
 from benchmarks.photos import as_jpeg, photo_files
 from shapebias.attack_twins import twin_of
 from shapebias.attacks import pgd
 from shapebias.attacks.pgd import gradient_of
 from shapebias.classifier import Classifier
-from shapebias.devices import fabric_of
+from shapebias.devices import PRECISIONS
 from shapebias.fitting import fit
 from shapebias.imagesets import Sizing, write_images
 from shapebias.plugins import build
@@ -38,18 +44,26 @@ ROUNDS = 3
 # Steps of training in one measurement.
 BATCHES = 3
 EPS, STEP, STEPS = 8 / 255, 2 / 255, 7
+RESNET_18, RESNET_50 = (
+    {"kind": "resnet", "depth": 18, "stem": "small"},
+    {"kind": "resnet", "depth": 50},
+)
 # Settings, side and number of images.
 NETWORKS = {
-    "ResNet-18, 32 pixels, batch 32": ({"kind": "resnet", "depth": 18, "stem": "small"}, 32, 32),
-    "ResNet-50, 224 pixels, batch 4": ({"kind": "resnet", "depth": 50}, 224, 4),
+    "ResNet-18, 32 pixels, batch 32": (RESNET_18, 32, 32),
+    "ResNet-50, 224 pixels, batch 4": (RESNET_50, 224, 4),
     "GoogLeNet, 224 pixels, batch 4": ({"kind": "googlenet"}, 224, 4),
     "AlexNet, 224 pixels, batch 16": ({"kind": "alexnet"}, 224, 16),
+}
+ON_CARD = {
+    "ResNet-18, 32 pixels, batch 512": (RESNET_18, 32, 512),
+    "ResNet-50, 224 pixels, batch 128": (RESNET_50, 224, 128),
 }
 SMALL = {"kind": "resnet", "depth": 18, "stem": "small", "width": 0.125}
 # So slow that the weights stay as they are.
 SETTINGS = {"epochs": 1, "learning_rate": 1e-9, "momentum": 0.9, "weight_decay": 1e-4}
 SETTINGS |= {"schedule": "constant", "seed": 0}
-LOOP_BAR, ATTACK_BAR, LOADER_BAR = 1.3, 1 / 1.1, 1.0
+LOOP_BAR, CARD_BAR, ATTACK_BAR, LOADER_BAR = 1.3, 3.0, 1 / 1.1, 1.0
 # Settings that are measured to say where they are worth it, and need not be.
 SETTING_BAR = 0.0
 
@@ -58,20 +72,21 @@ def run(name: str) -> None:
     """Print one line a case, and write them as well."""
     torch.set_num_threads(1)
     print(harness.LINE.format(*harness.HEADER), flush=True)
-    rows = []
-    for make in (loops, attacks, loaders, variants):
-        for case, bar, items, sides in make():
-            rows.append(asdict(compared(name, case, bar, items, *sides)))
-            print(harness.as_line(harness.Result(**rows[-1])), flush=True)
+    rows, makers = [], {PROCESSOR: (loops, attacks, loaders, variants), CARD: (loops_on_card,)}
+    for device in devices(name, exact=False):
+        for case, bar, items, sides in chain.from_iterable(make() for make in makers[device]):
+            found = compared(name, case_on(device, case), bar, items, *sides, device=device)
+            print(harness.as_line(found), flush=True)
+            rows.append({**asdict(found), **described(device)})
     harness.write(name, rows, packages=["torchvision", "lightning-fabric"])
 
 
 def compared(
-    name: str, case: str, bar: float, items: int, baseline: Callable, ours: Callable
+    name: str, case: str, bar: float, items: int, baseline: Callable, ours: Callable, *, device: str
 ) -> harness.Result:
     """Times of both sides in alternation, an item; the first calls, which warm up, are apart."""
     baseline(), ours()
-    pairs = [(seconds(baseline), seconds(ours)) for _ in range(ROUNDS)]
+    pairs = [(seconds(baseline, device), seconds(ours, device)) for _ in range(ROUNDS)]
     ratios = [one / other for one, other in pairs]
     ours_ms, baseline_ms = (1e3 * median(p[n] for p in pairs) / items for n in (1, 0))
     return harness.Result(
@@ -81,11 +96,11 @@ def compared(
     )  # fmt: skip
 
 
-def seconds(work: Callable) -> float:
-    """Seconds of the processor, in all threads of this process."""
-    start = time.process_time()
+def seconds(work: Callable, device: str) -> float:
+    """Seconds that work takes on a device."""
+    start = clock(device)
     work()
-    return time.process_time() - start
+    return clock(device) - start
 
 
 def loops():
@@ -100,9 +115,21 @@ def loops():
         )  # fmt: skip
 
 
+def loops_on_card():
+    """Their loop in float32 against ours with all that is for speed."""
+    ours_is = {"fabric": fabric_on(CARD, "bfloat16"), "compiled": True}
+    for case, (settings, size, batch) in ON_CARD.items():
+        theirs, ours = (network(settings, size).to(CARD) for _ in range(2))
+        images, labels = (one.to(CARD) for one in noise(batch * BATCHES, size))
+        yield case, CARD_BAR, len(images), (
+            partial(plain_loop, theirs, images / 255, labels, batch),
+            partial(trained, ours, images, labels, batch, **ours_is),
+        )  # fmt: skip
+
+
 def variants():
     """Ours as it is by default, against each of the settings that change its speed."""
-    bfloat16 = {"fabric": fabric_of(precision="bfloat16")}
+    bfloat16 = {"fabric": fabric_on(PROCESSOR, "bfloat16")}
     changed = {"bfloat16": bfloat16, "channels first": {"channels_last": False}}
     if shutil.which("g++"):
         changed["compiled"] = {"compiled": True}
@@ -159,6 +186,12 @@ def network(settings: dict, size: int) -> Classifier:
     return build("models", classes=list("abcdefghij"), input_size=size, **settings)
 
 
+def fabric_on(device: str, precision: str = "float32") -> Fabric:
+    """One device, whatever else there is."""
+    settings = {"precision": PRECISIONS[precision], "plugins": [LightningEnvironment()]}
+    return Fabric(accelerator=device, devices=1, **settings)
+
+
 def noise(count: int, size: int) -> tuple[Tensor, Tensor]:
     """Images 0 to 255, and labels."""
     drawn = torch.Generator().manual_seed(0)
@@ -169,7 +202,8 @@ def noise(count: int, size: int) -> tuple[Tensor, Tensor]:
 def trained(model: Classifier, images: Tensor, labels: Tensor, batch: int, **changes) -> None:
     """Our loop, for one epoch."""
     attack = pgd.build(norm="linf", eps=EPS, step=STEP, steps=STEPS)
-    settings = {"recipe": adversarial.build(attack=attack), **SETTINGS, **changes}
+    settings = {"recipe": adversarial.build(attack=attack), "fabric": fabric_on(PROCESSOR)}
+    settings |= {**SETTINGS, **changes}
     fit(model, images, labels, batch=batch, **settings)
 
 
