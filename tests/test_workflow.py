@@ -232,11 +232,11 @@ def test_the_plan_says_why_in_words(tiny):
         command = [sys.executable, "-m", "rules.plan", *arguments]
         done = subprocess.run(command, cwd=tiny.folder, capture_output=True, text=True, check=True)
     said = done.stdout.splitlines()
-    assert re.fullmatch(r"15 jobs would run, about \d+ s of work by the times .*", said[0])
+    assert re.fullmatch(r"15 jobs would run, about \d+ (s|min) of work by the times .*", said[0])
     for model in NETWORKS:
         own = said[said.index(f"network {model}") + 1 :]
         own = "\n".join(own[: own.index("")])
-        assert re.search(r"^    ablate_channels: 2 jobs, \d+ s: its code changed$", own, re.M)
+        assert re.search(r"^    ablate_channels: 2 jobs, \d+ (s|min): its code changed$", own, re.M)
     assert said[said.index("tables, figures and report") + 1].endswith("is made anew")
 
 
