@@ -8,14 +8,13 @@ departure, and the bar for the departure.
 """
 
 import os
-from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from benchmarks import harness
 from benchmarks.ablation import seconds
 from benchmarks.dissection import network
+from benchmarks.lines import BAR, fitted
 from benchmarks.photos import photos
 from shapebias.classifier import Classifier
 
@@ -24,8 +23,6 @@ ROUNDS = 2
 IMAGES, CHANNELS = (64, 128, 192, 256, 320), (4, 8, 16, 24, 32)
 # Channels of each layer while images grow; images while channels do.
 FEW_CHANNELS, FEW_IMAGES = 2, 64
-# Largest departure from the line, as a share of the time at that size.
-BAR = 0.1
 
 
 def run(name: str) -> None:
@@ -39,8 +36,8 @@ def run(name: str) -> None:
     ):
         times = [fastest(model, *pair) for pair in pairs]
         row = {"name": name, "case": case, "sizes": sizes, "seconds": times} | fitted(sizes, times)
-        print(as_line(row), f"  random weights, load {os.getloadavg()[0]:.1f}", flush=True)
-        rows.append({**row, "weights": "random"})
+        print(as_line(row), f"  random weights, photos, load {os.getloadavg()[0]:.1f}", flush=True)
+        rows.append({**row, "weights": "random", "images": "photos"})
     harness.write(name, rows, packages=["torchvision"])
 
 
@@ -48,22 +45,6 @@ def fastest(model: Classifier, images: int, channels: int) -> float:
     """Seconds for so many images and channels of each layer; the least disturbed of a few runs."""
     given, chosen = photos(images), {layer: range(channels) for layer in model.layers}
     return min(seconds(model, given, chosen) for _ in range(ROUNDS))
-
-
-def fitted(sizes: Sequence[int], times: Sequence[float]) -> dict[str, float | bool]:
-    """Straight line through the times, and how well it fits."""
-    slope, start = np.polyfit(sizes, times, 1)
-    line = start + slope * np.array(sizes)
-    explained = 1 - ((times - line) ** 2).sum() / ((times - np.mean(times)) ** 2).sum()
-    departure = float(np.abs(times / line - 1).max())
-    return {
-        "start_s": float(start),
-        "slope_s": float(slope),
-        "explained": float(explained),
-        "departure": departure,
-        "bar": BAR,
-        "ok": departure <= BAR,
-    }
 
 
 def as_line(row: dict) -> str:
