@@ -149,6 +149,7 @@ def test_chance_is_drawn_where_it_was_measured(kind):
     frame = invented("dissection", PAIRS, []).query("layer != 'all'")
     twins = pd.concat([frame.assign(twin=twin) for twin in ("random", "shuffled")])
     twins["category"] = "color"
+    twins["diversity"] += twins["twin"] == "random"
     given = inputs(kind, PAIRS, [])
     assert not any("chance" in text for text in texts(draw(kind, **given)))
     figure = draw(kind, **given, dissection_twins=twins)
@@ -160,10 +161,11 @@ def test_chance_is_drawn_where_it_was_measured(kind):
         n_channels = len(twins) // twins["model"].nunique() // 2
         assert marks == [[n_channels, n_channels]] * 2
     else:
-        own = twins[twins["model"] == "alexnet"].groupby("layer")["diversity"].mean()
-        dashed = [line.get_ydata().tolist() for line in lines if line.get_linestyle() == "--"]
-        assert dashed[0] == own.tolist()
-        assert len(dashed) == 2
+        for twin, style in (("random", "--"), ("shuffled", ":")):
+            own = twins[(twins["model"] == "alexnet") & (twins["twin"] == twin)]
+            broken = [line.get_ydata().tolist() for line in lines if line.get_linestyle() == style]
+            assert broken[0] == own.groupby("layer")["diversity"].mean().tolist()
+            assert len(broken) == 2
 
 
 def test_differences_are_robust_less_standard():

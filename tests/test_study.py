@@ -313,3 +313,15 @@ def test_every_key_of_the_schema_is_described():
     walk(schema, "study")
     for name, definition in schema["$defs"].items():
         walk(definition, name)
+
+
+def test_layers_that_are_silenced_are_dissected():
+    study = copy.deepcopy(TINY)
+    study["measurements"]["dissection"]["layers"] = ["conv4", "conv5"]
+    read_study(study, whole=True)
+    study["measurements"]["dissection"]["layers"] = ["conv5"]
+    with pytest.raises(StudyError, match=r"^measurements\.ablation\.layers: 'conv4' is not among"):
+        read_study(study, whole=True)
+    del study["measurements"]["ablation"]["layers"]
+    with pytest.raises(StudyError, match="'all layers' is not among"):
+        read_study(study, whole=True)
