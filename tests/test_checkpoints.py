@@ -92,6 +92,37 @@ def test_construction_without_draws_keeps_the_buffers(kind):
         assert torch.equal(one, other), name
 
 
+@pytest.fixture
+def poisoned(monkeypatch):
+    """New memory holds infinities, and whoever draws again and again is stopped."""
+    empty, where, calls = torch.empty, torch.where, []
+
+    def watched(*arguments):
+        calls.append(1)
+        assert len(calls) < 20, "draws again and again"
+        return where(*arguments)
+
+    monkeypatch.setattr(torch, "empty", lambda *a, **k: empty(*a, **k).fill_(float("inf")))
+    monkeypatch.setattr(torch, "where", watched)
+
+
+def test_construction_without_draws_ends_where_weights_must_be_in_a_range(poisoned):
+    with WithoutDraws():
+        build("models", classes=CLASSES, kind="torchvision", name="convnext_tiny")
+
+
+@pytest.mark.parametrize(
+    ("mean", "least", "most"), [(0, -2, 2), (-0.1, 0, 5), (3, 0, 2), (-3, 0, 2), (5, 0, 2)]
+)
+@pytest.mark.filterwarnings("ignore:mean is more than 2 std")
+def test_a_value_in_a_range_is_found_without_draws(poisoned, mean, least, most):
+    state = torch.get_rng_state()
+    with WithoutDraws():
+        found = torch.nn.init.trunc_normal_(torch.empty(3), mean, 1.0, least, most)
+    assert ((found >= least) & (found <= most)).all()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_other_weights_are_noticed(saved):
     weights = load_file(saved[0])
     save_file({**weights, "fc.bias": weights["fc.bias"] + 1}, saved[0])
