@@ -6,6 +6,7 @@ from rules.mistakes import StudyError, hint_on_number
 from rules.plugins import TYPES, handed_in, settings_of
 from shapebias.errors import UnknownName
 from shapebias.plugins import NESTED, kinds
+from shapebias.ranges import wrong_colours
 
 # Keys of an entry that belong to the workflow, not to the plug-in that it names.
 RESERVED = {
@@ -56,7 +57,11 @@ def check_image_set(where: str, entry: dict[str, Any]) -> None:
 def check_network(where: str, entry: dict[str, Any]) -> None:
     """Raise `StudyError` unless a network is either imported or trained, and wholly so."""
     given = {"classes", "input_size"}
-    check_plugin(f"{where}.architecture", "models", entry["architecture"], {"kind"}, given)
+    architecture = entry["architecture"]
+    check_plugin(f"{where}.architecture", "models", architecture, {"kind"}, given)
+    for name in ("mean", "std"):
+        if architecture.get(name) and (wrong := wrong_colours(name, architecture[name])):
+            raise StudyError(f"{where}.architecture.{name}: {wrong}")
     if ("training" in entry) == ("weights" in entry):
         raise StudyError(f"{where} needs either `training` or `weights`")
     if "weights" in entry:
