@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.mkldnn import to_mkldnn
 
-from shapebias.dead_code import drop_dead_code
+from shapebias.dead_code import drop_dead_code, reads_changed
 
 # A linear layer with fewer weights takes too little time to gain from another layout.
 MANY_WEIGHTS = 2**20
@@ -46,13 +46,13 @@ def traced(modules: Sequence[nn.Module]) -> fx.GraphModule:
 
 
 def traceable(module: nn.Module) -> bool:
-    """Whether a module's code is one graph of operations for all inputs, each with a reader."""
+    """Whether a module's code is one graph of operations that says what depends on what."""
     try:
         graph = fx.symbolic_trace(module).graph
     # What other people's code does when it is shown a stand-in for a tensor can be anything.
     except Exception:
         return False
-    return drop_dead_code(graph, module)
+    return drop_dead_code(graph, module) and not reads_changed(graph, module)
 
 
 class _Tracer(fx.Tracer):

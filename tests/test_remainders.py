@@ -128,7 +128,7 @@ def test_a_channel_that_outdoes_all_others(factor, seed):
 
 
 class Auxiliary(nn.Module):
-    """A block with a head that is left unread, and a ReLU that is read as if it were not there."""
+    """A head that is left unread, and a ReLU that is read as if it were not there."""
 
     def __init__(self, inplace):
         super().__init__()
@@ -137,18 +137,24 @@ class Auxiliary(nn.Module):
 
     def forward(self, values):
         self.head(values)
-        changed = values - 0.5
-        self.relu(changed)
-        return self.main(changed)
+        self.relu(values)
+        return self.main(values)
+
+
+class ReadAgain(Auxiliary):
+    """What a ReLU was given is read again, changed where it works in place."""
+
+    def forward(self, values):
+        return self.main(self.relu(values)) + values[:, :, 1:-1, 1:-1]
 
 
 @pytest.mark.parametrize("inplace", [False, True])
-def test_results_that_nobody_reads(inplace):
+@pytest.mark.parametrize("kind", [Auxiliary, ReadAgain])
+def test_results_that_nobody_reads_and_values_that_change(kind, inplace):
     torch.manual_seed(0)
-    first = [nn.Conv2d(3, 4, 3), nn.ReLU()]
-    tail = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)]
-    block = Auxiliary(inplace)
-    model = network({"first": first, "second": [block]}, tail, classes=tuple("abcde"), size=12)
+    block, tail = kind(inplace), [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)]
+    layers = {"first": [nn.Conv2d(3, 4, 3)], "second": [block]}
+    model = network(layers, tail, classes=tuple("abcde"), size=12)
     assert max(compared(model, torch.rand(4, 3, 12, 12))) < ROUNDING / 10
     assert traceable(block) != inplace
 
