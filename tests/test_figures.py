@@ -168,6 +168,21 @@ def test_chance_is_drawn_where_it_was_measured(kind):
             assert len(broken) == 2
 
 
+def test_every_trained_network_has_a_panel_with_its_name_and_its_own_curves():
+    shared = {"x": {"standard": "alexnet", "robust": "res"}}
+    alone = [f"network_{i}" for i in range(12)]
+    log = invented("training_log", PAIRS, alone)
+    figure = draw("training", training_log=log, pairs=PAIRS | shared)
+    uppers = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    assert sorted(axes.get_title(loc="left") for axes in uppers) == sorted(log["model"].unique())
+    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in uppers}) == 1
+    for axes in uppers:
+        own = log[log["model"] == axes.get_title(loc="left")]
+        clean, attacked, _ = axes.lines
+        assert clean.get_ydata().tolist() == (100 * own["validation_accuracy"]).tolist()
+        assert attacked.get_ydata().tolist() == (100 * own["adversarial_accuracy"]).tolist()
+
+
 def test_differences_are_robust_less_standard():
     columns = ["model", "layer", "channel", "concept", "iou"]
     rows = [("alexnet", "c", k, "red", 0.1) for k in range(5)]
