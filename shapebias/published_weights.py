@@ -2,6 +2,9 @@
 
 import pickle
 import re
+import zipfile
+import zlib
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,6 +42,14 @@ COMPANIONS = ("attacker.", "normalizer.", "normalize.")
 NORMALISERS = COMPANIONS[1:]
 # Auxiliary classifiers, of GoogLeNet and Inception v3.
 AUXILIARIES = ("aux", "AuxLogits.")
+# First bytes of the archives that torch writes, and of what may hold pickles of protocol 3 to 5.
+ZIP = (b"PK\x03\x04",)
+LATER_PICKLES = (*ZIP, b"\x80\x03", b"\x80\x04", b"\x80\x05")
+# What torch and zipfile raise for files that they cannot open.
+UNREADABLE = (
+    *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 NUMBERS = [
     (scalar, "numpy.core.multiarray.scalar"),
     scalar,
@@ -65,6 +76,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, list[float
     ShapebiasError
         If the file is missing or damaged, runs code when it is opened, or holds no weights.
     """
+    if path.is_dir():
+        raise ShapebiasError(f"the weights {path} are a folder: name the file in it")
     if not path.is_file():
         raise ShapebiasError(f"the weights {path} do not exist: download them, or correct the path")
     found = _unwrapped(_safetensors(path) if _is_safetensors(path) else _torch_file(path))
@@ -111,7 +124,9 @@ def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> di
             f"{source} does not fit {type(network).__name__}: {_few(unfit)} ({first}); "
             f"{_cause_of_shapes(unfit, wanted)}"
         )
-    chosen = {key: weights[key] for key in wanted if key in weights}
+    chosen = OrderedDict((key, weights[key]) for key in wanted if key in weights)
+    # The versions of the modules' layouts, which some modules ask for.
+    chosen._metadata = wanted._metadata
     _check_numbers(chosen, wanted, source)
     return chosen
 
@@ -126,6 +141,10 @@ def _check_numbers(weights: Mapping[str, Tensor], wanted: dict[str, Tensor], sou
             raise ShapebiasError(
                 f"{source}: {key} holds values that are no finite numbers, as after a training "
                 "that diverged; take another file, or one of an earlier epoch"
+            )
+        if key.endswith("running_var") and (value < 0).any():
+            raise ShapebiasError(
+                f"{source}: {key} holds a negative variance; download it again, or take another"
             )
 
 
@@ -149,11 +168,24 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _torch_file(path: Path) -> object:
     try:
+        _check_sums(path)
         # Best accuracies are often kept as numbers of NumPy's, which run nothing.
         with torch.serialization.safe_globals(NUMBERS):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise _refused(path, error) from error
+
+
+def _check_sums(path: Path) -> None:
+    """Raise an error where an entry of a zip archive differs from its checksum; torch reads on."""
+    if not _starts(path, ZIP):
+        return
+    with zipfile.ZipFile(path) as archive:
+        # Torch can be told to leave them out: then all are 0.
+        if any(entry.CRC for entry in archive.infolist()) and (entry := archive.testzip()):
+            raise ShapebiasError(
+                f"{path} is damaged: its entry {entry} differs from its checksum; download it again"
+            )
 
 
 def _refused(path: Path, error: Exception) -> ShapebiasError:
@@ -163,12 +195,21 @@ def _refused(path: Path, error: Exception) -> ShapebiasError:
             f"{path} is a TorchScript archive, which holds code as well: run "
             "torch.jit.load(path).state_dict() yourself and save that alone"
         )
-    if "GLOBAL" in str(error):
+    wanted = re.search(r"GLOBAL (\S+)", str(error))
+    # Torch opens pickles of protocol 2 safely, and stops at the first step of a later one.
+    if wanted or ("Unsupported operand" in str(error) and _starts(path, LATER_PICKLES)):
+        asked = f" (it asks for {wanted[1]})" if wanted else ""
         return ShapebiasError(
-            f"{path} runs code when it is opened, which is refused; if you trust it, run "
+            f"{path} {'runs' if wanted else 'is a pickle that may run'} code when it is opened, "
+            f"which is refused{asked}; if you trust it, run "
             "torch.load(path, weights_only=False) yourself and save its state_dict alone"
         )
     return _damaged(path, error)
+
+
+def _starts(path: Path, signs: tuple[bytes, ...]) -> bool:
+    with path.open("rb") as file:
+        return file.read(4).startswith(signs)
 
 
 def _damaged(path: Path, error: Exception) -> ShapebiasError:
