@@ -23,6 +23,7 @@ STUDIES = {
 NEEDS = {
     "shape_bias": "shape_bias",
     "accuracy": "accuracy",
+    "accuracy_by_level": "accuracy",
     "kernel_tv": "kernel_tv",
     "matched_filters": "filter_matches",
     "activation_tv": "activation_tv",
@@ -70,6 +71,10 @@ def invented(table, pairs, alone):
 def inputs(kind, pairs, alone, empty=False):
     settings = {
         "accuracy": {"clean": "clean"},
+        "accuracy_by_level": {
+            "clean": "clean",
+            "curves": [{"title": "x", "setting": "sd", "levels": {"noisy": 0.1}}],
+        },
         "activation_tv": {"clean": "clean", "noisy": "noisy"},
         "important_concepts": {"iou_cut": 0.04},
     }
@@ -166,6 +171,23 @@ def test_chance_is_drawn_where_it_was_measured(kind):
             broken = [line.get_ydata().tolist() for line in lines if line.get_linestyle() == style]
             assert broken[0] == own.groupby("layer")["diversity"].mean().tolist()
             assert len(broken) == 2
+
+
+def test_networks_can_be_told_apart_by_level_and_points_are_in_order():
+    alone = [f"network_{i}" for i in range(10)]
+    table = invented("accuracy", PAIRS, alone).query("selection == 'all'")
+    levels = {"noisy": 2.0, "noisier": float("inf")}
+    table = pd.concat([table, table[table["image_set"] == "noisy"].assign(image_set="noisier")])
+    curves = [{"title": "noise", "setting": "sd", "levels": levels}]
+    figure = draw("accuracy_by_level", accuracy=table, pairs=PAIRS, curves=curves, clean="clean")
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["clean", "2", "∞"]
+    drawn = axes.lines[::2]
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in drawn}
+    assert len(drawn) == len(looks) == 16
+    own = table[table["model"] == "alexnet"].set_index("image_set")["top1"]
+    assert drawn[0].get_ydata().tolist() == (100 * own[["noisy", "noisier"]]).tolist()
+    assert drawn[0].get_color() == STANDARD
 
 
 def test_every_trained_network_has_a_panel_with_its_name_and_its_own_curves():
