@@ -8,6 +8,7 @@ from pathlib import Path
 from rules.digests import DIGESTS
 from rules.failures import told
 from rules.fingerprints import fingerprint, packages
+from rules.levels import curves
 from rules.listings import listing
 from rules.packages import changes, note, noted
 from rules.plugins import settings_of

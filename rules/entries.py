@@ -1,11 +1,13 @@
 """Entries of a study: each names a plug-in and gives it the settings that it takes."""
 
+import math
 from typing import Any
 
 from rules.mistakes import StudyError, hint_on_number
 from rules.plugins import TYPES, handed_in, settings_of
 from shapebias.errors import UnknownName
 from shapebias.plugins import NESTED, kinds
+from shapebias.ranges import wrong_colours
 
 # Keys of an entry that belong to the workflow, not to the plug-in that it names.
 RESERVED = {
@@ -56,7 +58,15 @@ def check_image_set(where: str, entry: dict[str, Any]) -> None:
 def check_network(where: str, entry: dict[str, Any]) -> None:
     """Raise `StudyError` unless a network is either imported or trained, and wholly so."""
     given = {"classes", "input_size"}
-    check_plugin(f"{where}.architecture", "models", entry["architecture"], {"kind"}, given)
+    architecture = entry["architecture"]
+    if "input_size" in architecture:
+        raise StudyError(
+            f"{where}.architecture.input_size stands too low: it is {where}.input_size"
+        )
+    check_plugin(f"{where}.architecture", "models", architecture, {"kind"}, given)
+    for name in ("mean", "std"):
+        if architecture.get(name) and (wrong := wrong_colours(name, architecture[name])):
+            raise StudyError(f"{where}.architecture.{name}: {wrong}")
     if ("training" in entry) == ("weights" in entry):
         raise StudyError(f"{where} needs either `training` or `weights`")
     if "weights" in entry:
@@ -64,10 +74,32 @@ def check_network(where: str, entry: dict[str, Any]) -> None:
             raise StudyError(f"{where} is imported and lacks the key 'classes'")
         check_weights(where, entry)
     else:
-        recipe = entry["training"]["recipe"]
-        check_plugin(f"{where}.training.recipe", "training", recipe, {"kind", "attack"})
-        if "attack" in handed_in("training", recipe["kind"]) - recipe.keys():
-            raise StudyError(f"{where}.training.recipe lacks the key 'attack'")
+        check_training(f"{where}.training", entry["training"])
+
+
+def check_training(where: str, training: dict[str, Any]) -> None:
+    """Raise `StudyError` unless a recipe has what it needs, and devices share a batch equally."""
+    check_finite(where, training)
+    recipe = training["recipe"]
+    takes = recipe["kind"] in kinds("training") and handed_in("training", recipe["kind"])
+    needed = {"attack"} & (takes or set())
+    check_plugin(f"{where}.recipe", "training", recipe, {"kind", *needed})
+    if missing := needed - recipe.keys():
+        raise StudyError(f"{where}.recipe lacks the key {missing.pop()!r}")
+    if recipe["kind"] == "underfit" and "validation" not in training:
+        raise StudyError(f"{where} lacks the key 'validation': underfit stops at an accuracy on it")
+    if training.get("batch", 0) % training.get("devices", 1):
+        raise StudyError(
+            f"{where}.batch: {training['batch']} images cannot be shared equally by "
+            f"{training['devices']} devices"
+        )
+
+
+def check_finite(where: str, training: dict[str, Any]) -> None:
+    """Raise `StudyError` for a number that is none: it would pass every bound of the schema."""
+    for key, value in training.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise StudyError(f"{where}.{key}: {value} is not a finite number")
 
 
 def check_weights(where: str, entry: dict[str, Any]) -> None:
@@ -103,6 +135,7 @@ def check_segmenter(where: str, entry: dict[str, Any]) -> None:
         raise StudyError(f"{where} has `weights` and so takes no {sorted(both)[0]!r}")
     if "weights" not in entry and (missing := trained - entry.keys()):
         raise StudyError(f"{where} needs `weights`, or else the key {sorted(missing)[0]!r}")
+    check_finite(f"{where}.training", entry.get("training", {}))
 
 
 def check_plugin(

@@ -92,6 +92,7 @@ def check_needs(study: dict[str, Any]) -> None:
             "measurements.ablation_by_concept needs measurements.dissection, which says what each "
             "channel detects"
         )
+    check_layers(measured)
     for name in ("ablation", "ablation_by_concept"):
         for key in ("images", "clean"):
             image_set = measured.get(name, {}).get(key)
@@ -100,3 +101,17 @@ def check_needs(study: dict[str, Any]) -> None:
                     f"measurements.{name}.{key}: {image_set!r} is not stored; give it "
                     "`materialize: true`"
                 )
+
+
+def check_layers(measured: dict[str, Any]) -> None:
+    """Raise `StudyError` where layers are silenced that are not dissected, though others are."""
+    dissected = (measured.get("dissection") or {}).get("layers")
+    if "ablation" not in measured or not dissected:
+        return
+    silenced = measured["ablation"].get("layers")
+    left = [layer for layer in silenced or ["all layers"] if layer not in dissected]
+    if left:
+        raise StudyError(
+            f"measurements.ablation.layers: {left[0]!r} is not among measurements.dissection.layers"
+            f" ({', '.join(dissected)}), by which scores are told; name it there or leave it out"
+        )

@@ -66,11 +66,14 @@ DERIVED = [
     *(["ablation_by_category"] if ABLATION and DISSECTION else []),
 ]
 
+# Families of scored image sets that differ in the level of one setting.
+LEVELS = curves(IMAGES, SCORED)
 # Figure to the public tables that it draws; it is made where all of them are.
 FIGURES = {
     "example_stimuli": [],
     "shape_bias": ["shape_bias"],
     "accuracy": ["accuracy"],
+    **({"accuracy_by_level": ["accuracy"]} if LEVELS else {}),
     "kernel_tv": ["kernel_tv"],
     "matched_filters": ["filter_matches"],
     "activation_tv": ["activation_tv"],
@@ -92,6 +95,7 @@ DRAWN = [
 # Settings that a figure takes besides its tables and the pairs.
 FIGURE_SETTINGS = {
     "accuracy": {"clean": CLEAN},
+    "accuracy_by_level": {"clean": CLEAN, "curves": LEVELS},
     "activation_tv": dict(MEASURED.get("activation_tv", {})),
     "detectors": {"iou_cut": config["report"]["iou_cut"]},
     "concept_differences": {"iou_cut": config["report"]["iou_cut"]},

@@ -3,8 +3,8 @@
 from shapebias.ablation import ablate_rows
 from shapebias.batching import device
 from shapebias.checkpoints import load_network
+from shapebias.conflicts import conflict_rows
 from shapebias.entry_level import entry_level_of
-from shapebias.imagesets import read_rows
 from shapebias.jobs import job
 from shapebias.progress import Counter
 from shapebias.tables import write_table
@@ -13,7 +13,7 @@ from shapebias.within_memory import within_memory
 
 
 def main(paths, paths_to_network, outputs, *, model, part, entry_level, settings, memory=None):
-    network, rows = load_network(*paths_to_network).to(device()), list(read_rows(paths))
+    network, rows = load_network(*paths_to_network).to(device()), conflict_rows(paths)
     channels = channels_of_part(network, part, settings)
     more, total = {"entry_level": entry_level_of(entry_level), "channels": channels}, len(rows)
 

@@ -1,10 +1,9 @@
 """Decisions and accuracy without all channels that detect a concept, or with them alone."""
 
-import pandas as pd
-
 from shapebias.batching import batches, device
 from shapebias.checkpoints import load_network
 from shapebias.concept_ablation import ablate_groups, groups_of
+from shapebias.conflicts import conflict_rows
 from shapebias.entry_level import entry_level_of
 from shapebias.imagesets import number_of_rows, read_rows
 from shapebias.jobs import job
@@ -15,7 +14,7 @@ from shapebias.within_memory import within_memory
 
 def main(paths, clean, dissection, network, table, *, model, entry_level, settings, memory=None):
     net, levels = load_network(*network).to(device()), entry_level_of(entry_level)
-    rows, labels = list(read_rows(paths)), pd.concat(map(read_table, dissection))
+    rows, labels = conflict_rows(paths), read_table(*dissection)
     groups = groups_of(labels, iou_cut=settings["iou_cut"], each_layer=settings["each_layer"])
     found = within_memory(lambda size: ablate_groups(
         net, groups, rows, batches(read_rows(clean), size=size), entry_level=levels, batch=size,

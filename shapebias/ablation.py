@@ -13,7 +13,7 @@ from shapebias.batching import pixels_of
 from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.evaluation import evaluating
-from shapebias.judging import Judge
+from shapebias.judging import Judge, shareable
 from shapebias.remainders import Remainders, Whole
 from shapebias.tallies import Conflict, Tally, tallied
 from shapebias.units import chosen_channels
@@ -76,7 +76,7 @@ def ablate(
     rounded to five decimals: with another `batch` the last one may differ by one.
     """
     _check_lengths(images, image_ids, shape_labels, texture_labels)
-    chosen = chosen_channels(model, channels)
+    chosen, batch = chosen_channels(model, channels), shareable(model, batch)
     units = [(layer, channel) for layer, numbers in chosen.items() for channel in numbers]
     with evaluating(model):
         judge = Judge(model, entry_level)

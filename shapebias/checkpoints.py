@@ -1,9 +1,11 @@
 """Networks on disk: `weights.safetensors` with `model.json`, alike whether imported or trained."""
 
 import json
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -13,8 +15,9 @@ from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.packages import file_in_package
 from shapebias.plugins import build
-from shapebias.published_weights import fitted, read_checkpoint
+from shapebias.published_weights import fitted, read_weights
 from shapebias.records import sha256_of
+from shapebias.wrappings import of_network
 from shapebias.writing import written_whole
 
 
@@ -164,7 +167,7 @@ def load_weights(model: Classifier, path: str | Path, *, norm: str = "main") -> 
         that was trained on pixels normalised otherwise.
     """
     path = Path(path)
-    found, normalisation = read_checkpoint(path)
+    found, normalisation = of_network(model.network, read_weights(path))
     _check_normalisation(model, normalisation, path)
     found = weights_with_norm(found, norm, str(path))
     weights = fitted(model.network, found, str(path))
@@ -187,6 +190,11 @@ class WithoutDraws(TorchFunctionMode):
 
     Everything else that a network's construction computes, its buffers above all, is as ever,
     and torch's random numbers stay where they were.
+
+    Notes
+    -----
+    `trunc_normal_` draws again what falls out of its range, until nothing does. So a tensor is
+    given a likely value in place of what lay in its memory, and the next one another.
     """
 
     DRAWS = (
@@ -198,11 +206,29 @@ class WithoutDraws(TorchFunctionMode):
         nn.init.kaiming_normal_,
     )
 
+    # In standard deviations: any range in which a normal value falls at 3 in 10 holds one of them.
+    LIKELY = (0.0, -0.52, 0.52, -1.28, 1.28)
+
+    def __init__(self):
+        super().__init__()
+        self._likely = cycle(self.LIKELY)
+
     def __torch_function__(self, function, types, arguments=(), keywords=None):
-        """Leave a tensor as it is where it was to be filled at random."""
-        if function in self.DRAWS:
-            return (keywords or {}).get("tensor", arguments[0] if arguments else None)
-        return function(*arguments, **(keywords or {}))
+        """Fill a tensor with one value where it was to be filled at random."""
+        keywords = keywords or {}
+        if function not in self.DRAWS:
+            return function(*arguments, **keywords)
+        tensor, *numbers = arguments or (keywords["tensor"],)
+        return self._filled(tensor, function, dict(enumerate(numbers)) | keywords)
+
+    @torch.no_grad()
+    def _filled(self, tensor: Tensor, function: Any, given: dict[int | str, Any]) -> Tensor:
+        if function is Tensor.normal_:
+            mean, sd = given.get("mean", given.get(0, 0.0)), given.get("std", given.get(1, 1.0))
+            return tensor.fill_(mean + sd * next(self._likely))
+        if function is Tensor.uniform_:
+            return tensor.fill_(given.get("from", given.get(0, 0.0)))
+        return tensor.zero_()
 
 
 def _read_description(path: Path) -> dict[str, Any]:
@@ -238,7 +264,7 @@ def _check_normalisation(model: Classifier, found: dict[str, list[float]], path:
     """The network normalises once, itself, and as the file says that it was trained."""
     for name, values in found.items():
         own = getattr(model, name).flatten().tolist()
-        if any(abs(one - other) > 1e-4 for one, other in zip(own, values, strict=False)):
+        if not all(abs(one - other) <= 1e-4 for one, other in zip(own, values, strict=True)):
             raise ShapebiasError(
                 f"{path} was trained with {name} {[round(value, 4) for value in values]} of the "
                 f"pixels, and the architecture is set to {[round(value, 4) for value in own]}: "

@@ -8,6 +8,7 @@ from torch import fx, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from shapebias.dead_code import drop_dead_code
 from shapebias.errors import ShapebiasError, UnknownLayer
 
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU)
@@ -120,7 +121,7 @@ class StageTracer(fx.Tracer):
 def _traced(network: nn.Module, paths: Iterable[str]) -> fx.Graph:
     training = network.training
     try:
-        return StageTracer(paths).trace(network.eval())
+        graph = StageTracer(paths).trace(network.eval())
     except (fx.proxy.TraceError, TypeError, RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0][:100]
         raise CannotCut(
@@ -128,6 +129,11 @@ def _traced(network: nn.Module, paths: Iterable[str]) -> fx.Graph:
         ) from error
     finally:
         network.train(training)
+    if not drop_dead_code(graph, network):
+        raise CannotCut(
+            f"{type(network).__name__} cannot be cut, as it changes values in place and reads on"
+        )
+    return graph
 
 
 def _node_of(graph: fx.Graph, path: str, modules: Mapping[str, nn.Module]) -> fx.Node | None:

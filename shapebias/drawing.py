@@ -115,7 +115,9 @@ def look() -> Iterator[None]:
         yield
 
 
-def grid(n: int, *, height: float, rows: int = 1) -> tuple[Figure, list[list[Axes]]]:
+def grid(
+    n: int, *, height: float, rows: int = 1, across: int | None = None
+) -> tuple[Figure, list[list[Axes]]]:
     """Figure of panels, each of some axes one above the other, up to four panels side by side.
 
     Parameters
@@ -126,13 +128,15 @@ def grid(n: int, *, height: float, rows: int = 1) -> tuple[Figure, list[list[Axe
         Axes in a panel.
     height
         Of one set of axes, in inches.
+    across
+        Panels side by side; chosen by their number where None is given.
 
     Returns
     -------
     The figure, and the axes of each panel from top to bottom.
     """
     # Four fit where nothing is left over; otherwise three are easier to read.
-    across = n if n <= 4 else 3
+    across = across or (n if n <= 4 else 3)
     down = -(-n // across)
     width = COLUMN + 0.6 if across == 1 else PAGE
     figure = Figure(figsize=(width, height * rows * down + 0.35), layout="constrained")

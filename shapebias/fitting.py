@@ -151,7 +151,7 @@ def fit(
                 break
             dones = [(epoch - 1 + step / per_epoch) / epochs for step in range(per_epoch)]
             entry = loop.epoch(position, [(one, learning_rate * share_of(one)) for one in dones])
-            check_course(model, entry, int(labels.max()) + 1, state)
+            check_course(model, entry, int(labels.max()) + 1, _advice(schedule, recipe), state)
             loop.measure(entry, validation, seed)
             history.append(entry)
             position = Position(history)
@@ -165,7 +165,11 @@ def fit(
 
 
 def check_course(
-    model: nn.Module, entry: dict[str, Any], n_classes: int, state: TrainingState | None
+    model: nn.Module,
+    entry: dict[str, Any],
+    n_classes: int,
+    advice: str,
+    state: TrainingState | None,
 ) -> None:
     """Raise `ShapebiasError` if an epoch has led nowhere from which there is a way back."""
     loss, guessing = entry["loss"], math.log(max(n_classes, 2))
@@ -176,11 +180,23 @@ def check_course(
         if math.isfinite(loss) and loss >= DIVERGED * guessing
         else "the loss or the weights are no longer finite numbers"
     )
-    kept = f"; the state before it is kept in {state.path}" if state and state.path.exists() else ""
-    raise ShapebiasError(
-        f"training diverged in epoch {entry['epoch']}: {reason}; lower `learning_rate`, begin it "
-        f"gently (`schedule: onecycle`), or let an attack grow (`warmup`){kept}"
+    kept = (
+        f"; the state before it is kept in {state.path}: its weights can be imported as a "
+        "checkpoint, from a copy, for a training with other settings begins anew and replaces it"
+        if state and state.own
+        else ""
     )
+    raise ShapebiasError(f"training diverged in epoch {entry['epoch']}: {reason}; {advice}{kept}")
+
+
+def _advice(schedule: str, recipe: Recipe) -> str:
+    """What may help a training that diverges and is not done yet."""
+    hints = ["lower `learning_rate`"]
+    if schedule != "onecycle":
+        hints.append("begin it gently (`schedule: onecycle`)")
+    if getattr(recipe, "warmup", None) == 0:
+        hints.append("let the attack grow (`warmup`)")
+    return ", or ".join(hints)
 
 
 @dataclass
@@ -222,6 +238,8 @@ class _Loop:
         for some, which, (done, rate) in zip(pixels, chosen, plan[before:], strict=True):
             truth = self.labels[which[share].to(self.labels.device)]
             loss, right = self._step(some, truth, done, rate)
+            if not position.history and not position.step:
+                self._check_first(loss)
             position.loss, position.right = position.loss + loss, position.right + right
             position.step += 1
             if self.counter is not None:
@@ -246,6 +264,15 @@ class _Loop:
             "learning_rate": plan[-1][1],
             "images_per_second": (position.step - before) * self.batch / seconds,
         }
+
+    def _check_first(self, loss: float) -> None:
+        # On all devices or on none.
+        if any(added(self.fabric, not math.isfinite(loss))):
+            raise ShapebiasError(
+                "training failed in the first step of epoch 1: the loss is no finite number though "
+                "no weight has changed yet, so that no learning rate would help; look at the "
+                "weights that the network begins with, its `mean` and `std`, and the attack"
+            )
 
     def measure(self, entry: dict[str, Any], validation: tuple | None, seed: int) -> None:
         """Put the accuracies on validation images into an epoch's entry."""

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from shapebias.classifier import Classifier
 from shapebias.decisions import decide, entry_probabilities, entry_weights
@@ -66,6 +67,15 @@ class Judge:
     def _intact(self, images: Tensor) -> tuple[Tensor, Tensor]:
         images = images.to(self._model.mean.device, torch.float32)
         return self.judge(self._model(images), lambda place: self._model(images[place : place + 1]))
+
+
+def shareable(model: nn.Module, batch: int) -> int:
+    """Number of images of a batch: one where they would change each other's scores.
+
+    A batch norm that keeps no statistics takes those of the batch, in eval mode too.
+    """
+    norms = (module for module in model.modules() if isinstance(module, _BatchNorm))
+    return 1 if any(norm.running_mean is None for norm in norms) else batch
 
 
 def probabilities(

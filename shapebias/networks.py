@@ -80,7 +80,7 @@ def train_network(
     trained = launched(fabric, _trained, job)
     network = _network(job, trained["input_size"])
     _recipe(training["recipe"], settings["attack"]).prepare(network)
-    network.network.load_state_dict(trained["weights"])
+    network.network.load_state_dict(fitted(network.network, trained["weights"], name))
     frame = pd.DataFrame(trained["log"]).assign(model=name)
     numbers = {"validation_accuracy": float, "adversarial_accuracy": float}
     return network.eval(), frame.astype(numbers)

@@ -14,6 +14,8 @@ from shapebias.drawing import FAINT, Pairs, Panel, grid, legend, look, panels
 # Beyond this many layers, names along an axis would overlap.
 NAMED_LAYERS = 9
 CHANCE = "chance: random or shuffled weights"
+# Lines of what chance gives, by the kind of twin.
+BROKEN = {"random": "--", "shuffled": ":"}
 
 
 def layer_lines(
@@ -44,7 +46,8 @@ def layer_lines(
     numbered
         Whether layers are numbered from 1 and not named, where names are too long to read.
     chance
-        Columns model, layer and the value, of what chance gives; drawn dashed.
+        Columns model, layer, twin and the value, of what chance gives; drawn broken, each kind of
+        twin in its own way.
     """
     with look():
         shown = panels(frame["model"], pairs)
@@ -56,8 +59,11 @@ def layer_lines(
             axes.set_xlabel("Convolution" if numbered else "Layer")
         for axes in first_column(cells):
             axes.set_ylabel(label)
-        dashed = Line2D([], [], color=FAINT, linestyle="--", label=CHANCE)
-        legend(figure, shown, [] if chance is None else [dashed])
+        broken = [
+            Line2D([], [], color=FAINT, linestyle=BROKEN[twin], label=f"chance: {twin} weights")
+            for twin in ([] if chance is None else chance["twin"].unique())
+        ]
+        legend(figure, shown, broken)
         return figure
 
 
@@ -85,9 +91,10 @@ def _draw_lines(
         if "low" in own:
             axes.fill_between(at, own["low"], own["high"], color=network.colour, alpha=0.18, lw=0)
         if chance is not None:
-            twins = chance[chance["model"] == network.model]
-            at = [layers.index(layer) for layer in twins["layer"]]
-            axes.plot(at, twins[value], "--", color=network.colour, linewidth=0.9)
+            own = chance[chance["model"] == network.model]
+            for twin, means in own.groupby("twin", sort=False):
+                at = [layers.index(layer) for layer in means["layer"]]
+                axes.plot(at, means[value], BROKEN[twin], color=network.colour, linewidth=0.9)
     axes.set_ylim(bottom=0)
     axes.set_xlim(-0.3, len(layers) - 0.7)
     axes.grid(axis="y")

@@ -74,3 +74,24 @@ class Range:
         if self.step is not None and math.isfinite(nearest):
             nearest = round(nearest / self.step) * self.step
         return nearest if self._fits(nearest) else None
+
+
+def wrong_colours(name: str, values: object) -> str | None:
+    """What is wrong with the `mean` or `std` of pixels in [0, 1]; None if nothing.
+
+    Examples
+    --------
+    >>> wrong_colours("mean", [123.7, 116.3, 103.5])
+    '[123.7, 116.3, 103.5] is not of pixels in [0, 1]; divided by 255 it may be'
+    """
+    numbers = isinstance(values, list | tuple) and all(
+        isinstance(one, int | float) and not isinstance(one, bool) for one in values
+    )
+    if not numbers or len(values) != 3:
+        return f"{values} is not a list of three numbers, one for each of red, green and blue"
+    least = "above" if name == "std" else "least"
+    if not any(Range(most=1, **{least: 0}).wrong(one) for one in values):
+        return None
+    if all(Range(most=255, **{least: 0}).wrong(one) is None for one in values):
+        return f"{values} is not of pixels in [0, 1]; divided by 255 it may be"
+    return f"{values} is not of three numbers {Range(most=1, **{least: 0})}"

@@ -10,6 +10,8 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.mkldnn import to_mkldnn
 
+from shapebias.dead_code import drop_dead_code, reads_changed
+
 # A linear layer with fewer weights takes too little time to gain from another layout.
 MANY_WEIGHTS = 2**20
 
@@ -38,17 +40,19 @@ def traced(modules: Sequence[nn.Module]) -> fx.GraphModule:
     """
     root = nn.Sequential(*modules)
     opaque = {module for module in modules if not traceable(module)}
-    return fx.GraphModule(root, _Tracer(opaque).trace(root))
+    graph = _Tracer(opaque).trace(root)
+    drop_dead_code(graph, root)
+    return fx.GraphModule(root, graph)
 
 
 def traceable(module: nn.Module) -> bool:
-    """Whether a module's code is one graph of operations for all inputs."""
+    """Whether a module's code is one graph of operations that says what depends on what."""
     try:
-        fx.symbolic_trace(module)
+        graph = fx.symbolic_trace(module).graph
     # What other people's code does when it is shown a stand-in for a tensor can be anything.
     except Exception:
         return False
-    return True
+    return drop_dead_code(graph, module) and not reads_changed(graph, module)
 
 
 class _Tracer(fx.Tracer):
@@ -68,13 +72,18 @@ def _laid_out(node: fx.Node, modules: dict[str, nn.Module]) -> nn.Module:
     if type(module) is not nn.Conv2d:
         return module
     user = next(iter(node.users))
-    if len(node.users) == 1 and type(modules.get(str(user.target))) is nn.BatchNorm2d:
+    if len(node.users) == 1 and _folds(modules.get(str(user.target))):
         module = fuse_conv_bn_eval(module, modules[user.target])
         user.replace_all_uses_with(node)
         user.graph.erase_node(user)
     else:
         module = deepcopy(module)
     return module.to(memory_format=torch.channels_last)
+
+
+def _folds(module: nn.Module | None) -> bool:
+    """Whether a module is a batch norm of fixed statistics, not of those of what it is given."""
+    return type(module) is nn.BatchNorm2d and module.running_mean is not None
 
 
 class PackedLinear(nn.Module):

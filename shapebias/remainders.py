@@ -13,6 +13,9 @@ from torch.nn import functional
 from shapebias.classifier import Classifier
 from shapebias.remainder_graphs import PackedLinear, graph_of
 
+# How often smaller than the intact output the largest value may be that a subtraction leaves: its
+# rounding, 3e-6 as `nearly_tied` says, then stays within a third of what is taken for a tie.
+CANCELLED = 10.0
 # Operations that treat each channel alone and give zero for a channel of zeros.
 CHANNELWISE = (
     nn.AdaptiveAvgPool2d, nn.AvgPool2d, nn.Dropout, nn.Flatten, nn.Identity, nn.MaxPool2d,
@@ -159,7 +162,7 @@ class _Segment(fx.Interpreter):
                 return replace(first, intact=intact, width=width)
             if _linear(operation):
                 intact = self._kept(n, operation, first.intact)
-                return _without(operation, first, intact)
+                return _exact(operation, first, intact, _without(operation, first, intact))
         args, kwargs = (fx.node.map_aggregate(one, _densely) for one in (args, kwargs))
         return getattr(self, n.op)(n.target, args, kwargs)
 
@@ -214,6 +217,30 @@ def _without(module: nn.Conv2d | nn.Linear | PackedLinear, value: Silent, intact
     maps = intact.permute(0, 2, 3, 1)
     less = _less(maps.flatten(1, 2), columns.transpose(1, 2), weight, value.runs)
     return less.unflatten(1, maps.shape[1:3]).permute(0, 3, 1, 2)
+
+
+def _exact(
+    module: nn.Conv2d | nn.Linear | PackedLinear, value: Silent, intact: Tensor, output: Tensor
+) -> Tensor:
+    """The output, made anew without the channel where the subtraction has cancelled its digits.
+
+    That is where a channel outdoes all others: what is left then has the rounding of what was
+    taken away.
+    """
+    before = _largest(intact)[value.runs.image]
+    # Written so that what is not a number is made anew.
+    cancelled = (~(before <= CANCELLED * _largest(output))).nonzero().flatten()
+    if len(cancelled):
+        runs = Runs(value.runs.image[cancelled], value.runs.channel[cancelled])
+        output[cancelled] = module(dense(replace(value, runs=runs)))
+    return output
+
+
+def _largest(values: Float[Tensor, "run *value"]) -> Float[Tensor, " run"]:
+    """Largest absolute value of each run."""
+    # Many times as fast as a norm.
+    places = tuple(range(1, values.ndim))
+    return torch.maximum(values.amax(places), -values.amin(places))
 
 
 def _less(

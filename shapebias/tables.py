@@ -425,8 +425,8 @@ def arrow_table(frame: pd.DataFrame, schema: str) -> pa.Table:
     return table.replace_schema_metadata(metadata())
 
 
-def read_table(path: str | Path, *, above_zero: str | None = None) -> pd.DataFrame:
-    """Table of a Parquet file; a damaged file is an error that names it.
+def read_table(*paths: str | Path, above_zero: str | None = None) -> pd.DataFrame:
+    """Table of one Parquet file, or of several in turn; a damaged file is an error that names it.
 
     Parameters
     ----------
@@ -434,8 +434,11 @@ def read_table(path: str | Path, *, above_zero: str | None = None) -> pd.DataFra
         Column whose values must be above zero for a row to be read.
     """
     rows = [(above_zero, ">", 0)] if above_zero else None
-    with reading(path):
-        return pq.read_table(path, filters=rows).to_pandas()
+    frames = []
+    for path in paths:
+        with reading(path):
+            frames.append(pq.read_table(path, filters=rows).to_pandas())
+    return pd.concat(frames) if len(frames) > 1 else frames[0]
 
 
 def join_by_layer(paths: Sequence[str | Path], path: str | Path, *, schema: str) -> None:
@@ -456,6 +459,8 @@ def join_by_layer(paths: Sequence[str | Path], path: str | Path, *, schema: str)
 def documentation() -> str:
     """Markdown page on every public table."""
     lines = ["# Tables", "", "Each is `results/<study>/tables/<name>.parquet`, with a `.csv` twin."]
+    lines += ["Those of many rows (`dissection_iou`, `top_images`, `ablation_flips`) are folders"]
+    lines += ["with one Parquet file a network."]
     for name, table in TABLES.items():
         lines += ["", f"## {name}", "", f"One row: {table.row}.", ""]
         lines += ["| column | type | unit | what it holds |", "|---|---|---|---|"]

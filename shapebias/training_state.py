@@ -57,6 +57,11 @@ class TrainingState:
     minutes
         After so long without a saving, the state is saved in the midst of an epoch.
 
+    Attributes
+    ----------
+    own
+        Whether the file is known to hold this training, having been gone on with or written.
+
     Notes
     -----
     It holds the weights, the optimiser's momenta, the random states of each device (the loop's
@@ -78,6 +83,7 @@ class TrainingState:
         text = json.dumps(identity, sort_keys=True, default=str)
         self.identity = hashlib.sha256(text.encode()).hexdigest()
         self._saved = time.monotonic()
+        self.own = False
 
     def restore(
         self,
@@ -90,6 +96,7 @@ class TrainingState:
         found = self._read()
         if found is None or len(found["devices"]) != fabric.world_size:
             return Position()
+        self.own = True
         model.load_state_dict(found["model"])
         optimizer.load_state_dict(found["optimizer"])
         own = found["devices"][fabric.global_rank]
@@ -140,6 +147,7 @@ class TrainingState:
                 }
             )
         self._saved = time.monotonic()
+        self.own = True
 
     def discard(self) -> None:
         """Remove the file, and what a job that was killed while saving has left."""

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from shapebias.ablation import ablate, ablate_rows
 from shapebias.decisions import decide, entry_weights
@@ -163,6 +164,65 @@ def test_near_ties_are_settled_by_the_network_on_the_image_alone():
     assert asked == [1, 3]
     assert decisions.tolist() == [0, 1, 2, 1]
     assert torch.equal(chances[1], torch.tensor([2.0, 5.0, 1.0]).softmax(0).double())
+
+
+@pytest.mark.parametrize("factor", [1e4, 1e5, 1e6])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_falls_without_a_channel_that_outdoes_all_others(factor, seed):
+    torch.manual_seed(seed)
+    first, linear = nn.Conv2d(3, 6, 3), nn.Linear(8, 4)
+    first.weight.data[0] *= factor
+    model = network(
+        {"first": [first, nn.ReLU()], "second": [nn.Conv2d(6, 8, 3), nn.ReLU()]},
+        [nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear],
+        classes=tuple("abcd"),
+        size=12,
+    ).eval()
+    images, ids = torch.rand(40, 3, 12, 12), [str(i) for i in range(40)]
+    with torch.no_grad():
+        # Without that channel the network is undecided.
+        with model.silenced("first", [0]):
+            linear.bias -= model(images).mean(dim=0)
+        decided = model(images).argmax(dim=1).tolist()
+    given_ = images, ids, *([model.classes[i - step] for i in decided] for step in (0, 1))
+    _, expected = flips_by_silencing(
+        model, *given_, lambda scores: [model.classes[i] for i in decide(scores, None)]
+    )
+    assert named(ablate(model, *given_, batch=16)[1]) == expected
+    assert len(expected) > 0
+
+
+def test_images_whose_batch_norm_would_mix_them_are_run_apart():
+    torch.manual_seed(0)
+    middle = [nn.Conv2d(4, 5, 3), nn.BatchNorm2d(5, track_running_stats=False), nn.ReLU()]
+    linear = nn.Linear(5, 4)
+    model = network(
+        {"first": [nn.Conv2d(3, 4, 3), nn.ReLU()], "second": middle},
+        [nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear],
+        classes=tuple("abcd"),
+        size=12,
+    ).eval()
+    images = torch.rand(8, 3, 12, 12)
+
+    def alone(images):
+        return torch.cat([model(image[None]) for image in images])
+
+    with torch.no_grad():
+        linear.bias -= alone(images).mean(dim=0)
+        before = alone(images).argmax(dim=1)
+    shapes, textures = ([model.classes[i - step] for i in before] for step in (0, 1))
+    expected = []
+    for layer, number in model.channels().items():
+        for channel in range(number):
+            with torch.no_grad(), model.silenced(layer, [channel]):
+                after = alone(images).argmax(dim=1)
+            expected += [
+                (layer, channel, str(i), shapes[i], model.classes[after[i]])
+                for i in (after != before).nonzero().flatten().tolist()
+            ]
+    found = ablate(model, images, list("01234567"), shapes, textures, batch=5)[1]
+    assert named(found) == expected
+    assert len(expected) > 0
 
 
 def test_some_flips_happen_at_all():

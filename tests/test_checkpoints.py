@@ -17,6 +17,7 @@ from shapebias.checkpoints import (
 from shapebias.errors import ShapebiasError
 from shapebias.models import efficientnet_lite
 from shapebias.plugins import build
+from shapebias.wrappings import of_network
 
 CLASSES = ["circle", "square", "star"]
 SMALL = {"kind": "resnet", "depth": 18, "width": 0.125, "stem": "small"}
@@ -92,6 +93,37 @@ def test_construction_without_draws_keeps_the_buffers(kind):
         assert torch.equal(one, other), name
 
 
+@pytest.fixture
+def poisoned(monkeypatch):
+    """New memory holds infinities, and whoever draws again and again is stopped."""
+    empty, where, calls = torch.empty, torch.where, []
+
+    def watched(*arguments):
+        calls.append(1)
+        assert len(calls) < 20, "draws again and again"
+        return where(*arguments)
+
+    monkeypatch.setattr(torch, "empty", lambda *a, **k: empty(*a, **k).fill_(float("inf")))
+    monkeypatch.setattr(torch, "where", watched)
+
+
+def test_construction_without_draws_ends_where_weights_must_be_in_a_range(poisoned):
+    with WithoutDraws():
+        build("models", classes=CLASSES, kind="torchvision", name="convnext_tiny")
+
+
+@pytest.mark.parametrize(
+    ("mean", "least", "most"), [(0, -2, 2), (-0.1, 0, 5), (3, 0, 2), (-3, 0, 2), (5, 0, 2)]
+)
+@pytest.mark.filterwarnings("ignore:mean is more than 2 std")
+def test_a_value_in_a_range_is_found_without_draws(poisoned, mean, least, most):
+    state = torch.get_rng_state()
+    with WithoutDraws():
+        found = torch.nn.init.trunc_normal_(torch.empty(3), mean, 1.0, least, most)
+    assert ((found >= least) & (found <= most)).all()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_other_weights_are_noticed(saved):
     weights = load_file(saved[0])
     save_file({**weights, "fc.bias": weights["fc.bias"] + 1}, saved[0])
@@ -124,6 +156,8 @@ def prefixed(state, prefix):
     return {prefix + key: value for key, value in state.items()}
 
 
+MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 WRAPPINGS = {
     "bare": lambda state: state,
     "state_dict": lambda state: {"state_dict": state, "epoch": 3, "optimizer": {"lr": 0.1}},
@@ -134,9 +168,21 @@ WRAPPINGS = {
         "model": {
             **prefixed(state, "module.model."),
             **prefixed(state, "module.attacker.model."),
-            "module.normalizer.new_mean": torch.tensor([0.485, 0.456, 0.406])[:, None, None],
-            "module.normalizer.new_std": torch.tensor([0.229, 0.224, 0.225])[:, None, None],
+            "module.normalizer.new_mean": MEAN,
+            "module.normalizer.new_std": STD,
         }
+    },
+    "sequence": lambda state: {**prefixed(state, "1."), "0.mean": MEAN, "0.std": STD},
+    "normalising": lambda state: {**prefixed(state, "model."), "mu": MEAN, "sigma": STD},
+    "constants beside": lambda state: {**state, "mean": MEAN, "std": STD},
+    "loss": lambda state: {
+        "state_dict": {**prefixed(state, "model."), "criterion.weight": torch.ones(3)}
+    },
+    "net": lambda state: {"net": state, "acc": 0.5},
+    "average": lambda state: {"state_dict_ema": prefixed(state, "module.")},
+    "average beside": lambda state: {
+        "state_dict_ema": {key: 0 * state[key] for key in state},
+        "state_dict": state,
     },
     "auxiliary": lambda state: {**state, "aux1.fc1.weight": torch.zeros(2, 2)},
     "no counters": lambda state: {
@@ -155,6 +201,32 @@ def test_published_wrappings_are_seen_through(tmp_path, wrapping):
     assert same(model, network(seed=1))
     assert provenance["file"] == "checkpoint.pth"
     assert provenance["not_needed"] == (["aux1.fc1.weight"] if wrapping == "auxiliary" else [])
+
+
+@pytest.mark.parametrize(
+    ("extra", "unknown"),
+    [
+        # What stands before the network, or beside it, may be needed: it is not dropped.
+        ({"denoiser.weight": torch.ones(3)}, "unknown denoiser.weight"),
+        ({"fc.bias": torch.ones(3)}, "unknown model.conv1.weight"),
+        ({"mu": MEAN, "mean": MEAN}, "unknown mean"),
+    ],
+)
+def test_what_may_change_the_scores_is_not_taken_for_a_wrapping(tmp_path, extra, unknown):
+    path = tmp_path / "checkpoint.pth"
+    torch.save({**prefixed(network().network.state_dict(), "model."), **extra}, path)
+    with pytest.raises(ShapebiasError, match=unknown) as error:
+        load_weights(network(), path)
+    one_line(error)
+
+
+def test_a_network_that_normalises_itself_keeps_its_constants():
+    bare = torch.nn.Sequential(torch.nn.Linear(1, 1))
+    bare.register_buffer("mean", MEAN)
+    bare.register_buffer("std", STD)
+    state = dict(bare.state_dict())
+    assert of_network(bare, state) == (state, {})
+    assert of_network(bare, prefixed(state, "net.")) == (state, {})
 
 
 def test_numbers_of_numpy_are_no_code(tmp_path):
@@ -217,10 +289,22 @@ def test_a_pickle_with_code_is_refused(tmp_path, capsys):
     torch.save({"state_dict": network().network.state_dict(), "trainer": Code()}, path)
     with pytest.raises(ShapebiasError) as error:
         load_weights(network(), path)
-    assert "runs code when it is opened, which is refused" in one_line(error)
-    path.write_bytes(pickle.dumps(Code()))
-    with pytest.raises(ShapebiasError):
+    assert "runs code when it is opened, which is refused (it asks for " in one_line(error)
+    assert "never run" not in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("bare", [True, False])
+def test_pickles_of_every_protocol_are_refused_with_advice(tmp_path, capsys, protocol, bare):
+    path = tmp_path / "x.pth"
+    if bare:
+        path.write_bytes(pickle.dumps(Code(), protocol))
+    else:
+        torch.save(Code(), path, pickle_protocol=protocol)
+    with pytest.raises(ShapebiasError, match=r"runs? code") as error:
         load_weights(network(), path)
+    assert "save its state_dict alone" in one_line(error)
     assert "never run" not in capsys.readouterr().out
 
 
@@ -234,6 +318,29 @@ def test_a_damaged_checkpoint_is_named(tmp_path, name, damage):
     with pytest.raises(ShapebiasError) as error:
         load_weights(network(), path)
     assert one_line(error).startswith(f"{path} is damaged or no checkpoint")
+
+
+def test_damage_inside_an_archive_is_named(tmp_path):
+    path = tmp_path / "x.pth"
+    torch.save(network().network.state_dict(), path)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 1000] = bytes(byte ^ 255 for byte in data[middle : middle + 1000])
+    path.write_bytes(data)
+    with pytest.raises(ShapebiasError, match=r"is damaged: its entry x/data/\d+ differs") as error:
+        load_weights(network(), path)
+    assert "download it again" in one_line(error)
+
+
+def test_an_archive_without_checksums_is_read(tmp_path):
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(network(seed=1).network.state_dict(), tmp_path / "x.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    model = network()
+    load_weights(model, tmp_path / "x.pth")
+    assert same(model, network(seed=1))
 
 
 @pytest.mark.parametrize(
@@ -280,6 +387,27 @@ def test_weights_that_are_no_plain_finite_numbers(tmp_path, change, said):
     assert "fc.weight" in one_line(error)
 
 
+def test_a_negative_variance_is_refused(tmp_path):
+    state = network().network.state_dict()
+    state["bn1.running_var"][3] = -1
+    torch.save(state, tmp_path / "x.pth")
+    with pytest.raises(ShapebiasError, match=r"bn1\.running_var holds a negative") as error:
+        load_weights(network(), tmp_path / "x.pth")
+    one_line(error)
+
+
+def test_modules_that_ask_for_the_version_of_their_layout(tmp_path):
+    architecture = {"kind": "torchvision", "name": "mnasnet0_5"}
+    model = build("models", classes=CLASSES, **architecture)
+    torch.save(dict(model.network.state_dict()), tmp_path / "x.pth")
+    again = build("models", classes=CLASSES, **architecture)
+    load_weights(again, tmp_path / "x.pth")
+    assert same(again, model)
+    paths = tmp_path / "weights.safetensors", tmp_path / "model.json"
+    save_network(again, *paths, architecture=architecture, provenance={})
+    assert same(load_network(*paths), model)
+
+
 def test_safetensors_under_another_name(tmp_path):
     save_file(network(seed=1).network.state_dict(), tmp_path / "x.bin")
     model = network()
@@ -318,6 +446,8 @@ def test_what_holds_no_weights_is_named(tmp_path):
             load_weights(network(), path)
     with pytest.raises(ShapebiasError, match="do not exist: download"):
         load_weights(network(), tmp_path / "absent.pth")
+    with pytest.raises(ShapebiasError, match="are a folder: name the file in it"):
+        load_weights(network(), tmp_path)
 
 
 def test_files_in_packages(tmp_path, monkeypatch):

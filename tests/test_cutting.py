@@ -1,5 +1,8 @@
 """Networks that others wrote: cut at layers, normalised once, and unchanged otherwise."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -12,6 +15,7 @@ from shapebias.models import alexnet, factory, googlenet, resnet
 from shapebias.models import timm as timm_networks
 from shapebias.models import torchvision as torchvision_networks
 from shapebias.plugins import build
+from tests.conftest import ROOT
 
 CLASSES = list("abcde")
 OWN = {"alexnet": alexnet, "googlenet": googlenet, "resnet18": resnet}
@@ -207,6 +211,19 @@ def test_nothing_normalises_twice():
             input_size=16,
             **HALF,
         )
+
+
+def test_a_users_module_may_import_torchvision(tmp_path):
+    (tmp_path / "theirs.py").write_text(
+        "import torchvision\nmake = torchvision.models.squeezenet1_1"
+    )
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from shapebias.plugins import build;"
+        "build('models', kind='factory', function='theirs:make', classes=['a', 'b'],"
+        " settings={'num_classes': 2}, mean=[0, 0, 0], std=[1, 1, 1])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ STUDIES = {
 NEEDS = {
     "shape_bias": "shape_bias",
     "accuracy": "accuracy",
+    "accuracy_by_level": "accuracy",
     "kernel_tv": "kernel_tv",
     "matched_filters": "filter_matches",
     "activation_tv": "activation_tv",
@@ -70,6 +71,10 @@ def invented(table, pairs, alone):
 def inputs(kind, pairs, alone, empty=False):
     settings = {
         "accuracy": {"clean": "clean"},
+        "accuracy_by_level": {
+            "clean": "clean",
+            "curves": [{"title": "x", "setting": "sd", "levels": {"noisy": 0.1}}],
+        },
         "activation_tv": {"clean": "clean", "noisy": "noisy"},
         "important_concepts": {"iou_cut": 0.04},
     }
@@ -149,6 +154,7 @@ def test_chance_is_drawn_where_it_was_measured(kind):
     frame = invented("dissection", PAIRS, []).query("layer != 'all'")
     twins = pd.concat([frame.assign(twin=twin) for twin in ("random", "shuffled")])
     twins["category"] = "color"
+    twins["diversity"] += twins["twin"] == "random"
     given = inputs(kind, PAIRS, [])
     assert not any("chance" in text for text in texts(draw(kind, **given)))
     figure = draw(kind, **given, dissection_twins=twins)
@@ -160,10 +166,43 @@ def test_chance_is_drawn_where_it_was_measured(kind):
         n_channels = len(twins) // twins["model"].nunique() // 2
         assert marks == [[n_channels, n_channels]] * 2
     else:
-        own = twins[twins["model"] == "alexnet"].groupby("layer")["diversity"].mean()
-        dashed = [line.get_ydata().tolist() for line in lines if line.get_linestyle() == "--"]
-        assert dashed[0] == own.tolist()
-        assert len(dashed) == 2
+        for twin, style in (("random", "--"), ("shuffled", ":")):
+            own = twins[(twins["model"] == "alexnet") & (twins["twin"] == twin)]
+            broken = [line.get_ydata().tolist() for line in lines if line.get_linestyle() == style]
+            assert broken[0] == own.groupby("layer")["diversity"].mean().tolist()
+            assert len(broken) == 2
+
+
+def test_networks_can_be_told_apart_by_level_and_points_are_in_order():
+    alone = [f"network_{i}" for i in range(10)]
+    table = invented("accuracy", PAIRS, alone).query("selection == 'all'")
+    levels = {"noisy": 2.0, "noisier": float("inf")}
+    table = pd.concat([table, table[table["image_set"] == "noisy"].assign(image_set="noisier")])
+    curves = [{"title": "noise", "setting": "sd", "levels": levels}]
+    figure = draw("accuracy_by_level", accuracy=table, pairs=PAIRS, curves=curves, clean="clean")
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["clean", "2", "∞"]
+    drawn = axes.lines[::2]
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in drawn}
+    assert len(drawn) == len(looks) == 16
+    own = table[table["model"] == "alexnet"].set_index("image_set")["top1"]
+    assert drawn[0].get_ydata().tolist() == (100 * own[["noisy", "noisier"]]).tolist()
+    assert drawn[0].get_color() == STANDARD
+
+
+def test_every_trained_network_has_a_panel_with_its_name_and_its_own_curves():
+    shared = {"x": {"standard": "alexnet", "robust": "res"}}
+    alone = [f"network_{i}" for i in range(12)]
+    log = invented("training_log", PAIRS, alone)
+    figure = draw("training", training_log=log, pairs=PAIRS | shared)
+    uppers = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    assert sorted(axes.get_title(loc="left") for axes in uppers) == sorted(log["model"].unique())
+    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in uppers}) == 1
+    for axes in uppers:
+        own = log[log["model"] == axes.get_title(loc="left")]
+        clean, attacked, _ = axes.lines
+        assert clean.get_ydata().tolist() == (100 * own["validation_accuracy"]).tolist()
+        assert attacked.get_ydata().tolist() == (100 * own["adversarial_accuracy"]).tolist()
 
 
 def test_differences_are_robust_less_standard():

@@ -129,9 +129,19 @@ def test_a_diverging_training_stops_with_one_line():
         def loss(self, model, images, labels, *, done, generator):
             return model(images).sum() * torch.nan, 0
 
-    with pytest.raises(ShapebiasError, match="epoch 1") as error:
+    with pytest.raises(ShapebiasError, match=r"first step of epoch 1.*no weight has") as error:
         fit(network(depth=18), *data(), recipe=Broken(), **SETTINGS)
     assert "\n" not in str(error.value)
+    assert "`learning_rate`" not in str(error.value)
+
+
+def test_a_diverging_training_is_advised_what_is_not_done_yet():
+    recipe = adversarial.build(attack=lambda model, images, labels, generator: images)
+    settings = {**SETTINGS, "schedule": "constant", "learning_rate": 1e6}
+    with pytest.raises(ShapebiasError, match="diverged in epoch 1") as error:
+        fit(network(depth=18), *data(), recipe=recipe, **settings)
+    told = ("lower `learning_rate`", "`schedule: onecycle`", "`warmup`")
+    assert all(words in str(error.value) for words in told)
 
 
 def test_refuses_too_few_images_and_unknown_schedules():

@@ -49,6 +49,30 @@ class Around(Plain):
         return self.last(second.mean(dim=(2, 3)) + first.mean(dim=(1, 2, 3))[:, None])
 
 
+class Auxiliary(Plain):
+    """A head besides that is left unread."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Conv2d(4, 2, 1)
+
+    def forward(self, pixels):
+        first = self.first(pixels)
+        second = self.second(first)
+        self.head(first).mean()
+        return self.last(second.mean(dim=(2, 3)))
+
+
+class InPlace(Plain):
+    """What a step is given is read on, after the step has changed it."""
+
+    def forward(self, pixels):
+        first = self.first(pixels)
+        second = self.second(first)
+        second.mul_(2)
+        return self.last(second.mean(dim=(2, 3)))
+
+
 def built(kind, layers=STAGES, stages=(), like=None):
     torch.manual_seed(1)
     network = kind()
@@ -69,12 +93,13 @@ def conflict(model, number=10):
     return images, [str(i) for i in range(number)], shapes, textures
 
 
-def test_what_can_be_cut_is_cut(capsys):
-    assert type(built(Plain)) is Classifier
+@pytest.mark.parametrize("kind", [Plain, Auxiliary])
+def test_what_can_be_cut_is_cut(kind, capsys):
+    assert type(built(kind)) is Classifier
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("kind", [Functional, Around])
+@pytest.mark.parametrize("kind", [Functional, Around, InPlace])
 def test_what_cannot_is_watched_and_says_so(kind, capsys):
     model = built(kind)
     assert type(model) is HookedClassifier
@@ -101,8 +126,9 @@ def test_a_functional_network_gives_the_same_scores_as_one_that_is_cut():
     pd.testing.assert_frame_equal(found_flips[names], flips[names])
 
 
-def test_silencing_reaches_every_path_from_a_layer():
-    model = built(Around)
+@pytest.mark.parametrize("kind", [Around, Auxiliary, InPlace])
+def test_silencing_is_that_of_the_whole_network(kind):
+    model = built(kind)
     given = conflict(model)
     scores, flips = ablate(model, *given, batch=3)
     expected = []

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from shapebias import plugins
+from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.models import alexnet, googlenet, resnet
 from shapebias.vision import torchvision
@@ -94,3 +95,53 @@ def test_the_least_width_gives_whole_numbers_of_channels(name):
     (limits,) = inspect.signature(build).parameters["width"].annotation.__metadata__
     with torch.device("meta"):
         build(classes=CLASSES, input_size=64, width=limits.step, **settings)
+
+
+class NormalisingInside(torch.nn.Module):
+    """A network that takes off what it calls by a name of its own."""
+
+    def __init__(self, name, scale, buffer):
+        super().__init__()
+        for which, values in (("mean", IMAGENET[0]), ("std", IMAGENET[1])):
+            held = torch.tensor(values).view(1, 3, 1, 1) * scale
+            key = f"{name}_{which}"
+            self.register_buffer(key, held) if buffer else setattr(
+                self, key, held.flatten().tolist()
+            )
+        self.body = torch.nn.Conv2d(3, 2, 8)
+
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@pytest.mark.parametrize("scale", [1, 255])
+@pytest.mark.parametrize("buffer", [True, False])
+def test_no_network_normalises_twice_whatever_it_calls_it(scale, buffer):
+    def made(mean, std):
+        network = NormalisingInside("pixel", scale, buffer)
+        parts = {"segments": {"body": [network.body]}, "tail": [torch.nn.Flatten()]}
+        rest = {"classes": ["a", "b"], "input_size": 8}
+        return Classifier(network, **parts, **rest, mean=mean, std=std)
+
+    with pytest.raises(ShapebiasError, match="normalises by itself, in its top module"):
+        made(*IMAGENET)
+    assert made([0, 0, 0], [1, 1, 1])(torch.zeros(1, 3, 8, 8)).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "said"),
+    [
+        ([123.7, 116.3, 103.5], [0.2, 0.2, 0.2], "^mean: .* divided by 255 it may be"),
+        ([0.5, 0.5, 0.5], [58.4, 57.1, 57.4], "^std: .* divided by 255 it may be"),
+        ([0.5, 0.5, 0.5], [0.2, 0.0, 0.2], "^std: .* above 0 and at most 1"),
+        ([0.5, 0.5], [0.2, 0.2, 0.2], "^mean: .* three numbers"),
+        ([0.5, 0.5, float("nan")], [0.2, 0.2, 0.2], "^mean: .* at least 0 and at most 1"),
+    ],
+)
+def test_constants_are_of_pixels_from_0_to_1(mean, std, said):
+    body = torch.nn.Conv2d(3, 2, 8)
+    with pytest.raises(ShapebiasError, match=said):
+        Classifier(
+            body, segments={"body": [body]}, tail=[], classes=["a", "b"], input_size=8,
+            mean=mean, std=std,
+        )  # fmt: skip

@@ -110,6 +110,55 @@ def test_every_kind_of_convolution(convolution):
     assert max(compared(model, images)) < ROUNDING / 10
 
 
+@pytest.mark.parametrize("factor", [1e4, 1e5, 1e6])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_channel_that_outdoes_all_others(factor, seed):
+    torch.manual_seed(seed)
+    first, second, hidden = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 8, 3, stride=2), nn.Linear(128, 32)
+    for module in (first, second):
+        module.weight.data[0] *= factor
+    layers = {"first": [first, nn.ReLU()], "second": [second, nn.ReLU(), nn.MaxPool2d(2)]}
+    tail = [nn.Flatten(), hidden, nn.ReLU(), nn.Linear(32, 5)]
+    model = network(layers, tail, classes=tuple("abcde"), size=20)
+    assert max(compared(model, torch.rand(4, 3, 20, 20))) < ROUNDING / 10
+    # Now the scores without a channel are a closed form.
+    tail = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)]
+    model = network(layers, tail, classes=tuple("abcde"), size=20)
+    assert max(compared(model, torch.rand(4, 3, 20, 20))) < ROUNDING / 10
+
+
+class Auxiliary(nn.Module):
+    """A head that is left unread, and a ReLU that is read as if it were not there."""
+
+    def __init__(self, inplace):
+        super().__init__()
+        self.head, self.main = nn.Conv2d(4, 2, 1), nn.Conv2d(4, 4, 3)
+        self.relu = nn.ReLU(inplace)
+
+    def forward(self, values):
+        self.head(values)
+        self.relu(values)
+        return self.main(values)
+
+
+class ReadAgain(Auxiliary):
+    """What a ReLU was given is read again, changed where it works in place."""
+
+    def forward(self, values):
+        return self.main(self.relu(values)) + values[:, :, 1:-1, 1:-1]
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("kind", [Auxiliary, ReadAgain])
+def test_results_that_nobody_reads_and_values_that_change(kind, inplace):
+    torch.manual_seed(0)
+    block, tail = kind(inplace), [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)]
+    layers = {"first": [nn.Conv2d(3, 4, 3)], "second": [block]}
+    model = network(layers, tail, classes=tuple("abcde"), size=12)
+    assert max(compared(model, torch.rand(4, 3, 12, 12))) < ROUNDING / 10
+    assert traceable(block) != inplace
+
+
 def test_batch_norms_are_folded_and_code_that_cannot_be_traced_is_one_step():
     with evaluating(nn.Identity()):
         modules = [nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), Branching()]

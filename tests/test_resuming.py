@@ -13,6 +13,7 @@ from shapebias.attacks import pgd
 from shapebias.errors import ShapebiasError
 from shapebias.fitting import fit
 from shapebias.models import alexnet
+from shapebias.published_weights import read_checkpoint
 from shapebias.recipes import Recipe
 from shapebias.training import adversarial
 from shapebias.training_state import TrainingState
@@ -177,12 +178,12 @@ def test_a_state_that_does_not_fit_is_not_gone_on_with(tmp_path, undisturbed, ca
 class Breaking(Recipe):
     """Learns for two epochs, and then breaks."""
 
-    def __init__(self, rise):
-        self.rise = rise
+    def __init__(self, rise, since=0.4):
+        self.rise, self.since = rise, since
 
     def loss(self, model, images, labels, *, done, generator):
         loss = torch.nn.functional.cross_entropy(model(images), labels)
-        return loss + (self.rise if done >= 0.4 else 0.0), 0
+        return loss + (self.rise if done >= self.since else 0.0), 0
 
 
 @pytest.mark.parametrize(("rise", "reason"), [(torch.nan, "finite"), (1e4, "guessing has 1.1")])
@@ -193,9 +194,27 @@ def test_divergence_stops_with_the_epoch_and_keeps_the_last_good_state(tmp_path,
     text = str(error.value)
     assert reason in text and "`learning_rate`" in text and str(path) in text
     assert "\n" not in text
+    # The schedule is set already, and there is no attack.
+    assert "onecycle" not in text and "warmup" not in text
     kept = torch.load(path, weights_only=True)
     assert len(kept["position"]["history"]) == 2
     assert all(torch.isfinite(value).all() for value in kept["model"].values())
+
+
+def test_the_state_of_another_training_is_not_offered_after_divergence(tmp_path):
+    path = tmp_path / "training_state.pt"
+    train(path, epochs=1, identity={"seed": 1})
+    with pytest.raises(ShapebiasError, match="diverged in epoch 1") as error:
+        train(path, recipe=Breaking(1e4, since=0.0))
+    assert "training_state" not in str(error.value)
+
+
+def test_the_weights_of_a_kept_state_can_be_imported(tmp_path):
+    path = tmp_path / "training_state.pt"
+    weights, _ = train(path, epochs=1)
+    found, _ = read_checkpoint(path)
+    assert "features.0.weight" in found
+    assert all(torch.equal(weights[f"network.{key}"], value) for key, value in found.items())
 
 
 @pytest.mark.parametrize(("since", "minutes"), [(0.55, 30.0), (0.45, 0.0)])

@@ -313,3 +313,46 @@ def test_every_key_of_the_schema_is_described():
     walk(schema, "study")
     for name, definition in schema["$defs"].items():
         walk(definition, name)
+
+
+def test_layers_that_are_silenced_are_dissected():
+    study = copy.deepcopy(TINY)
+    study["measurements"]["dissection"]["layers"] = ["conv4", "conv5"]
+    read_study(study, whole=True)
+    study["measurements"]["dissection"]["layers"] = ["conv5"]
+    with pytest.raises(StudyError, match=r"^measurements\.ablation\.layers: 'conv4' is not among"):
+        read_study(study, whole=True)
+    del study["measurements"]["ablation"]["layers"]
+    with pytest.raises(StudyError, match="'all layers' is not among"):
+        read_study(study, whole=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"recipe": {"kind": "standard", "attack": "l2"}}, "unknown key in .*recipe: 'attack'"),
+        ({"recipe": {"kind": "underfit", "target": 0.5}}, "lacks the key 'validation'"),
+        ({"batch": 32, "devices": 3}, "batch: 32 images cannot be shared equally by 3 devices"),
+        ({"learning_rate": float("nan")}, "learning_rate: nan is not a finite number"),
+        ({"learning_rate": float("inf")}, "learning_rate: inf is not a finite number"),
+    ],
+)
+def test_trainings_that_cannot_be(change, said):
+    study = copy.deepcopy(TINY)
+    training = {"images": "train", "recipe": {"kind": "standard"}, "epochs": 1}
+    training |= {"learning_rate": 0.1} | change
+    study["models"]["alexnet"]["training"] = training
+    with pytest.raises(StudyError, match=said):
+        read_study(study, whole=True)
+
+
+def test_the_size_of_images_stands_beside_the_architecture():
+    study = copy.deepcopy(TINY)
+    study["models"]["alexnet"]["architecture"] = {"kind": "alexnet", "input_size": 64}
+    with pytest.raises(StudyError, match=r"stands too low: it is models\.alexnet\.input_size"):
+        read_study(study, whole=True)
+    study["models"]["alexnet"]["architecture"] = {
+        "kind": "factory", "function": "a:b", "mean": [124, 116, 104], "std": [1, 1, 1]
+    }  # fmt: skip
+    with pytest.raises(StudyError, match=r"^models\.alexnet\.architecture\.mean: .* by 255"):
+        read_study(study, whole=True)

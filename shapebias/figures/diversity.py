@@ -21,7 +21,7 @@ def draw(
     pairs
         Pair to its `standard` and `robust` network.
     dissection_twins
-        Table of that name: channels of networks that have learnt nothing.
+        Table of that name: channels of networks that have learnt nothing, a line for each kind.
     """
     if dissection.empty:
         return note("Units are not dissected in this study.")
@@ -36,6 +36,6 @@ def draw(
     label = "Mean diversity\n(concepts a channel)"
     chance = None
     if dissection_twins is not None and len(dissection_twins):
-        twins = dissection_twins.groupby(["model", "layer"], sort=False)["diversity"]
+        twins = dissection_twins.groupby(["model", "layer", "twin"], sort=False)["diversity"]
         chance = twins.mean().rename("mean").reset_index()
     return layer_lines(frame, value="mean", label=label, pairs=pairs, means=means, chance=chance)

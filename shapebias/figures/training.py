@@ -1,27 +1,32 @@
 """Training curves of the networks that the study trained."""
 
-from itertools import cycle
+from dataclasses import replace
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from shapebias.drawing import Pairs, Panel, grid, legend, look, note, panels
-from shapebias.panel_kinds import first_column
+from shapebias.drawing import FAINT, OTHERS, Pairs, Panel, grid, legend, look, note, panels
 
-LABELS = {
-    "validation_accuracy": "Accuracy on clean\nvalidation images (%)",
-    "adversarial_accuracy": "Accuracy on\nattacked ones (%)",
-    "accuracy": "Accuracy while\ntraining (%)",
-    "loss": "Loss (nats)",
+# Accuracies to how their line is drawn and what it is called.
+CURVES = {
+    "validation_accuracy": ("-", "clean validation"),
+    "adversarial_accuracy": ("--", "attacked"),
+    "accuracy": (":", "training"),
 }
+# Beyond this many epochs, points would run together.
+DOTTED = 12
+# Letters of a heading that fit a panel at the usual size.
+LETTERS = 18
 
 
 def draw(*, training_log: pd.DataFrame, pairs: Pairs) -> Figure:
     """Accuracy on clean and attacked validation images, while training, and loss by epoch.
 
-    A column a pair; networks that are trained on no attack have no curve under one.
+    A panel a network, a pair's first, all on the same axes; networks that are trained on no
+    attack have no curve under one.
 
     Parameters
     ----------
@@ -34,29 +39,53 @@ def draw(*, training_log: pd.DataFrame, pairs: Pairs) -> Figure:
     if training_log.empty:
         return note("No network is trained in this study.")
     with look():
-        shown = panels(training_log["model"], pairs)
-        figure, cells = grid(len(shown), height=1.35, rows=len(LABELS))
-        for panel, cell in zip(shown, cells, strict=True):
-            cell[0].set_title(panel.title)
-            for axes, column in zip(cell, LABELS, strict=True):
-                _draw_curves(axes, training_log, panel, column)
-            cell[-1].set_xlabel("Epoch")
-        for axes, label in zip(first_column(cells), cycle(LABELS.values()), strict=False):
-            axes.set_ylabel(label)
-        legend(figure, shown)
+        shown = _one_each(panels(training_log["model"], pairs))
+        across = min(len(shown), 4)
+        figure, cells = grid(len(shown), height=1.05, rows=2, across=across)
+        highest = training_log["loss"].max()
+        for i, (panel, (upper, lower)) in enumerate(zip(shown, cells, strict=True)):
+            own = training_log[training_log["model"] == panel.title].sort_values("epoch")
+            _draw_curves(upper, lower, own, panel.networks[0].colour)
+            size = 8.5 * min(1, LETTERS / len(panel.title))
+            upper.set_title(panel.title, fontsize=size, color=panel.networks[0].colour)
+            upper.set_ylim(0, 102)
+            lower.set_ylim(0, 1.05 * highest)
+            for axes in (upper, lower):
+                _lay_out(axes, training_log["epoch"].max(), first=i % across == 0)
+            upper.tick_params(labelbottom=False)
+            if i + across >= len(shown):
+                lower.set_xlabel("Epoch")
+            if i % across == 0:
+                upper.set_ylabel("Accuracy (%)")
+                lower.set_ylabel("Loss (nats)")
+        lines = [
+            Line2D([], [], color=FAINT, linestyle=style, label=label)
+            for style, label in CURVES.values()
+        ]
+        legend(figure, [panel for panel in shown if panel.pair], lines)
         return figure
 
 
-def _draw_curves(axes: Axes, log: pd.DataFrame, panel: Panel, column: str) -> None:
-    scale = 1 if column == "loss" else 100
-    for network in panel.networks:
-        own = log[log["model"] == network.model].sort_values("epoch")
-        axes.plot(own["epoch"], scale * own[column], "o-", color=network.colour, markersize=2.4)
-    # The same epochs in every row, also where there is no curve.
-    last = log.loc[log["model"].isin([network.model for network in panel.networks]), "epoch"].max()
+def _one_each(shown: list[Panel]) -> list[Panel]:
+    """A panel a network: curves of several would hide each other; one in two pairs comes once."""
+    found: dict[str, Panel] = {}
+    for panel in shown:
+        for network in panel.networks:
+            if panel.pair is None:
+                network = replace(network, colour=OTHERS[-1])
+            found.setdefault(network.model, Panel(network.model, (network,), panel.pair))
+    return list(found.values())
+
+
+def _draw_curves(upper: Axes, lower: Axes, own: pd.DataFrame, colour: str) -> None:
+    mark = "o" if len(own) <= DOTTED else ""
+    for column, (style, _) in CURVES.items():
+        upper.plot(own["epoch"], 100 * own[column], mark + style, color=colour, markersize=2.4)
+    lower.plot(own["epoch"], own["loss"], mark + "-", color=colour, markersize=2.4)
+
+
+def _lay_out(axes: Axes, last: int, *, first: bool) -> None:
     axes.set_xlim(0.5, last + 0.5)
-    axes.set_ylim(bottom=0)
-    if column != "loss":
-        axes.set_ylim(0, 102)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axes.tick_params(labelleft=first)
     axes.grid(axis="y")

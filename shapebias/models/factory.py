@@ -12,6 +12,9 @@ from shapebias.errors import ShapebiasError
 from shapebias.hooking import classifier
 from shapebias.ranges import Range
 
+# A user's module may import torchvision, which has to come through its one door first.
+from shapebias.vision import torchvision  # noqa: F401
+
 
 def build(
     *,
