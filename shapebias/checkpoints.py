@@ -15,8 +15,9 @@ from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.packages import file_in_package
 from shapebias.plugins import build
-from shapebias.published_weights import fitted, read_checkpoint
+from shapebias.published_weights import fitted, read_weights
 from shapebias.records import sha256_of
+from shapebias.wrappings import of_network
 from shapebias.writing import written_whole
 
 
@@ -166,7 +167,7 @@ def load_weights(model: Classifier, path: str | Path, *, norm: str = "main") -> 
         that was trained on pixels normalised otherwise.
     """
     path = Path(path)
-    found, normalisation = read_checkpoint(path)
+    found, normalisation = of_network(model.network, read_weights(path))
     _check_normalisation(model, normalisation, path)
     found = weights_with_norm(found, norm, str(path))
     weights = fitted(model.network, found, str(path))
@@ -263,7 +264,7 @@ def _check_normalisation(model: Classifier, found: dict[str, list[float]], path:
     """The network normalises once, itself, and as the file says that it was trained."""
     for name, values in found.items():
         own = getattr(model, name).flatten().tolist()
-        if any(abs(one - other) > 1e-4 for one, other in zip(own, values, strict=False)):
+        if not all(abs(one - other) <= 1e-4 for one, other in zip(own, values, strict=True)):
             raise ShapebiasError(
                 f"{path} was trained with {name} {[round(value, 4) for value in values]} of the "
                 f"pixels, and the architecture is set to {[round(value, 4) for value in own]}: "

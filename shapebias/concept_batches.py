@@ -22,6 +22,7 @@ def over_concepts(
     *,
     size: int,
     memory: int | None = None,
+    held: Callable[[tuple[int, int]], int] = lambda shape: 0,
 ) -> T:
     """What `work` makes of a concept set's batches, which shrink where memory does not suffice.
 
@@ -36,13 +37,17 @@ def over_concepts(
         Images a batch, at most.
     memory
         Megabytes of the job; None for no limit.
+    held
+        Bytes that the work needs besides, however small its batches, for images of so many rows
+        and columns.
     """
     first = next(read_rows(paths))
+    besides = 0 if memory is None else held(first["pixels"].shape[:2])
 
     def attempt(size: int) -> T:
         return work(lambda: concept_batches(read_rows(paths), size=size))
 
-    return within_memory(attempt, size, like=first, memory=memory, what="dissecting")
+    return within_memory(attempt, size, like=first, memory=memory, what="dissecting", held=besides)
 
 
 def concept_batches(rows: Iterable[dict[str, Any]], *, size: int) -> Iterator[ConceptBatch]:

@@ -10,6 +10,7 @@ from shapebias.concept_labels import ConceptBatch
 from shapebias.dissection import Dissection, dissect
 from shapebias.imagesets import concepts_of, number_of_rows
 from shapebias.progress import Counter
+from shapebias.thresholds import bytes_held
 from shapebias.units import channels_of_part
 
 # Settings of the study that are those of `dissect`.
@@ -47,4 +48,10 @@ def dissect_part(
         progress = Counter("dissecting, two passes", 2 * n_images)
         return dissect(model, batches, concepts, n_images=n_images, progress=progress, **chosen)
 
-    return over_concepts(work, paths, size=settings["batch"], memory=memory)
+    def held(shape: tuple[int, int]) -> int:
+        quantiles = [chosen["quantile"], *chosen["sweep"]]
+        return bytes_held(
+            model, shape, n_images=n_images, quantiles=quantiles, channels=chosen["channels"]
+        )
+
+    return over_concepts(work, paths, size=settings["batch"], memory=memory, held=held)

@@ -16,30 +16,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError
+from shapebias.wrappings import HOLDERS, plain_keys, unwrapped
 
-# Where training programs keep the weights among optimiser states, counters and the like.
-HOLDERS = ("state_dict", "model", "model_state_dict", "network")
-# A file can hold a mapping that holds itself.
-DEEPEST = 8
 # What is often saved in place of a checkpoint, by its first bytes.
 NO_CHECKPOINTS = {
     b"version https://git-lfs": "a pointer of Git LFS and not the file itself: run `git lfs pull`",
     b"<": "a web page and no checkpoint: open its address in a browser, and download the file",
 }
-# Wrappers that leave their name in front of every key (`base`: a segmenter at several scales).
-# Data parallelism leaves `module`, not always in front: `features.module.0.weight` in AlexNets.
-WRAPPERS = ("model", "network", "base")
-# Names that wrappers put among the steps of a key.
-STEPS = ("module", "_orig_mod")
-# Names in torchvision's files of DenseNets and vision transformers, and those of its networks.
-FORMER_NAMES = {
-    r"(denselayer\d+\.(?:norm|conv))\.([12])\.": r"\1\2.",
-    r"(encoder_layer_\d+\.mlp)\.linear_1\.": r"\1.0.",
-    r"(encoder_layer_\d+\.mlp)\.linear_2\.": r"\1.3.",
-}
-# Entries of other modules that were saved along: an attacker with its own copy, its normalisation.
-COMPANIONS = ("attacker.", "normalizer.", "normalize.")
-NORMALISERS = COMPANIONS[1:]
 # Auxiliary classifiers, of GoogLeNet and Inception v3.
 AUXILIARIES = ("aux", "AuxLogits.")
 # First bytes of the archives that torch writes, and of what may hold pickles of protocol 3 to 5.
@@ -59,17 +42,7 @@ NUMBERS = [
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors of a checkpoint file by name; see `read_checkpoint`."""
-    return read_checkpoint(path)[0]
-
-
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
     """Tensors of a checkpoint file by name, without the wrappings of training programs.
-
-    Returns
-    -------
-    The weights; and, where the file keeps how pixels were normalised before its network, their
-    `mean` and `std`, of pixels in [0, 1].
 
     Raises
     ------
@@ -80,11 +53,11 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, list[float
         raise ShapebiasError(f"the weights {path} are a folder: name the file in it")
     if not path.is_file():
         raise ShapebiasError(f"the weights {path} do not exist: download them, or correct the path")
-    found = _unwrapped(_safetensors(path) if _is_safetensors(path) else _torch_file(path))
+    found = unwrapped(_safetensors(path) if _is_safetensors(path) else _torch_file(path))
     weights = {key: one for key, one in found.items() if _is_weight(key, one)}
     if not weights:
         raise ShapebiasError(f"{path} holds no weights, at its top or under {', '.join(HOLDERS)}")
-    return _plain_keys(weights), _normalisation(weights)
+    return plain_keys(weights)
 
 
 def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
@@ -222,49 +195,6 @@ def _damaged(path: Path, error: Exception) -> ShapebiasError:
     told = str(error).rpartition("WeightsUnpickler error: ")[2].strip().splitlines()
     reason = (told or ["it is empty"])[0][:120]
     return ShapebiasError(f"{path} is damaged or no checkpoint ({reason}); download it again")
-
-
-def _unwrapped(found: object) -> dict:
-    """The innermost mapping of weights."""
-    for _ in range(DEEPEST):
-        if not isinstance(found, Mapping):
-            break
-        holder = next((key for key in HOLDERS if isinstance(found.get(key), Mapping)), None)
-        if holder is None:
-            return dict(found)
-        found = found[holder]
-    return {}
-
-
-def _plain_keys(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights under the names that the bare network gives them."""
-    weights = {_of_today(_bare(key)): value for key, value in weights.items()}
-    weights = {key: value for key, value in weights.items() if not key.startswith(COMPANIONS)}
-    for wrapper in WRAPPERS:
-        if weights and all(key.startswith(f"{wrapper}.") for key in weights):
-            weights = {key.removeprefix(f"{wrapper}."): weights[key] for key in weights}
-    return weights
-
-
-def _of_today(key: str) -> str:
-    """A key as torchvision writes it now; its own published files keep names of long ago."""
-    for former, name in FORMER_NAMES.items():
-        key = re.sub(former, name, key)
-    return key
-
-
-def _bare(key: str) -> str:
-    return ".".join(step for step in key.split(".") if step not in STEPS)
-
-
-def _normalisation(weights: dict[str, Tensor]) -> dict[str, list[float]]:
-    """Mean and standard deviation of pixels that a saved normalising module holds."""
-    found = {}
-    for key, value in weights.items():
-        name = _bare(key).rpartition(".")[2].removeprefix("new_")
-        if _bare(key).startswith(NORMALISERS) and name in ("mean", "std"):
-            found[name] = value.flatten().tolist()
-    return found
 
 
 def _is_counter(key: str) -> bool:

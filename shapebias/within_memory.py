@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from shapebias.errors import ShapebiasError
 from shapebias.memory_limits import limit_memory
 from shapebias.shrinking import shrinking
 
@@ -22,6 +23,7 @@ def within_memory(
     like: Mapping[str, Any],
     memory: int | None,
     what: str,
+    held: int = 0,
 ) -> T:
     """What `work` gives for as many images at a time as usually fit, and fewer where they do not.
 
@@ -38,11 +40,27 @@ def within_memory(
         own memory counts then; None for no such limit.
     what
         The work in words, for the log.
+    held
+        Bytes that dissection needs for its thresholds, however few images it takes at a time.
+
+    Raises
+    ------
+    ShapebiasError
+        If `held` and a single image do not fit.
     """
     if memory is None:
         return shrinking(work, most, what=what)
     limit_memory(memory)
-    fitting = images_within(_bytes(memory), like["pixels"].shape)
+    room, shape = _bytes(memory), like["pixels"].shape
+    least = held + A_PIXEL * shape[0] * shape[1]
+    if held and least > room:
+        alone = 0 if torch.cuda.is_available() else ALONE
+        raise ShapebiasError(
+            f"{what}: the thresholds of this job's channels need {_gb(least + alone)} of memory "
+            f"and there are {_gb(room + alone)}; give more `parts` or `layer_groups`, or, but "
+            "for a graphics card, a larger `memory`"
+        )
+    fitting = images_within(room - held, shape)
     return shrinking(work, min(most, fitting), what=what)
 
 
@@ -55,3 +73,7 @@ def _bytes(memory: int) -> int:
     if torch.cuda.is_available():
         return torch.cuda.mem_get_info()[0]
     return memory * 10**6 - ALONE
+
+
+def _gb(number: int) -> str:
+    return f"{number / 1e9:.1f} GB"

@@ -17,6 +17,7 @@ from shapebias.checkpoints import (
 from shapebias.errors import ShapebiasError
 from shapebias.models import efficientnet_lite
 from shapebias.plugins import build
+from shapebias.wrappings import of_network
 
 CLASSES = ["circle", "square", "star"]
 SMALL = {"kind": "resnet", "depth": 18, "width": 0.125, "stem": "small"}
@@ -155,6 +156,8 @@ def prefixed(state, prefix):
     return {prefix + key: value for key, value in state.items()}
 
 
+MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 WRAPPINGS = {
     "bare": lambda state: state,
     "state_dict": lambda state: {"state_dict": state, "epoch": 3, "optimizer": {"lr": 0.1}},
@@ -165,9 +168,21 @@ WRAPPINGS = {
         "model": {
             **prefixed(state, "module.model."),
             **prefixed(state, "module.attacker.model."),
-            "module.normalizer.new_mean": torch.tensor([0.485, 0.456, 0.406])[:, None, None],
-            "module.normalizer.new_std": torch.tensor([0.229, 0.224, 0.225])[:, None, None],
+            "module.normalizer.new_mean": MEAN,
+            "module.normalizer.new_std": STD,
         }
+    },
+    "sequence": lambda state: {**prefixed(state, "1."), "0.mean": MEAN, "0.std": STD},
+    "normalising": lambda state: {**prefixed(state, "model."), "mu": MEAN, "sigma": STD},
+    "constants beside": lambda state: {**state, "mean": MEAN, "std": STD},
+    "loss": lambda state: {
+        "state_dict": {**prefixed(state, "model."), "criterion.weight": torch.ones(3)}
+    },
+    "net": lambda state: {"net": state, "acc": 0.5},
+    "average": lambda state: {"state_dict_ema": prefixed(state, "module.")},
+    "average beside": lambda state: {
+        "state_dict_ema": {key: 0 * state[key] for key in state},
+        "state_dict": state,
     },
     "auxiliary": lambda state: {**state, "aux1.fc1.weight": torch.zeros(2, 2)},
     "no counters": lambda state: {
@@ -186,6 +201,32 @@ def test_published_wrappings_are_seen_through(tmp_path, wrapping):
     assert same(model, network(seed=1))
     assert provenance["file"] == "checkpoint.pth"
     assert provenance["not_needed"] == (["aux1.fc1.weight"] if wrapping == "auxiliary" else [])
+
+
+@pytest.mark.parametrize(
+    ("extra", "unknown"),
+    [
+        # What stands before the network, or beside it, may be needed: it is not dropped.
+        ({"denoiser.weight": torch.ones(3)}, "unknown denoiser.weight"),
+        ({"fc.bias": torch.ones(3)}, "unknown model.conv1.weight"),
+        ({"mu": MEAN, "mean": MEAN}, "unknown mean"),
+    ],
+)
+def test_what_may_change_the_scores_is_not_taken_for_a_wrapping(tmp_path, extra, unknown):
+    path = tmp_path / "checkpoint.pth"
+    torch.save({**prefixed(network().network.state_dict(), "model."), **extra}, path)
+    with pytest.raises(ShapebiasError, match=unknown) as error:
+        load_weights(network(), path)
+    one_line(error)
+
+
+def test_a_network_that_normalises_itself_keeps_its_constants():
+    bare = torch.nn.Sequential(torch.nn.Linear(1, 1))
+    bare.register_buffer("mean", MEAN)
+    bare.register_buffer("std", STD)
+    state = dict(bare.state_dict())
+    assert of_network(bare, state) == (state, {})
+    assert of_network(bare, prefixed(state, "net.")) == (state, {})
 
 
 def test_numbers_of_numpy_are_no_code(tmp_path):

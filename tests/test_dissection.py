@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from shapebias import thresholds
 from shapebias.concept_labels import ConceptBatch
 from shapebias.detectors import detectors, detectors_by_vote
 from shapebias.dissection import dissect
 from shapebias.errors import ShapebiasError, UnknownLayer, UnknownName
 from shapebias.receptive_fields import receptive_fields
-from shapebias.thresholds import Largest, allowed_above
+from shapebias.thresholds import Largest, allowed_above, bytes_held
 from shapebias.units import channels_of_part, parts_of
 from tests.planted import colour_units, exact_images, exact_network
 from tests.references import overlaps_by_loops, threshold_by_sorting, upsampled_by_formula
@@ -130,6 +131,30 @@ def test_thresholds_equal_sorting(values, width, quantile):
     ordered = largest.ranked(range(1, number + 1))[:, 0].tolist()
     assert ordered == sorted(values, reverse=True)[:number]
     assert sum(value > expected for value in values) <= Fraction(quantile) * len(values)
+
+
+@pytest.mark.parametrize("block", [1, 300, 2**20])
+def test_blocks_of_channels_give_the_same(block, monkeypatch):
+    monkeypatch.setattr(thresholds, "BLOCK", block)
+    values = torch.randn(7, 4000, generator=torch.Generator().manual_seed(0))
+    # One that rises, so that every piece enters, one that is all the same and one not a number.
+    values[0], values[1], values[2, 3] = torch.arange(4000), 0, torch.nan
+    largest = Largest(130)
+    for piece in values.split(64, dim=1):
+        largest.add(piece)
+    expected = values.sort(dim=1, descending=True).values[:, [0, 129]].T
+    expected[:, 2] = torch.nan
+    assert torch.equal(largest.ranked([1, 130]).nan_to_num(-9), expected.nan_to_num(-9))
+    assert torch.equal(largest.ranked([130]).nan_to_num(-9), expected[1:].nan_to_num(-9))
+
+
+def test_the_memory_of_thresholds_is_known_before():
+    model = exact_network(0)
+    channels = {layer: [0, 1] for layer in model.layers}
+    given = {"n_images": 100, "quantiles": [0.1, 0.02], "channels": channels}
+    sides = [maps.shape[2:].numel() for _, maps in model.walk(torch.zeros(1, 3, 8, 8))]
+    kept = sum(2 * (10 * side + 1) for side in sides)
+    assert kept * 4 <= bytes_held(model, (8, 8), **given) <= kept * 4 * 1.1
 
 
 def test_the_allowed_number_is_that_of_the_decimal():

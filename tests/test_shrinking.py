@@ -181,6 +181,28 @@ def test_work_begins_with_what_usually_fits(monkeypatch):
     assert begun(64_000) == 44
 
 
+@pytest.mark.parametrize("card", [False, True])
+def test_what_cannot_fit_is_told_before_it_begins(monkeypatch, card):
+    monkeypatch.setattr(within_memory, "limit_memory", lambda megabytes: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: card)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (3 * 10**9, 9 * 10**9))
+
+    def begun(held):
+        row = {"pixels": np.zeros((224, 224, 3), np.uint8)}
+        return within_memory.within_memory(
+            int, 128, like=row, memory=4_000, what="dissecting", held=held
+        )
+
+    # Each image takes 45 MB, beside the thresholds.
+    assert begun(2 * 10**9) == 22
+    assert begun(2_950 * 10**6) == 1
+    need, there = (4.0, 3.0) if card else (5.0, 4.0)
+    said = f"need {need} GB of memory and there are {there} GB.*`parts` or `layer_groups`"
+    with pytest.raises(ShapebiasError, match=said) as told:
+        begun(3_960 * 10**6)
+    assert "\n" not in str(told.value)
+
+
 def test_the_least_limit_of_all_groups_counts(tmp_path, monkeypatch):
     folder = tmp_path / "job/step"
     folder.mkdir(parents=True)
