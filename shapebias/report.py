@@ -24,6 +24,7 @@ TITLES = {
     "example_stimuli": "Example stimuli",
     "shape_bias": "Shape bias",
     "accuracy": "Accuracy on distorted images",
+    "accuracy_by_level": "Accuracy by level of distortion",
     "kernel_tv": "Smoothness of kernels",
     "matched_filters": "Matched first-layer filters",
     "activation_tv": "Smoothness of activations under noise",
