@@ -13,7 +13,7 @@ from shapebias.attacks import pgd
 from shapebias.errors import ShapebiasError
 from shapebias.fitting import fit
 from shapebias.models import alexnet
-from shapebias.published_weights import read_checkpoint
+from shapebias.published_weights import read_weights
 from shapebias.recipes import Recipe
 from shapebias.training import adversarial
 from shapebias.training_state import TrainingState
@@ -212,7 +212,7 @@ def test_the_state_of_another_training_is_not_offered_after_divergence(tmp_path)
 def test_the_weights_of_a_kept_state_can_be_imported(tmp_path):
     path = tmp_path / "training_state.pt"
     weights, _ = train(path, epochs=1)
-    found, _ = read_checkpoint(path)
+    found = read_weights(path)
     assert "features.0.weight" in found
     assert all(torch.equal(weights[f"network.{key}"], value) for key, value in found.items())
 

@@ -402,11 +402,11 @@ def test_the_engine_writes_its_own_report(tiny, tmp_path):
     assert "shape_bias.png" in text and "share of decisions by shape" in text
 
 
-def test_an_unknown_layer_is_one_line_and_leaves_nothing(tiny):
+def test_a_mistake_that_a_job_finds_is_one_line_and_leaves_nothing(tiny):
     target = "results/wrong/ablation/alexnet/scores-0.parquet"
     text = (tiny.folder / tiny.study).read_text()
     path = tiny.folder / "wrong.yaml"
-    path.write_text(text.replace("[conv4, conv5]", "[conv4, conv7]"))
+    path.write_text(text.replace("ablation: {images: conflict", "ablation: {images: validation"))
     path.write_text(path.read_text().replace("name: tiny", "name: wrong"))
     wrong = tiny.folder / "results/wrong"
     wrong.mkdir()
@@ -418,14 +418,14 @@ def test_an_unknown_layer_is_one_line_and_leaves_nothing(tiny):
     finally:
         tiny.study = study
     assert result.returncode != 0
-    assert "error: unknown layer: 'conv7'; did you mean 'conv5'?" in result.stderr
+    assert "error: in all images of results/wrong/images/validation shape and" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tiny.folder / target).exists()
     # The end of the run says again what failed, where its log is, and how that ends.
     end = result.stderr[result.stderr.index("1 job failed:") :]
     log = "results/wrong/logs/ablate_channels/alexnet-0.log"
     assert f"ablate_channels, see {log}" in end
-    assert "    error: unknown layer: 'conv7'" in end
+    assert "    error: in all images of results/wrong/images/validation" in end
 
 
 def test_an_unknown_key_is_one_line(tiny):
