@@ -1,13 +1,11 @@
 """One public table from the files of a stage."""
 
-import pandas as pd
-
 from shapebias.jobs import job
 from shapebias.tables import read_table, write_table
 
 
 def main(paths, paths_to_table, *, schema):
-    table = pd.concat(map(read_table, paths), ignore_index=True)
+    table = read_table(*paths)
     for path in paths_to_table:
         write_table(table, path, schema=schema)
 

@@ -2,8 +2,6 @@
 
 from functools import partial
 
-import pandas as pd
-
 from shapebias.batching import device
 from shapebias.channel_pages import channel_page
 from shapebias.checkpoints import load_network
@@ -16,8 +14,7 @@ from shapebias.writing import write_text
 
 def main(page, network, *, scores, flips, labels, top, images, concepts, number, **names):
     scores, flips, labels, top = (
-        pd.concat(map(read_table, paths), ignore_index=True) if paths else None
-        for paths in (scores, flips, labels, top)
+        read_table(*paths) if paths else None for paths in (scores, flips, labels, top)
     )
     channels = important_channels(scores, labels, number)
     rows, more_rows = partial(read_rows, images), partial(read_rows, concepts)

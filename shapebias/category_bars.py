@@ -61,11 +61,19 @@ def category_bars(rows: Mapping[str, Bars], *, pairs: Pairs, order: Sequence[str
                 write_heads(axes, panel, bars.heads)
                 axes.set_xlabel(label)
         share_limits(cells)
-        mark = Line2D([], [], color=MARK, marker="|", linestyle="none", label=CHANCE)
-        legend(
-            figure, shown, [mark] if any(bars.chance is not None for bars in rows.values()) else []
-        )
+        has_chance = any(bars.chance is not None for bars in rows.values())
+        legend(figure, shown, [chance_mark()] if has_chance else [])
         return figure
+
+
+def chance_mark() -> Line2D:
+    """Entry of a legend for what `mark_chance` draws."""
+    return Line2D([], [], color=MARK, marker="|", linestyle="none", label=CHANCE)
+
+
+def mark_chance(axes: Axes, values: Sequence[float], at: Sequence[float]) -> None:
+    """Draw across bars at some heights what chance gives."""
+    axes.plot(values, at, "|", color=MARK, markersize=5, markeredgewidth=0.9)
 
 
 def cut_of_iou(cut: float) -> str:
@@ -94,7 +102,7 @@ def _draw_bars(axes: Axes, bars: Bars, panel: Panel, order: Sequence[str]) -> No
             twins = bars.chance[bars.chance["model"] == network.model]
             twins = twins[twins["category"].isin(order)]
             rows = [at[list(order).index(category)] for category in twins["category"]]
-            axes.plot(twins["value"], rows, "|", color=MARK, markersize=5, markeredgewidth=0.9)
+            mark_chance(axes, twins["value"], rows)
             longest = max(longest, twins["value"].max())
         _write_numbers(axes, at, own["number"].fillna(0), network.colour)
     axes.set_ylim(len(order) - 0.4, -0.6)

@@ -27,8 +27,8 @@ def scores_by_category(scores: pd.DataFrame, dissection: pd.DataFrame) -> pd.Dat
     Frame as the table `ablation_by_category` has it, without the network: first category "all" for
     every silenced channel, then the categories that a channel has. A channel that meets no concept
     (IoU 0) has no category and counts under "all" only. Beside the scores stand the shares of the
-    network's decisions by that cue, which compare between cues and networks where scores do not: a
-    network that decides by shape has more such decisions to lose.
+    network's decisions by that cue, as one that decides by shape has more such decisions to lose;
+    decisions by the cue that seldom wins can be close ones, of which a larger share is lost.
 
     Raises
     ------

@@ -9,9 +9,7 @@ from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError, UnknownLayer
 from shapebias.ranges import wrong_colours
-
-# What normalising modules call their two constants.
-NORMALISERS = (("mean", "std"), ("new_mean", "new_std"))
+from shapebias.wrappings import NORMALISERS
 
 
 class Classifier(nn.Module):

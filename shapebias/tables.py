@@ -438,7 +438,8 @@ def read_table(*paths: str | Path, above_zero: str | None = None) -> pd.DataFram
     for path in paths:
         with reading(path):
             frames.append(pq.read_table(path, filters=rows).to_pandas())
-    return pd.concat(frames) if len(frames) > 1 else frames[0]
+    # What is in one file, as the millions of overlaps, is not copied.
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
 def join_by_layer(paths: Sequence[str | Path], path: str | Path, *, schema: str) -> None:

@@ -26,8 +26,10 @@ FORMER_NAMES = {
 # Modules that were saved along and touch no score: an attacker with its own copy, losses.
 COMPANIONS = ("attacker.", "criterion.", "loss.", "loss_fn.")
 # What modules that normalise pixels call their two constants.
-CONSTANTS = {"mean": ("mean", "new_mean", "mu"), "std": ("std", "new_std", "sigma")}
-ROLES = {name: role for role, names in CONSTANTS.items() for name in names}
+NORMALISERS = (("mean", "std"), ("new_mean", "new_std"), ("mu", "sigma"))
+ROLES = {
+    name: role for pair in NORMALISERS for role, name in zip(("mean", "std"), pair, strict=True)
+}
 
 
 def unwrapped(found: object) -> dict:

@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from shapebias.category_bars import MARK, cut_of_iou
+from shapebias.category_bars import chance_mark, cut_of_iou, mark_chance
 from shapebias.drawing import ROBUST, STANDARD, Pairs, Panel, grid, legend, look, note, panels
-from shapebias.panel_kinds import CHANCE
 
 # Concepts shown at each end.
 MOST = 8
@@ -64,8 +62,7 @@ def draw(
                 _values(counts, panel).reindex(values.index, fill_value=0) for counts in chance
             ]
             _draw(axes, values, colours, marks)
-        mark = Line2D([], [], color=MARK, marker="|", linestyle="none", label=CHANCE)
-        legend(figure, [], [mark] if chance else [])
+        legend(figure, [], [chance_mark()] if chance else [])
         return figure
 
 
@@ -101,7 +98,7 @@ def _draw(
     at = np.arange(len(values))
     axes.barh(at, values, color=colours, height=0.75)
     for marks in chance:
-        axes.plot(marks, at, "|", color=MARK, markersize=5, markeredgewidth=0.9)
+        mark_chance(axes, marks, at)
     axes.set_yticks(at, values.index, fontsize=6.5)
     axes.set_ylim(max(len(values), 1) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
