@@ -83,7 +83,7 @@ FIGURES = {
         *(["dissection_twins"] if TWINS else []),
     ],
     "diversity": ["dissection", *(["dissection_twins"] if TWINS else [])],
-    "ablation_by_category": ["ablation_by_category"],
+    "ablation_by_category": ["ablation", "dissection"],
     "important_concepts": ["ablation_by_concept"],
     "training": ["training_log"],
 }
@@ -99,6 +99,7 @@ FIGURE_SETTINGS = {
     "activation_tv": dict(MEASURED.get("activation_tv", {})),
     "detectors": {"iou_cut": config["report"]["iou_cut"]},
     "concept_differences": {"iou_cut": config["report"]["iou_cut"]},
+    "ablation_by_category": {"iou_cut": config["report"]["iou_cut"]},
     "important_concepts": {"iou_cut": ABLATION_BY_CONCEPT.get("iou_cut")},
 }
 SHOWN = displayed_sets()
