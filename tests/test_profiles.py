@@ -65,7 +65,8 @@ def test_memory_is_the_study_s_and_more_at_the_next_attempt():
         "MEASURED": {"ablation": {"memory": 2.5}},
         "config": {"models": {"net": {"training": {"memory": 20, "devices": 2}}}},
     }
-    exec((ROOT / "rules/files.smk").read_text(), place)
+    for room in ("files", "network_files"):
+        exec((ROOT / f"rules/{room}.smk").read_text(), place)
     ablation, training = place["memory_of"]("ablation"), place["training_memory"]
     assert [ablation(None, attempt) for attempt in (1, 2)] == [2_500, 5_000]
     wildcards = SimpleNamespace(model="net")
