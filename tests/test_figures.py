@@ -268,6 +268,26 @@ def test_lost_decisions_are_shares_with_what_they_are_shares_of():
     assert any("IoU ≥ 0.04" in text for text in texts(strict))
 
 
+def test_what_random_channels_cost_stands_across_the_bars():
+    frame = invented("ablation_by_concept", {}, ["lonely"])
+    frame = frame[frame["category"] == "color"].assign(concept="red", n_draws=5)
+    frame = frame.assign(accuracy_before=0.9, accuracy_after=0.3, random_accuracy=0.8)
+    frame["random_accuracy_sd"] = 0.05
+    given = {"pairs": {}, "iou_cut": 0.04}
+    figure = draw("important_concepts", ablation_by_concept=frame, **given)
+    (axes,) = figure.axes
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([60])
+    (mark,) = [line for line in axes.lines if line.get_marker() == "|"]
+    assert list(mark.get_xdata()) == pytest.approx([10])
+    (whisker,) = axes.collections[0].get_paths()
+    assert whisker.vertices[:, 0] == pytest.approx([5, 15])
+    assert any("random channels (mean ± sd of 5)" in text for text in texts(figure))
+    nothing = frame.assign(n_draws=0, random_accuracy=np.nan, random_accuracy_sd=np.nan)
+    without = draw("important_concepts", ablation_by_concept=nothing, **given)
+    assert not any("random" in text for text in texts(without))
+    assert without.axes[0].get_xlim() == (0, 100)
+
+
 def test_detectors_are_not_counted_twice():
     rows = [("a", "conv1", "color", 0.0, 3, 1), ("a", "conv2", "color", 0.0, 4, 2)]
     columns = [column.name for column in TABLES["detectors"].columns]
