@@ -24,7 +24,7 @@ from rules.paths import (
     plugin_settings,
 )
 from rules.study import read_study
-from rules.upkeep import closed, finish, prepare
+from rules.upkeep import READ_ONLY, closed, finish, prepare
 from rules.values import check_values
 from shapebias.plugins import NESTED
 from shapebias.records import record_path, recorded
@@ -46,14 +46,15 @@ if workflow.is_main_process:
         note(config["name"], anew=True)
     for said in prepare(config["name"]) + changes(config["name"]):
         print(f"note: {said}", file=sys.stderr)
+    # The engine's own words, where a file is to be made anew, name that file alone.
+    if folder := closed(config["name"]):
+        print(f"note: {READ_ONLY.format(folder)}", file=sys.stderr)
 VERSIONS = noted(config["name"])
 
 
 onstart:
     if folder := closed(config["name"]):
-        sys.exit(
-            f"error: {folder} is read-only for you: make it writable, or run a copy"
-        )
+        sys.exit(f"error: {READ_ONLY.format(folder)}")
     note(config["name"])
 
 
