@@ -84,3 +84,28 @@ def stimuli():
         ],
         "adversarial": list(adversarial_examples()),
     }
+
+
+def intermediates():
+    """Files that stand between the sources and the tables, figures and report."""
+    networks = ["weights.safetensors", "model.json"]
+    return [
+        map(image_files, SOURCES + STORED),
+        map(concept_files, config["concepts"]),
+        expand(
+            "<results>/segmenters/{name}/segmenter.safetensors",
+            name=config["segmenters"],
+        ),
+        expand("<results>/models/{model}/{file}", model=MODELS, file=networks),
+        expand(
+            "<results>/predictions/{model}/{image_set}.parquet",
+            model=MODELS,
+            image_set=dict.fromkeys(SCORED + CONFLICTS),
+        ),
+        adversarial_examples().values(),
+        STAGES.values(),
+        LARGE_STAGES.values(),
+        expand("<results>/smoothness/first_kernels/{pair}.safetensors", pair=PAIRS),
+        expand("<results>/report/channels/{model}.html", model=PAGED),
+        expand("<results>/figures/{figure}.{kind}", figure=DRAWN, kind=["png", "pdf"]),
+    ]
