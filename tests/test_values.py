@@ -10,11 +10,13 @@ import yaml
 
 from rules import architectures
 from rules.architectures import layers_of, names_of, wrong_name
+from rules.entries import check_plugin
 from rules.mistakes import StudyError
 from rules.paths import check_files
 from rules.study import read_study
 from rules.values import check_values
 from shapebias.checkpoints import WithoutDraws
+from shapebias.errors import ShapebiasError
 from shapebias.plugins import build
 from shapebias.vision import torchvision
 from tests.conftest import ROOT
@@ -74,6 +76,66 @@ def test_numbers_that_a_plugin_does_not_take(place, value, said):
     with pytest.raises(StudyError, match=rf"^{re.escape(place)}: {said}") as caught:
         read_study(study, whole=True)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("attack", "said"),
+    [
+        ({"eps": 8}, "eps: 8 reaches every image, .* did you mean 8/255 = 0.0313725"),
+        ({"step": 2}, "step: 2 reaches every image"),
+        ({"eps": 1}, "eps: .* did you mean 1/255"),
+        ({"eps": 1000}, r"eps: .* pixels are in \[0, 1\]$"),
+        ({"kind": "fgsm", "eps": 8}, "eps: .* did you mean 8/255"),
+        ({"kind": "fgsm", "eps": 0.1, "step": 10}, "step: 10 reaches"),
+        (
+            {"norm": "l2", "eps": 128},
+            r"eps: .* no two are 55\.4 apart; did you mean 128/255 = 0.50",
+        ),
+        ({"norm": "l2", "eps": 1, "step": 60}, "step: 60 reaches every image of 32 pixels"),
+    ],
+)
+def test_distances_that_no_images_have(attack, said):
+    study = copy.deepcopy(TINY)
+    one = {"kind": "pgd", "norm": "linf", "eps": 0.03, "step": 0.01, "steps": 1} | attack
+    if one["kind"] == "fgsm":
+        one = {key: one[key] for key in ("kind", "eps", "step")}
+    study["attacks"]["l2"] = one
+    study["images"]["validation"]["size"] = 32
+    with pytest.raises(StudyError, match=rf"^attacks\.l2\.{said}") as caught:
+        read_study(study, whole=True)
+    assert "\n" not in str(caught.value)
+    if one["kind"] == "pgd" and one["norm"] == "linf":
+        with pytest.raises(ShapebiasError, match=said):
+            build("attacks", **one)
+
+
+@pytest.mark.parametrize(
+    ("family", "entry", "said"),
+    [
+        ("stylizers", {"kind": "gatys", "steps": 0}, "steps: 0 is not at least 1"),
+        (
+            "stylizers",
+            {"kind": "adain", "encoder": "a", "decoder": "b", "alpha": 2},
+            "alpha: 2 is not at least 0 and at most 1",
+        ),
+        ("segmenters", {"kind": "deeplab", "width": 0}, "width: 0 is not at least 1"),
+        ("segmenters", {"kind": "deeplabv3", "short_side": 5}, "short_side: 5 is not at least 32"),
+        (
+            "corruptions",
+            {"kind": "frost", "severity": 6, "pictures": "a"},
+            "severity: 6 is not at least 1 and at most 5",
+        ),
+        (
+            "images",
+            {"kind": "caltech256", "path": "a", "split": "test", "test_share": 2},
+            "test_share: 2 is not above 0 and below 1",
+        ),
+    ],
+    ids=lambda one: one["kind"] if isinstance(one, dict) else "",
+)
+def test_numbers_of_plugins_that_planning_does_not_build(family, entry, said):
+    with pytest.raises(StudyError, match=rf"^here\.{said}"):
+        check_plugin("here", family, entry, {"kind"}, given={"classes"})
 
 
 def imported(**architecture):
