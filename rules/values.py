@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from rules.architectures import wrong_layer, wrong_name
+from rules.architectures import wrong_layer, wrong_name, wrong_weights
 from rules.mistakes import StudyError
 from rules.paths import paths_among
 from rules.plugins import handed_in
@@ -35,6 +35,9 @@ def check_values(study: dict[str, Any], files: list[Path]) -> None:
     for name, entry in study["models"].items():
         if wrong := wrong_name(entry["architecture"]):
             raise StudyError(f"models.{name}.architecture.name: {wrong}")
+        given = entry.get("weights", {}).get("name")
+        if given and (wrong := wrong_weights(entry["architecture"], given)):
+            raise StudyError(f"models.{name}.weights: {wrong}")
     if wrong := wrong_layer(study["models"], study["measurements"]):
         raise StudyError(": ".join(wrong))
     for name, entry in study["images"].items():

@@ -8,6 +8,7 @@ import torch
 
 from shapebias.downloads import checksum_of, fetch
 from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.torchvision_names import torchvision_name
 from shapebias.vision import torchvision
 
 # Where files are kept that the workflow brings itself, from the folder that it runs in.
@@ -54,7 +55,7 @@ def published(architecture: dict[str, Any], name: str) -> Published:
     UnknownName
         If torchvision has no such network, or no such weights of it.
     """
-    network = _name_of(architecture)
+    network = torchvision_name(architecture)
     known = torchvision.models.list_models(module=torchvision.models)
     if network not in known:
         raise UnknownName("network of torchvision", network, known)
@@ -94,10 +95,3 @@ def file_of(weights: Published, folder: Path = FOLDER) -> Path:
             "delete it and try again"
         )
     return path
-
-
-def _name_of(architecture: dict[str, Any]) -> str:
-    kind = architecture["kind"]
-    if kind == "torchvision":
-        return architecture["name"]
-    return f"resnet{architecture.get('depth', 50)}" if kind == "resnet" else kind

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from rules import architectures
-from rules.architectures import layers_of, names_of, wrong_name
+from rules.architectures import layers_of, names_of, torchvision_weights, wrong_name
 from rules.entries import check_plugin
 from rules.mistakes import StudyError
 from rules.paths import check_files
@@ -171,6 +171,43 @@ def test_the_names_of_networks_are_those_of_their_libraries():
         assert wrong_name({"kind": "torchvision", "name": name}) is None
     for name in ("resnet50.a1_in1k", "tv_resnet50", "convnext_tiny"):
         assert wrong_name({"kind": "timm", "name": name}) is None
+
+
+def test_the_names_of_weights_are_those_of_their_libraries():
+    models = torchvision.models
+    for name in models.list_models(module=models):
+        known = set(models.get_model_weights(name).__members__)
+        assert known == torchvision_weights(name), name
+    timm = pytest.importorskip("timm")
+    for name in timm.list_pretrained():
+        assert wrong_name({"kind": "timm", "name": name}) is None, name
+
+
+@pytest.mark.parametrize(
+    ("architecture", "weights", "said"),
+    [
+        (
+            {"kind": "resnet", "depth": 50},
+            "IMAGENET1K_V9",
+            "weights: unknown weights of torchvision's resnet50: 'IMAGENET1K_V9'; did you mean "
+            "'IMAGENET1K_V2'",
+        ),
+        ({"kind": "torchvision", "name": "vgg16"}, "IMAGENET_1K", "weights: .*'IMAGENET1K_V1'"),
+        (
+            {"kind": "timm", "name": "convnext_tiny.in12k_ft_in1"},
+            {"path": "x.pth"},
+            "architecture.name: .*weights of timm's convnext_tiny: .*mean 'in12k_ft_in1k'",
+        ),
+    ],
+    ids=lambda one: one.get("kind") if isinstance(one, dict) else "",
+)
+def test_weights_that_a_library_does_not_have(architecture, weights, said):
+    if not names_of(architecture["kind"]) and architecture["kind"] == "timm":
+        pytest.skip("the library is not installed")
+    models = imported(**architecture)
+    models["foreign"]["weights"] = weights
+    with pytest.raises(StudyError, match=rf"^models\.foreign\.{said}"):
+        check_values(study_with(models=models), [])
 
 
 def test_a_library_that_is_not_here_says_nothing(monkeypatch):
