@@ -8,7 +8,7 @@ import re
 import pytest
 import yaml
 
-from rules import architectures
+from rules import architectures, module_paths
 from rules.architectures import layers_of, names_of, torchvision_weights, wrong_name
 from rules.entries import check_plugin
 from rules.mistakes import StudyError
@@ -247,6 +247,25 @@ def test_a_layer_that_a_network_does_not_have():
     ):
         check_values(study, [])
     assert layers_of({"kind": "torchvision", "name": "vgg11"}) is None
+
+
+def test_modules_that_are_no_layers_of_a_network(monkeypatch):
+    layers = {"first": "features.0", "odd": "feature.3"}
+    models = imported(kind="torchvision", name="squeezenet1_1", layers=layers)
+    study = study_with(models=models)
+    study["measurements"] = {}
+    with pytest.raises(StudyError, match=r"^models\.foreign\.architecture: .*did you mean 'feat"):
+        check_values(study, [])
+    # What is made already has been judged by its job.
+    monkeypatch.setattr(module_paths, "results_of", lambda *entry: ROOT)
+    check_values(study, [])
+
+
+def test_a_folder_in_place_of_weights(tmp_path):
+    models = imported(kind="resnet")
+    models["foreign"]["weights"] = {"path": str(tmp_path)}
+    with pytest.raises(StudyError, match=r"^models\.foreign\.weights\.path: .* is a folder: name"):
+        check_files(study_with(models=models))
 
 
 def test_what_needs_files_or_images_waits_for_its_job():
