@@ -42,7 +42,7 @@ def wrong_modules(study: dict[str, Any]) -> tuple[str, str] | None:
 
 def main(named: dict[str, dict[str, Any]]) -> None:
     """Build networks, and print the first mistake."""
-    from shapebias.checkpoints import WithoutDraws
+    from shapebias.building import WithoutDraws
     from shapebias.errors import ShapebiasError
     from shapebias.plugins import build
 

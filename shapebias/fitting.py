@@ -304,7 +304,7 @@ class _Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         pixels = as_floats(self.augment(images, self.generator), last=self.channels_last)
-        with self.fabric.autocast():
+        with self.fabric.autocast(), _told_of_single_values():
             loss, right = self.recipe.loss(
                 self.model, pixels, labels, done=done, generator=self.generator
             )
@@ -313,6 +313,20 @@ class _Loop:
         average_gradients(self.fabric, self.optimizer.param_groups[0]["params"])
         self.optimizer.step()
         return loss.item(), right
+
+
+@contextmanager
+def _told_of_single_values() -> Iterator[None]:
+    """Say in one line where batch norm has nothing to take a spread of."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ShapebiasError(
+            f"a batch norm sees one value a channel in all images of a step ({error}): train with "
+            "a larger `batch`, on larger images, or on fewer `devices`"
+        ) from error
 
 
 def _check(

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from shapebias.building import WithoutDraws
 from shapebias.checkpoints import (
-    WithoutDraws,
     load_network,
     load_weights,
     package_file,

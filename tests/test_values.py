@@ -15,7 +15,7 @@ from rules.mistakes import StudyError
 from rules.paths import check_files
 from rules.study import read_study
 from rules.values import check_values
-from shapebias.checkpoints import WithoutDraws
+from shapebias.building import WithoutDraws
 from shapebias.errors import ShapebiasError
 from shapebias.plugins import build
 from shapebias.vision import torchvision
