@@ -28,6 +28,7 @@ from rules.upkeep import closed, finish, prepare
 from rules.values import check_values
 from shapebias.plugins import NESTED
 from shapebias.records import record_path, recorded
+from shapebias.torchvision_names import LISTED
 
 try:
     study = read_study(config, whole=bool(workflow.configfiles))
@@ -163,8 +164,9 @@ def plugins_of_model(wildcards):
 
 
 def plugins_of_weights(wildcards):
-    named = "name" in config["models"][wildcards.model]["weights"]
-    return [("", "torchvision_weights")] if named else []
+    entry = config["models"][wildcards.model]
+    may_be_known = entry["architecture"]["kind"] in LISTED
+    return [("", "torchvision_weights")] if may_be_known else []
 
 
 def plugins_of_training(wildcards):

@@ -1,5 +1,6 @@
 """Networks on disk: `weights.safetensors` with `model.json`, alike whether imported or trained."""
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from shapebias.building import WithoutDraws, built
 from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.packages import file_in_package
-from shapebias.plugins import build
+from shapebias.plugins import build, factory_of
 from shapebias.published_weights import fitted, read_weights
 from shapebias.records import sha256_of
 from shapebias.wrappings import of_network
@@ -130,6 +131,7 @@ def import_network(
         network = built(architecture, classes, input_size)
     path = path or package_file(source["package"], source["file"])
     provenance = load_weights(network, path, norm=source.get("norm", "main"))
+    print("\n".join(_assumed(network, architecture)))
     save_network(
         network,
         path_to_weights,
@@ -137,6 +139,20 @@ def import_network(
         architecture=architecture,
         provenance=provenance | ({"name": source["name"]} if "name" in source else {}),
     )
+
+
+def _assumed(network: Classifier, architecture: dict[str, Any]) -> list[str]:
+    """What an import takes for granted, as weights alone do not tell it."""
+    mean, std = _pixels(network).values()
+    said = [f"assumed: pixels less the mean {mean}, over the std {std}; `mean`, `std` change that"]
+    setting = inspect.signature(factory_of("models", architecture["kind"])).parameters.get("stem")
+    if setting is not None:
+        stem = architecture.get("stem", setting.default)
+        said.append(
+            f"assumed: a network that was trained with `stem: {stem}`; weights of stems that differ"
+            " in their strides alone have the same shapes, and give poor scores in one another"
+        )
+    return said
 
 
 def load_weights(model: Classifier, path: str | Path, *, norm: str = "main") -> dict[str, Any]:
