@@ -151,7 +151,8 @@ def fit(
                 break
             dones = [(epoch - 1 + step / per_epoch) / epochs for step in range(per_epoch)]
             entry = loop.epoch(position, [(one, learning_rate * share_of(one)) for one in dones])
-            check_course(model, entry, int(labels.max()) + 1, _advice(schedule, recipe), state)
+            advice = _advice(schedule, recipe)
+            check_course(model, entry, int(labels.max()) + 1, advice, state, fabric)
             loop.measure(entry, validation, seed)
             history.append(entry)
             position = Position(history)
@@ -170,6 +171,7 @@ def check_course(
     n_classes: int,
     advice: str,
     state: TrainingState | None,
+    fabric: Fabric,
 ) -> None:
     """Raise `ShapebiasError` if an epoch has led nowhere from which there is a way back."""
     loss, guessing = entry["loss"], math.log(max(n_classes, 2))
@@ -181,8 +183,9 @@ def check_course(
         else "the loss or the weights are no longer finite numbers"
     )
     kept = (
-        f"; the state before it is kept in {state.path}: its weights can be imported as a "
-        "checkpoint, from a copy, for a training with other settings begins anew and replaces it"
+        f"; the weights before it stay in {state.keep(fabric)}: to go on from them, import that "
+        "file as another network of the study (the same `architecture`, its `classes`, `weights: "
+        "{path: …}`) and name that as `start`"
         if state and state.own
         else ""
     )
