@@ -208,6 +208,18 @@ def test_divergence_stops_with_the_epoch_and_keeps_the_last_good_state(tmp_path,
     assert all(torch.equal(value, before[key]) for key, value in read_weights(copy).items())
 
 
+def test_a_state_on_the_way_to_divergence_is_not_kept(tmp_path):
+    class Rising(Breaking):
+        def loss(self, model, images, labels, *, done, generator):
+            self.rise = 10.0 if done < 0.6 else 1e4
+            return super().loss(model, images, labels, done=done, generator=generator)
+
+    path = tmp_path / "training_state.pt"
+    with pytest.raises(ShapebiasError, match="diverged in epoch 4"):
+        train(path, recipe=Rising(10.0))
+    assert len(torch.load(path, weights_only=True)["position"]["history"]) == 2
+
+
 def test_the_state_of_another_training_is_not_offered_after_divergence(tmp_path):
     path = tmp_path / "training_state.pt"
     train(path, epochs=1, identity={"seed": 1})
