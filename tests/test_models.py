@@ -84,6 +84,20 @@ def test_narrow_networks_of_small_images(name, stem):
         assert torch.equal(model.resume(layer, activation), model(images))
 
 
+def test_cifar_stem_neither_strides_nor_pools():
+    torch.manual_seed(0)
+    model = resnet.build(classes=CLASSES, input_size=32, depth=18, stem="cifar")
+    images = torch.rand(1, 3, 32, 32)
+    sizes = {layer: activation.shape[-1] for layer, activation in model.walk(images)}
+    assert sizes == {"conv1": 32, "layer1": 32, "layer2": 16, "layer3": 8, "layer4": 4}
+    assert model.network.state_dict().keys() == TV.resnet18().state_dict().keys()
+    # The published network for CIFAR-10 of these channels and ten classes has 11,173,962.
+    ten_classes = sum(one.numel() for one in model.parameters()) + 2 * 513
+    assert ten_classes == 11_173_962
+    # He's spread for filters of 27 inputs.
+    assert model.network.conv1.weight.std().item() == pytest.approx((2 / 27) ** 0.5, rel=0.05)
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_weights_follow_the_seed(name):
     build, settings, _ = PUBLISHED[name]
