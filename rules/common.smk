@@ -28,6 +28,7 @@ from rules.upkeep import READ_ONLY, closed, finish, prepare
 from rules.values import check_values
 from shapebias.plugins import NESTED
 from shapebias.records import record_path, recorded
+from shapebias.torchvision_names import LISTED
 
 try:
     study = read_study(config, whole=bool(workflow.configfiles))

@@ -38,8 +38,9 @@ def plugins_of_model(wildcards):
 
 
 def plugins_of_weights(wildcards):
-    named = "name" in config["models"][wildcards.model]["weights"]
-    return [("", "torchvision_weights")] if named else []
+    entry = config["models"][wildcards.model]
+    may_be_known = entry["architecture"]["kind"] in LISTED
+    return [("", "torchvision_weights")] if may_be_known else []
 
 
 def plugins_of_training(wildcards):

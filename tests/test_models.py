@@ -2,6 +2,7 @@ import inspect
 
 import pytest
 import torch
+from torch import nn
 
 from shapebias import plugins
 from shapebias.classifier import Classifier
@@ -11,8 +12,27 @@ from shapebias.vision import torchvision
 
 TV = torchvision.models
 CLASSES = [str(number) for number in range(8)]
+
+
+def alexnet_with_norms():
+    """AlexNet with batch norm, written out."""
+    network = TV.alexnet()
+    network.features = nn.Sequential(
+        *(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.BatchNorm2d(64), nn.ReLU()),
+        nn.MaxPool2d(3, stride=2),
+        *(nn.Conv2d(64, 192, 5, padding=2), nn.BatchNorm2d(192), nn.ReLU()),
+        nn.MaxPool2d(3, stride=2),
+        *(nn.Conv2d(192, 384, 3, padding=1), nn.BatchNorm2d(384), nn.ReLU()),
+        *(nn.Conv2d(384, 256, 3, padding=1), nn.BatchNorm2d(256), nn.ReLU()),
+        *(nn.Conv2d(256, 256, 3, padding=1), nn.BatchNorm2d(256), nn.ReLU()),
+        nn.MaxPool2d(3, stride=2),
+    )
+    return network
+
+
 PUBLISHED = {
     "alexnet": (alexnet.build, {}, TV.alexnet),
+    "alexnet_bn": (alexnet.build, {"batch_norm": True}, alexnet_with_norms),
     "googlenet": (
         googlenet.build,
         {},
@@ -21,7 +41,13 @@ PUBLISHED = {
     "resnet18": (resnet.build, {"depth": 18}, TV.resnet18),
     "resnet50": (resnet.build, {"depth": 50}, TV.resnet50),
 }
-CHANNELS = {"alexnet": 1152, "googlenet": 5808, "resnet18": 1024, "resnet50": 3904}
+CHANNELS = {
+    "alexnet": 1152,
+    "alexnet_bn": 1152,
+    "googlenet": 5808,
+    "resnet18": 1024,
+    "resnet50": 3904,
+}
 
 
 def normalised(images):
