@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle
+from torch.nn.functional import pad, pixel_shuffle
 
 from shapebias.onednn import convolved, packed
 
@@ -58,18 +58,18 @@ class PixelGradient:
         """Weights with which the gradient by each pixel of a square is summed."""
         out, channels, kernel, _ = self._weight.shape
         side, reach = squares.side, squares.reach
-        found = self._weight.new_zeros(channels, side, side, out, reach, reach)
-        # Pixel, place in the reach, and the place in the kernel that lies between them.
-        ways = [
-            (pixel, place, tap)
+        # The place in the kernel that lies between a pixel and a place in the reach; where none
+        # does, the one after the last, which is zero.
+        taps = [
+            tap if 0 <= tap < kernel else kernel
             for pixel in range(side)
             for place in range(reach)
-            if 0 <= (tap := squares.tap(pixel, place, self._stride, self._padding)) < kernel
+            for tap in [squares.tap(pixel, place, self._stride, self._padding)]
         ]
-        for row, down, one in ways:
-            for column, right, other in ways:
-                found[:, row, column, :, down, right] = self._weight[:, :, one, other].t()
-        whole = found.view(-1, out, reach, reach).contiguous(memory_format=torch.channels_last)
+        places = torch.tensor(taps)
+        found = pad(self._weight, (0, 1, 0, 1))[:, :, places][:, :, :, places]
+        found = found.view(out, channels, side, reach, side, reach).permute(1, 2, 4, 0, 3, 5)
+        whole = found.reshape(-1, out, reach, reach).contiguous(memory_format=torch.channels_last)
         return packed(whole, [squares.padding] * 2, [squares.stride] * 2, [1, 1])
 
 

@@ -23,6 +23,8 @@ SUMS = {
         [[1, 1, 0], [1, 0, 1]],
     ),
 }
+# Multiplications in one product below which the call of a packed one takes longer than the product.
+FEW_PRODUCTS = 2**20
 
 
 class SmallMap:
@@ -53,18 +55,25 @@ class SmallMap:
 
     def output(self, images: Tensor) -> Tensor:
         """Output of the convolution."""
-        return self._summed(images, self._pixels, self._forwards, self._products)
+        return self._summed(images, self._pixels, self._products, backwards=False)
 
     def gradient(self, gradient: Tensor) -> Tensor:
         """Gradient by the images, from that by the output."""
-        return self._summed(gradient, self._products.t(), self._backwards, self._pixels.t())
+        return self._summed(gradient, self._products.t(), self._pixels.t(), backwards=True)
 
-    def _summed(self, maps: Tensor, before: Tensor, matrices: list[Tensor], after: Tensor):
+    def _summed(self, maps: Tensor, before: Tensor, after: Tensor, *, backwards: bool) -> Tensor:
         places = maps.permute(2, 3, 0, 1).reshape(self._side**2, -1)
         mixed = (before @ places).view(len(before), len(maps), -1)
-        found = [times(rows, one) for rows, one in zip(mixed, matrices, strict=True)]
-        summed = (after @ torch.stack(found).flatten(1)).view(self._side, self._side, len(maps), -1)
+        found = self._multiplied(mixed, backwards=backwards)
+        summed = (after @ found.flatten(1)).view(self._side, self._side, len(maps), -1)
         return summed.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
+
+    def _multiplied(self, rows: Float[Tensor, "sum row in"], *, backwards: bool) -> Tensor:
+        """Products of the sums of pixels with the sums of weights."""
+        if rows.shape[1] * self._matrices[0].numel() <= FEW_PRODUCTS:
+            return torch.bmm(rows, self._matrices if backwards else self._matrices.transpose(1, 2))
+        packed = self._backwards if backwards else self._forwards
+        return torch.stack([times(one, matrix) for one, matrix in zip(rows, packed, strict=True)])
 
     @cached_property
     def _forwards(self) -> list[Tensor]:

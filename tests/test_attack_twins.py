@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from shapebias import small_maps
 from shapebias.attack_twins import compiled_twin, twin_of
 from shapebias.attacks import pgd, spatial
 from shapebias.attacks.pgd import gradient_of
@@ -158,6 +159,13 @@ def test_packed_convolutions(settings, rectified, channels, size):
     (output * weights).sum().backward()
     (wanted * weights).sum().backward()
     assert near(found.grad, expected.grad, 1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2)])
+def test_small_maps_in_products_of_either_kind(monkeypatch, size):
+    test_packed_convolutions({"kernel_size": 3, "padding": 1}, True, 8, size)
+    monkeypatch.setattr(small_maps, "FEW_PRODUCTS", 0)
+    test_packed_convolutions({"kernel_size": 3, "padding": 1}, True, 8, size)
 
 
 @pytest.mark.parametrize("size", [31, 32, 33, 34, 35, 47])
