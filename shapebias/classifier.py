@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError, UnknownLayer
+from shapebias.layouts import MAPS, Layout
 from shapebias.ranges import wrong_colours
 from shapebias.wrappings import NORMALISERS
 
@@ -22,7 +23,7 @@ class Classifier(nn.Module):
     segments
         Layer name to the modules of `network` that lead to it from the layer before (from the
         normalised image for the first), in order. A layer's output is the activation after its
-        ReLU where one follows, of shape ``(image, channel, row, column)``.
+        ReLU where one follows.
     tail
         Modules from the last named layer to the class scores.
     classes
@@ -31,6 +32,8 @@ class Classifier(nn.Module):
         Per colour channel, of pixels in [0, 1].
     input_size
         Side of the square image that the network was made for, in pixels.
+    layouts
+        How the output of a layer is laid out where it is not ``(image, channel, row, column)``.
 
     Raises
     ------
@@ -57,6 +60,7 @@ class Classifier(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         input_size: int,
+        layouts: Mapping[str, Layout] | None = None,
     ):
         super().__init__()
         for name, values in (("mean", mean), ("std", std)):
@@ -67,6 +71,7 @@ class Classifier(nn.Module):
         # Tuples, not containers of modules: the parameters stay registered under `network` alone.
         self._segments = {name: tuple(modules) for name, modules in segments.items()}
         self._tail = tuple(tail)
+        self._layouts = dict(layouts or {})
         self.classes = tuple(classes)
         self.input_size = input_size
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
@@ -83,29 +88,42 @@ class Classifier(nn.Module):
         if layer not in self._segments:
             raise UnknownLayer("layer", layer, self.layers)
 
+    def layout(self, layer: str) -> Layout:
+        """How a layer's output is laid out in the network."""
+        return self._layouts.get(layer, MAPS)
+
     def modules_of(self, layer: str | None) -> tuple[nn.Module, ...]:
         """Modules that lead to a layer from the one before; those after the last for None."""
         return self._tail if layer is None else self._segments[layer]
 
     def forward(self, images: Float[Tensor, "image 3 row column"]) -> Float[Tensor, "image class"]:
         """Class scores before the softmax."""
-        for _, activation in self.walk(images):  # noqa: B007
+        for _, activation in self.activations(images):  # noqa: B007
             pass
         return self.finish(activation)
 
-    def walk(self, images: Float[Tensor, "image 3 row column"]) -> Iterator[tuple[str, Tensor]]:
-        """Each layer's name and activation in turn, in one pass."""
+    def walk(
+        self, images: Float[Tensor, "image 3 row column"]
+    ) -> Iterator[tuple[str, Float[Tensor, "image channel row column"]]]:
+        """Each layer's name and feature maps in turn, in one pass."""
+        for layer, activation in self.activations(images):
+            yield layer, self.layout(layer).maps(activation, tuple(images.shape[2:]))
+
+    def activations(
+        self, images: Float[Tensor, "image 3 row column"]
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Each layer's name and output in turn, laid out as in the network, in one pass."""
         activation = (images - self.mean) / self.std
         for layer, modules in self._segments.items():
             activation = self._heard(layer, _through(modules, activation))
             yield layer, activation
 
     def finish(self, activation: Tensor) -> Float[Tensor, "image class"]:
-        """Class scores from the last layer's activation."""
+        """Class scores from the last layer's output."""
         return _through(self._tail, activation)
 
     def resume(self, layer: str, activation: Tensor) -> Float[Tensor, "image class"]:
-        """Class scores from one layer's activation, as if the network had computed it."""
+        """Class scores from one layer's output, as if the network had computed it."""
         self.check_layer(layer)
         after = self.layers[self.layers.index(layer) + 1 :]
         activation = self._heard(layer, activation)
@@ -117,11 +135,11 @@ class Classifier(nn.Module):
         """A layer's activation with its silent channels zero."""
         if layer not in self._silent:
             return activation
-        return activation.index_fill(1, self._silent[layer], 0.0)
+        return self.layout(layer).silent(activation, self._silent[layer])
 
     @contextmanager
     def silenced(self, layer: str, channels: Sequence[int]) -> Iterator[None]:
-        """Within this context the channels of a layer give zero everywhere.
+        """Within this context the channels of a layer give zero at every place, in every token.
 
         Contexts of different layers can be nested.
         """
