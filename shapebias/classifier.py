@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError, UnknownLayer
 from shapebias.layouts import MAPS, Layout
+from shapebias.pixel_maps import check_normalised_once
 from shapebias.ranges import wrong_colours
-from shapebias.wrappings import NORMALISERS
 
 
 class Classifier(nn.Module):
@@ -38,9 +38,8 @@ class Classifier(nn.Module):
     Raises
     ------
     ShapebiasError
-        If `mean` and `std` are not of pixels in [0, 1], or not 0 and 1 although the network has a
-        normalising module of its own: one that holds a mean and a std, by their usual names or by
-        the values given. Constants written into a `forward` are not seen.
+        If `mean` and `std` are not of pixels in [0, 1], or not 0 and 1 although the network
+        normalises by itself; see `shapebias.pixel_maps.check_normalised_once`.
 
     Notes
     -----
@@ -66,7 +65,7 @@ class Classifier(nn.Module):
         for name, values in (("mean", mean), ("std", std)):
             if wrong := wrong_colours(name, list(values)):
                 raise ShapebiasError(f"{name}: {wrong}")
-        _check_normalised_once(network, mean, std)
+        check_normalised_once(network, mean, std, input_size)
         self.network = network
         # Tuples, not containers of modules: the parameters stay registered under `network` alone.
         self._segments = {name: tuple(modules) for name, modules in segments.items()}
@@ -176,47 +175,3 @@ def _through(modules: Sequence[nn.Module], activation: Tensor) -> Tensor:
     for module in modules:
         activation = module(activation)
     return activation
-
-
-def _check_normalised_once(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Raise `ShapebiasError` where pixels would be normalised here and again in the network."""
-    if any(mean) or any(one != 1 for one in std):
-        for name, module in network.named_modules():
-            named = any(_holds_three(module, pair) for pair in NORMALISERS)
-            if named or all(_holds(module, values) for values in (mean, std)):
-                raise ShapebiasError(
-                    f"{type(network).__name__} normalises by itself, in {name or 'its top module'}"
-                    ": give it mean [0, 0, 0] and std [1, 1, 1], or a network without that module"
-                )
-
-
-def _holds(module: nn.Module, values: Sequence[float]) -> bool:
-    """Whether an attribute that is not learnt holds these three numbers, as levels or shares."""
-    wanted = torch.tensor(values, dtype=torch.double)
-    held = [*vars(module).values(), *module.buffers(recurse=False)]
-    colours = [_as_three(one) for one in held if isinstance(one, Tensor | list | tuple)]
-    return any(
-        torch.allclose(one, scale * wanted, rtol=1e-3)
-        for one in colours
-        if one is not None
-        for scale in (1, 255)
-    )
-
-
-def _as_three(value: Tensor | Sequence) -> Tensor | None:
-    """Three numbers as a tensor; None for anything else."""
-    if not isinstance(value, Tensor):
-        if len(value) != 3 or not all(isinstance(one, int | float) for one in value):
-            return None
-        value = torch.tensor(value)
-    if value.numel() != 3 or value.is_meta:
-        return None
-    return value.detach().cpu().double().flatten()
-
-
-def _holds_three(module: nn.Module, names: tuple[str, str]) -> bool:
-    """Whether attributes of these names hold three numbers each, one a colour channel."""
-    found = [getattr(module, name, None) for name in names]
-    return all(
-        isinstance(one, Tensor | Sequence) and torch.as_tensor(one).numel() == 3 for one in found
-    )

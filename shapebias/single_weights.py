@@ -1,6 +1,6 @@
 """Axes of a module's output along which single weights act at single places, as biases do."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,9 +15,8 @@ PLACES = 4
 def axes_of_weights(
     run: Callable[..., None],
     weights: Mapping[str, Tensor],
-    own: Collection[str],
     layout: Layout,
-    size: int,
+    image: Sequence[int],
     axes: Iterable[int],
 ) -> set[int]:
     """Axes at each of whose places a row of weights acts that acts nowhere else along them.
@@ -25,28 +24,32 @@ def axes_of_weights(
     Parameters
     ----------
     run
-        Called with what is to be told the name and the output of the module, an image and weights.
-    weights, own
-        The network's, and the names of those that may act; drawn at random others stand in for
-        all of them, as they may be zeros yet.
+        Called with what is to be told the name and the output of the module, an image, and with
+        the keywords `weights` and `given`: what stands in for weights and for the module's inputs.
+    weights
+        Those that may act. Others, drawn at random, stand in for them, as they may be zeros yet.
     layout
         Says which of the module's outputs is meant.
-    size
-        Side of the image, in pixels.
+    image
+        Shape of the image.
     axes
         Those that are in question.
     """
     generator = torch.Generator().manual_seed(0)
-    drawn = {name: _drawn(value, generator) for name, value in weights.items()}
-    acting = [drawn[name].requires_grad_() for name in sorted(own)]
+    drawn = {name: _drawn(value, generator).requires_grad_() for name, value in weights.items()}
     outputs: list[Tensor] = []
 
     def note(_: str, given: Any) -> None:
         outputs.append(layout.inside(given))
 
+    def given(value: Tensor) -> Tensor:
+        # What depends on the weights already must go on doing so.
+        unlike = value.is_floating_point() and not value.requires_grad
+        return torch.randn(value.shape, generator=generator) if unlike else value
+
     with torch.enable_grad():
-        run(note, torch.rand(1, 3, size, size, generator=generator), drawn)
-        return {axis for axis in axes if _acts_alone(outputs[-1], axis, acting)}
+        run(note, torch.rand(*image, generator=generator), weights=drawn, given=given)
+        return {axis for axis in axes if _acts_alone(outputs[-1], axis, list(drawn.values()))}
 
 
 def _drawn(value: Tensor, generator: torch.Generator) -> Tensor:

@@ -110,15 +110,13 @@ class _Finder:
         return self._witnessed(path, possible)
 
     def _witnessed(self, path: str, possible: list[Layout]) -> Layout | None:
-        run = partial(_run, self.network, [path])
         weights = dict(self.network.named_parameters())
-        own = {name for name in weights if name.startswith(f"{path}.")}
+        own = {name: one for name, one in weights.items() if name.startswith(f"{path}.")}
         axes = axes_of_weights(
-            run,
-            weights,
-            own or weights.keys(),
+            partial(_run, self.network, [path]),
+            own or weights,
             possible[0],
-            self.size,
+            (1, 3, self.size, self.size),
             {layout.axis for layout in possible},
         )
         left = [layout for layout in possible if layout.axis in axes]
@@ -162,20 +160,27 @@ def _shapes(given: Any) -> Given:
 
 def _run(
     network: nn.Module,
-    paths: Iterable[str],
+    paths: Sequence[str],
     note: Callable[[str, Any], object],
     image: Tensor,
-    weights: Mapping[str, Tensor] | None = None,
+    **instead: Any,
 ) -> None:
-    """Tell what modules give for an image; with other weights, of the first of them alone."""
-    training = network.training
+    """Tell what modules give for an image.
+
+    With `weights` in place of some of the network's, and with what `given` makes of what the
+    modules are given, of the first of them alone.
+    """
+    training, alone = network.training, bool(instead)
     modules = dict(network.named_modules())
     with ExitStack() as hooks:
         for path in paths:
-            hook = partial(_tell, note, path, weights is not None)
+            hook = partial(_tell, note, path, alone)
             hooks.enter_context(modules[path].register_forward_hook(hook))
+            if alone:
+                before = partial(_replace, instead["given"])
+                hooks.enter_context(modules[path].register_forward_pre_hook(before))
         try:
-            functional_call(network.eval(), dict(weights or {}), (image,))
+            functional_call(network.eval(), instead.get("weights", {}), (image,))
         except _Reached:
             pass
         except (AssertionError, IndexError, RuntimeError, ValueError) as error:
@@ -198,6 +203,10 @@ def _tell(
     note(path, given)
     if alone:
         raise _Reached
+
+
+def _replace(given: Callable[[Tensor], Tensor], module: nn.Module, args: tuple) -> tuple:
+    return tuple(given(one) if isinstance(one, Tensor) else one for one in args)
 
 
 def _below(network: nn.Module, path: str) -> list[str]:
