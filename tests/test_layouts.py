@@ -214,6 +214,24 @@ def test_a_transformer_is_dissected_like_any_network():
     assert (sizes == SIDE).all()
 
 
+@pytest.mark.usefixtures("timm")
+@torch.no_grad()
+def test_two_transformers_share_a_last_layer():
+    torch.manual_seed(0)
+    member = {"kind": "timm", **VIT}
+    model = build("models", kind="ensemble", classes=CLASSES, input_size=SIDE, members=[member] * 2)
+    assert model.eval().channels() == {"blocks.0": 48, "blocks.1": 48}
+    features = []
+    for network in (model.network.first, model.network.second):
+        # Their own mean and standard deviation are halves.
+        features.append(network.forward_head(network.forward_features(images() * 2 - 1), True))
+    expected = model.network.last(torch.cat(features, dim=1))
+    assert torch.allclose(model(images()), expected, atol=1e-5)
+    for layer, activation in model.activations(images()):
+        assert activation.shape == (2, 17, 48)
+        assert torch.allclose(model.resume(layer, activation), expected, atol=1e-5)
+
+
 class Blocks(nn.Module):
     """Two blocks between a patch embedding and a last layer, of whatever form they work on."""
 
