@@ -3,7 +3,10 @@
 
 
 include: "rules/common.smk"
+include: "rules/dependencies.smk"
 include: "rules/files.smk"
+include: "rules/network_files.smk"
+include: "rules/report_files.smk"
 
 
 # Everything that a study makes is under its own folder; rules write `<results>` for it.
@@ -24,6 +27,7 @@ include: "rules/behaviour.smk"
 include: "rules/smoothness.smk"
 include: "rules/dissection.smk"
 include: "rules/ablation.smk"
+include: "rules/tables.smk"
 include: "rules/report.smk"
 
 

@@ -10,12 +10,14 @@ from typing import Any
 from rules.networks import Networks, whole_architecture
 from rules.plugins import LIBRARY
 from shapebias.errors import UnknownLayer, UnknownName
+from shapebias.torchvision_names import torchvision_name
 
 # How each library notes the networks that it has, in the files that hold their code.
 NOTED = {
     "torchvision": r"^@register_model\(\)\n(?:@.*\n|[ )].*\n)*def (\w+)",
     "timm": r"^@register_model\s*\n(?:@.*\n)*def (\w+)",
 }
+MULTILINE_DOT = re.MULTILINE | re.DOTALL
 # timm goes on to take names of former versions.
 FORMER = r"^register_model_deprecations\(__name__, \{(.*?)^\}"
 # Networks of torchvision with the layers that the plug-ins of these kinds have.
@@ -33,9 +35,39 @@ def wrong_name(architecture: dict[str, Any]) -> str | None:
     # What stands after a point is timm's name of a set of weights.
     name = architecture["name"].partition("." if library == "timm" else "\n")[0]
     # Reading a library's files takes a tenth of finding all that is in them.
-    if any(name in _names(library, file) for file in files if name in _text(file)):
+    holders = [file for file in files if name in _text(file) and name in _names(library, file)]
+    if not holders:
+        return str(UnknownName(f"network of {library}", name, names_of(library)))
+    tag = architecture["name"].partition(".")[2]
+    known = timm_tags(name, holders) if library == "timm" else set()
+    if tag and known and tag not in known:
+        return str(UnknownName(f"weights of timm's {name}", tag, known))
+    return None
+
+
+def timm_tags(name: str, files: list[Path]) -> set[str]:
+    """Names of timm's sets of weights of a network, by the files that hold its code."""
+    form = rf"^ +['\"]{name}\.(\w+)['\"]\s*:"
+    return {tag for file in files for tag in re.findall(form, _text(file), re.MULTILINE)}
+
+
+def wrong_weights(architecture: dict[str, Any], name: str) -> str | None:
+    """What is wrong with a name of torchvision's published weights; None if nothing."""
+    network = torchvision_name(architecture)
+    known = torchvision_weights(network)
+    if not known or name in known:
         return None
-    return str(UnknownName(f"network of {library}", name, names_of(library)))
+    return str(UnknownName(f"weights of torchvision's {network}", name, known))
+
+
+def torchvision_weights(network: str) -> set[str]:
+    """Names of the weights that torchvision publishes for a network; none where it is not here."""
+    for file in _files("torchvision"):
+        # Its list of weights is named where the network's function takes one of them.
+        if found := re.search(rf"^def {network}\(.*?(\w+_Weights)\]", _text(file), MULTILINE_DOT):
+            listed = re.search(rf"^class {found[1]}\(.*?(?=^\S)", _text(file), MULTILINE_DOT)
+            return set(re.findall(r"^    (\w+) = ", listed[0], re.MULTILINE))
+    return set()
 
 
 def names_of(library: str) -> set[str]:
@@ -93,6 +125,6 @@ def _text(file: Path) -> str:
 @cache
 def _names(library: str, file: Path) -> set[str]:
     found = set(re.findall(NOTED[library], _text(file), re.MULTILINE))
-    for block in re.findall(FORMER, _text(file), re.MULTILINE | re.DOTALL):
+    for block in re.findall(FORMER, _text(file), MULTILINE_DOT):
         found |= set(re.findall(r"^\s+['\"](\w+)['\"]\s*:", block, re.MULTILINE))
     return found

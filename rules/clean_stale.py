@@ -13,6 +13,8 @@ from shapebias.records import FOLDER, RESULTS, record_path
 REMOVE = "--remove"
 # A training that was cut off goes on from it.
 STATE = "training_state.pt"
+# Another training may start from them.
+KEPT = "before_divergence_*.pt"
 
 
 class CleaningError(Exception):
@@ -56,7 +58,9 @@ def named_by_study(arguments: list[str]) -> tuple[Path, set[Path]]:
     if len(tops) != 1:
         raise CleaningError(f"the study's files are in {len(tops)} folders of {RESULTS}/, not one")
     named |= {record for path in named if (record := record_path(path))}
-    named |= {path.with_name(STATE) for path in named if path.name == "weights.safetensors"}
+    networks = [path.parent for path in named if path.name == "weights.safetensors"]
+    named |= {folder / STATE for folder in networks}
+    named |= {path for folder in networks for path in folder.glob(KEPT)}
     return Path(*tops.pop()), named
 
 

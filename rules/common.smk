@@ -24,10 +24,11 @@ from rules.paths import (
     plugin_settings,
 )
 from rules.study import read_study
-from rules.upkeep import closed, finish, prepare
+from rules.upkeep import READ_ONLY, closed, finish, prepare
 from rules.values import check_values
 from shapebias.plugins import NESTED
 from shapebias.records import record_path, recorded
+from shapebias.torchvision_names import LISTED
 
 try:
     study = read_study(config, whole=bool(workflow.configfiles))
@@ -46,14 +47,15 @@ if workflow.is_main_process:
         note(config["name"], anew=True)
     for said in prepare(config["name"]) + changes(config["name"]):
         print(f"note: {said}", file=sys.stderr)
+    # The engine's own words, where a file is to be made anew, name that file alone.
+    if folder := closed(config["name"]):
+        print(f"note: {READ_ONLY.format(folder)}", file=sys.stderr)
 VERSIONS = noted(config["name"])
 
 
 onstart:
     if folder := closed(config["name"]):
-        sys.exit(
-            f"error: {folder} is read-only for you: make it writable, or run a copy"
-        )
+        sys.exit(f"error: {READ_ONLY.format(folder)}")
     note(config["name"])
 
 
@@ -124,100 +126,3 @@ def entry(path, *, optional=False):
         return place
 
     return found
-
-
-def plugins_of_source(wildcards):
-    return [("images", IMAGES[wildcards.image_set]["kind"])]
-
-
-def plugins_of_transform(wildcards):
-    transform = IMAGES[wildcards.image_set].get("transform")
-    if not transform:
-        return []
-    found = [("transforms", transform["kind"])]
-    found += [
-        (family, transform[key]["kind"])
-        for key, family in NESTED.items()
-        if key in transform
-    ]
-    if "segmenter" in transform:
-        found.append(
-            ("segmenters", config["segmenters"][transform["segmenter"]]["kind"])
-        )
-        found.append(("", "segmenter_files"))
-    return found
-
-
-def plugins_of_segmenter(wildcards):
-    return [("segmenters", config["segmenters"][wildcards.segmenter]["kind"])]
-
-
-def plugins_of_attack(wildcards):
-    return [
-        ("attacks", config["attacks"][IMAGES[wildcards.image_set]["attack"]]["kind"])
-    ]
-
-
-def plugins_of_model(wildcards):
-    return plugins_of_network(config["models"], wildcards.model)
-
-
-def plugins_of_weights(wildcards):
-    named = "name" in config["models"][wildcards.model]["weights"]
-    return [("", "torchvision_weights")] if named else []
-
-
-def plugins_of_training(wildcards):
-    recipe = config["models"][wildcards.model]["training"]["recipe"]
-    found = [("training", recipe["kind"])]
-    if "attack" in recipe:
-        found.append(("attacks", config["attacks"][recipe["attack"]]["kind"]))
-    return found
-
-
-def plugins_of_figure(wildcards):
-    shows_images = wildcards.figure == "example_stimuli"
-    return [("figures", wildcards.figure)] + (
-        [("", "examples")] if shows_images else []
-    )
-
-
-def source_settings(entry):
-    """Settings of a source's plug-in, with the study's seed where it takes one."""
-    settings = plugin_settings(config, "images", entry)
-    if "seed" in settings_of("images", entry["kind"]):
-        settings.setdefault("seed", config["seed"])
-    return settings
-
-
-def content_of_folder(entry):
-    """Digests of the folders that a source reads; none where the workflow brings or makes them."""
-    settings = source_settings(entry)
-    return [
-        listing(settings[key])
-        for key in paths_among("images", settings)
-        if not downloads_among(entry[key], config["folders"])
-    ]
-
-
-def content_of_files(files):
-    """Digests of the files that a job reads from elsewhere, from the function that names them.
-
-    The engine overlooks another content that has an older time.
-    """
-
-    def content(wildcards):
-        named = files(wildcards)
-        paths = [named] if isinstance(named, str) else named
-        return [listing(path) for path in paths if record_path(path) is None]
-
-    return content
-
-
-def downloads_of(entry):
-    """Notes on the downloads that a source reads."""
-    return [
-        f"{folder}/content.json"
-        for key in paths_among("images", entry)
-        for folder in downloads_among(entry[key], config["folders"])
-    ]

@@ -8,6 +8,7 @@ from rules.plugins import TYPES, handed_in, settings_of
 from shapebias.errors import UnknownName
 from shapebias.plugins import NESTED, kinds
 from shapebias.ranges import wrong_colours
+from shapebias.torchvision_names import LISTED
 
 # Keys of an entry that belong to the workflow, not to the plug-in that it names.
 RESERVED = {
@@ -16,9 +17,6 @@ RESERVED = {
     "segmenters": {"kind", "concepts", "category", "training", "weights"},
     "attacks": {"kind"},
 }
-
-# Architectures whose weights torchvision publishes under names.
-LISTED = ("torchvision", "alexnet", "googlenet", "resnet")
 
 
 def check_plugins(study: dict[str, Any]) -> None:

@@ -91,105 +91,6 @@ def flat(files):
     return [path for some in files for path in flat(some)]
 
 
-def displayed_sets():
-    """Image sets of the figure of stimuli, the clean one first, then those that are scored."""
-    accuracy = MEASURED.get("accuracy", {"clean": None, "image_sets": []})
-    bias = MEASURED.get("shape_bias", {"image_sets": []})
-    names = [accuracy["clean"], *accuracy["image_sets"], *bias["image_sets"]]
-    # A set that needs styles or a segmenter is shown where its images are stored.
-    return [
-        name
-        for name in dict.fromkeys(names)
-        if name
-        and not (
-            name in UNSTORED
-            and {"styles", "segmenter"} & IMAGES[name]["transform"].keys()
-        )
-    ]
-
-
-def adversarial_examples():
-    """Heading and file of the adversarial images shown: those of the first pair's networks."""
-    pair = next(iter(PAIRS.values()), {"standard": MODELS[0]})
-    return {
-        f"{name} ({model})": f"<results>/predictions/{model}/{name}-examples.parquet"
-        for name in SHOWN
-        if name in ADVERSARIAL
-        for model in pair.values()
-    }
-
-
-def figure_inputs(wildcards):
-    """Files that a figure is drawn from: tables, kernels, or images."""
-    files = {
-        "tables": [
-            f"<results>/tables/{table}.parquet" for table in FIGURES[wildcards.figure]
-        ]
-    }
-    if wildcards.figure == "matched_filters":
-        files["kernels"] = [
-            f"<results>/smoothness/first_kernels/{p}.safetensors" for p in PAIRS
-        ]
-    if wildcards.figure == "example_stimuli":
-        files["images"] = [
-            image_files(name)[0] for name in SHOWN if name not in ADVERSARIAL
-        ]
-        files["adversarial"] = list(adversarial_examples().values())
-    return files
-
-
-def channel_files(wildcards):
-    """What was found of one network's channels, part by part."""
-    stages = {
-        "scores": ("ablation", "scores"),
-        "flips": ("ablation", "flips"),
-        "labels": ("dissection", "labels"),
-        "top": ("dissection", "top_images"),
-    }
-    return {
-        name: stage_files(
-            stage,
-            f"<results>/{stage}/{{model}}/{file}-{{part}}.parquet",
-            wildcards.model,
-        )
-        for name, (stage, file) in stages.items()
-        if stage in MEASURED
-    }
-
-
-def training_files(wildcards):
-    return image_files(config["models"][wildcards.model]["training"]["images"])
-
-
-def validation_files(wildcards):
-    validation = config["models"][wildcards.model]["training"].get("validation")
-    return image_files(validation) if validation else []
-
-
-def start_files(wildcards):
-    """Weights and description of each network that a training starts from."""
-    return [
-        file(name)
-        for name in starts_of(config["models"], wildcards.model)
-        for file in (weights_of, description_of)
-    ]
-
-
-def architecture_of(wildcards):
-    """Settings of a network's architecture; an ensemble's with those of its members."""
-    return whole_architecture(config["models"], wildcards.model)
-
-
-def training_devices(wildcards):
-    return config["models"][wildcards.model]["training"]["devices"]
-
-
-def training_memory(wildcards, attempt):
-    """Megabytes of a training, by those of its images; more at each attempt."""
-    training = config["models"][wildcards.model]["training"]
-    return int((3_000 + 1_000 * training["memory"] * training["devices"]) * attempt)
-
-
 def memory_of(measurement):
     """Function that gives the megabytes of a measurement's jobs, more at each attempt."""
 
@@ -202,16 +103,6 @@ def memory_of(measurement):
 def without(settings, *keys):
     """Settings but for some, such as those on which no result depends."""
     return {key: value for key, value in settings.items() if key not in keys}
-
-
-def training_attack(wildcards):
-    recipe = config["models"][wildcards.model]["training"]["recipe"]
-    return config["attacks"][recipe["attack"]] if "attack" in recipe else None
-
-
-def weights_path(wildcards):
-    path = config["models"][wildcards.model]["weights"].get("path")
-    return expand_folders(path, config["folders"]) if path else []
 
 
 def segmenter_weights(wildcards):
@@ -237,34 +128,3 @@ def transform_settings(image_set):
 def unstored(found_by, wildcards):
     """What a function finds for an image set that is made while predicting; else nothing."""
     return found_by(wildcards) if wildcards.image_set in UNSTORED else []
-
-
-def predictions_of(model, image_set):
-    return f"<results>/predictions/{model}/{image_set}.parquet"
-
-
-def weights_of(model):
-    return f"<results>/models/{model}/weights.safetensors"
-
-
-def description_of(model):
-    return f"<results>/models/{model}/model.json"
-
-
-def caption(name):
-    """Text of a file in `report`."""
-    return Path(workflow.basedir, "report", f"{name}.rst").read_text(encoding="utf-8")
-
-
-def stimuli():
-    """What the figure of example stimuli shows."""
-    return {
-        "n": config["report"]["examples"],
-        "seed": config["seed"],
-        "sets": [
-            (name, transform_settings(name) if name in UNSTORED else None)
-            for name in SHOWN
-            if name not in ADVERSARIAL
-        ],
-        "adversarial": list(adversarial_examples()),
-    }

@@ -37,13 +37,14 @@ def check_folders(study: dict[str, Any]) -> None:
 
 def check_files(study: dict[str, Any]) -> None:
     """Raise `StudyError` where files or folders are missing that have not been read yet."""
-    results = Path("results", study["name"])
     missing = []
     for where, path in paths_of(study):
         family, name = where.split(".")[:2]
         place = Path(expand_folders(path, study["folders"]))
-        if downloads_among(path, study["folders"]) or (results / family / name).exists():
+        if downloads_among(path, study["folders"]) or results_of(study, family, name).exists():
             continue
+        if where.endswith("weights.path") and place.is_dir():
+            raise StudyError(f"{where}: {place} is a folder: name the file with the weights in it")
         if not place.exists():
             missing.append((where, place, how_to_get(study[family][name].get("kind", ""))))
     if missing:
@@ -53,6 +54,11 @@ def check_files(study: dict[str, Any]) -> None:
             f"{where}: {place} does not exist; put it there or correct the path{advice}"
             + (f"; missing as well: {more}" if more else "")
         )
+
+
+def results_of(study: dict[str, Any], family: str, name: str) -> Path:
+    """Folder of what an entry is made into; where it is there, the entry has been read."""
+    return Path("results", study["name"], family, name)
 
 
 def how_to_get(kind: str) -> str:

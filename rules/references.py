@@ -18,6 +18,22 @@ def check_references(study: dict[str, Any]) -> None:
         raise StudyError(": ".join(wrong))
     check_uses(study)
     check_needs(study)
+    check_auxiliary_norms(study)
+
+
+def check_auxiliary_norms(study: dict[str, Any]) -> None:
+    """Raise `StudyError` where advprop meets an architecture that is known to have no batch norm.
+
+    Networks of libraries and of a user's own are left to their job.
+    """
+    for name, entry in study["models"].items():
+        recipe, architecture = entry.get("training", {}).get("recipe", {}), entry["architecture"]
+        bare = architecture["kind"] == "alexnet" and not architecture.get("batch_norm")
+        if recipe.get("kind") == "advprop" and bare:
+            raise StudyError(
+                f"models.{name}.training.recipe: advprop needs a network with batch norm: give "
+                f"models.{name}.architecture `batch_norm: true`, or choose another"
+            )
 
 
 def references(study: dict[str, Any]) -> list[tuple[str, str, str]]:

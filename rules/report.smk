@@ -1,70 +1,8 @@
-# 8. Tables gathered from the stages, figures, and the report.
+# 9. Figures, pages of channels, and the report.
 
-# Public table to the stage's files that it is made of.
-STAGES = {
-    "training_log": expand(
-        "<results>/models/{model}/training_log.parquet", model=TRAINED
-    ),
-    "filter_matches": measured(
-        "filter_matches",
-        expand("<results>/smoothness/filter_matches/{pair}.parquet", pair=PAIRS),
-    ),
-    "activation_tv": measured(
-        "activation_tv",
-        expand(
-            "<results>/smoothness/activation_tv/{model}/{image_set}.parquet",
-            model=MODELS,
-            image_set=NOISE_SETS,
-        ),
-    ),
-    "dissection": stage_files(
-        "dissection", "<results>/dissection/{model}/labels-{part}.parquet"
-    ),
-    "dissection_sweep": (
-        stage_files("dissection", "<results>/dissection/{model}/sweep-{part}.parquet")
-        if DISSECTION.get("sweep")
-        else []
-    ),
-    "dissection_twins": [
-        file
-        for twin in TWINS
-        for file in stage_files(
-            "dissection", f"<results>/dissection/{{model}}/{twin}-{{part}}.parquet"
-        )
-    ],
-    "ablation": stage_files(
-        "ablation", "<results>/ablation/{model}/scores-{part}.parquet"
-    ),
-    "ablation_by_concept": measured(
-        "ablation_by_concept",
-        expand("<results>/ablation/{model}/concepts.parquet", model=MODELS),
-    ),
-}
-# Too large for one file: a file a network, in a folder of the table's name.
-LARGE_STAGES = {
-    "dissection_iou": stage_files(
-        "dissection", "<results>/dissection/{model}/overlaps-{part}.parquet"
-    ),
-    "top_images": stage_files(
-        "dissection", "<results>/dissection/{model}/top_images-{part}.parquet"
-    ),
-    "ablation_flips": stage_files(
-        "ablation", "<results>/ablation/{model}/flips-{part}.parquet"
-    ),
-}
-GATHERED = [table for table, files in STAGES.items() if files]
-LARGE = [table for table, files in LARGE_STAGES.items() if files]
 # Networks with a page of the channels that matter most, and how many those are.
 CHANNEL_PAGES = config["report"]["channels"] if ABLATION else 0
 PAGED = MODELS if CHANNEL_PAGES else []
-DERIVED = [
-    "rejected",
-    *(["correctly_labelled", "accuracy"] if CLEAN else []),
-    *(["kernel_tv"] if "kernel_tv" in MEASURED else []),
-    *(["shape_bias"] if CONFLICTS else []),
-    *(["detectors", "detectors_by_vote"] if DISSECTION else []),
-    *(["ablation_by_category"] if ABLATION and DISSECTION else []),
-]
 
 # Families of scored image sets that differ in the level of one setting.
 LEVELS = curves(IMAGES, SCORED)
@@ -83,7 +21,7 @@ FIGURES = {
         *(["dissection_twins"] if TWINS else []),
     ],
     "diversity": ["dissection", *(["dissection_twins"] if TWINS else [])],
-    "ablation_by_category": ["ablation_by_category"],
+    "ablation_by_category": ["ablation", "dissection"],
     "important_concepts": ["ablation_by_concept"],
     "training": ["training_log"],
 }
@@ -99,50 +37,10 @@ FIGURE_SETTINGS = {
     "activation_tv": dict(MEASURED.get("activation_tv", {})),
     "detectors": {"iou_cut": config["report"]["iou_cut"]},
     "concept_differences": {"iou_cut": config["report"]["iou_cut"]},
+    "ablation_by_category": {"iou_cut": config["report"]["iou_cut"]},
     "important_concepts": {"iou_cut": ABLATION_BY_CONCEPT.get("iou_cut")},
 }
 SHOWN = displayed_sets()
-
-
-rule gather_table:
-    """One public table from the files of a stage."""
-    input:
-        parts=lambda wildcards: STAGES[wildcards.table],
-    output:
-        table="<results>/tables/{table}.parquet",
-        csv="<results>/tables/{table}.csv",
-    log:
-        "<results>/logs/gather_table/{table}.log",
-    wildcard_constraints:
-        table=one_of(GATHERED),
-    conda:
-        "../envs/shapebias.yaml"
-    resources:
-        mem_mb=4_000,
-    params:
-        code=code_of("gather_table"),
-    script:
-        "../scripts/gather_table.py"
-
-
-rule gather_tables_by_model:
-    """One large public table, a file a network, a row group a layer."""
-    input:
-        parts=lambda wildcards: LARGE_STAGES[wildcards.table],
-    output:
-        tables=expand("<results>/tables/{{table}}/{model}.parquet", model=MODELS),
-    log:
-        "<results>/logs/gather_tables_by_model/{table}.log",
-    wildcard_constraints:
-        table=one_of(LARGE),
-    conda:
-        "../envs/shapebias.yaml"
-    resources:
-        mem_mb=16_000,
-    params:
-        code=code_of("gather_tables_by_model"),
-    script:
-        "../scripts/gather_tables_by_model.py"
 
 
 rule draw_figure:

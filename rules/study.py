@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from rules.attacks import check_attacks
 from rules.entries import check_plugins
 from rules.mistakes import StudyError
 from rules.paths import check_folders
@@ -48,6 +49,7 @@ def read_study(given: dict[str, Any], *, whole: bool) -> dict[str, Any]:
             entry["weights"] = {"name": entry["weights"]}
     fill_defaults(study, schema, schema)
     check_references(study)
+    check_attacks(study)
     check_folders(study)
     return in_order(study)
 

@@ -19,6 +19,7 @@ from shapebias.records import FOLDER, RESULTS, recorded
 
 # Outputs that were found damaged, a line each.
 MARKED = Path(".snakemake", "damaged")
+READ_ONLY = "{} is read-only for you: make it writable, or run a copy"
 
 
 def prepare(study: str) -> list[str]:

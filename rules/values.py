@@ -5,8 +5,10 @@ from typing import Any
 
 import yaml
 
-from rules.architectures import wrong_layer, wrong_name
+from rules.architectures import wrong_layer, wrong_name, wrong_weights
 from rules.mistakes import StudyError
+from rules.module_paths import wrong_modules
+from rules.own_code import wrong_function
 from rules.paths import paths_among
 from rules.plugins import handed_in
 from shapebias import plugins
@@ -33,13 +35,28 @@ def check_values(study: dict[str, Any], files: list[Path]) -> None:
         if not isinstance(folder, str):
             refused(f"folders.{name}", check_request, folder["download"], folder.get("only"))
     for name, entry in study["models"].items():
-        if wrong := wrong_name(entry["architecture"]):
-            raise StudyError(f"models.{name}.architecture.name: {wrong}")
+        if wrong := wrong_of_network(entry):
+            raise StudyError(f"models.{name}.{wrong}")
     if wrong := wrong_layer(study["models"], study["measurements"]):
+        raise StudyError(": ".join(wrong))
+    if wrong := wrong_modules(study):
         raise StudyError(": ".join(wrong))
     for name, entry in study["images"].items():
         if transform := entry.get("transform"):
             refused(f"images.{name}.transform", build_alone, transform)
+
+
+def wrong_of_network(entry: dict[str, Any]) -> str | None:
+    """Key and mistake of the first name in a network's entry that nothing has; None if none."""
+    architecture = entry["architecture"]
+    if wrong := wrong_name(architecture):
+        return f"architecture.name: {wrong}"
+    if architecture["kind"] == "factory" and (wrong := wrong_function(architecture["function"])):
+        return f"architecture.function: {wrong}"
+    weights = entry.get("weights", {}).get("name")
+    if weights and (wrong := wrong_weights(architecture, weights)):
+        return f"weights: {wrong}"
+    return None
 
 
 def build_alone(transform: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from shapebias.batching import batches, device
 from shapebias.checkpoints import load_network
-from shapebias.concept_ablation import ablate_groups, groups_of
+from shapebias.concept_ablation import ablate_groups
+from shapebias.concept_controls import Control
+from shapebias.concept_groups import groups_of
 from shapebias.conflicts import conflict_rows
 from shapebias.entry_level import entry_level_of
 from shapebias.imagesets import number_of_rows, read_rows
@@ -12,27 +14,26 @@ from shapebias.tables import read_table, write_table
 from shapebias.within_memory import within_memory
 
 
-def main(paths, clean, dissection, network, table, *, model, entry_level, settings, memory=None):
+def main(paths, clean, dissection, network, table, *, name, entry_level, settings, seed, memory):
     net, levels = load_network(*network).to(device()), entry_level_of(entry_level)
     rows, labels = conflict_rows(paths), read_table(*dissection)
     groups = groups_of(labels, iou_cut=settings["iou_cut"], each_layer=settings["each_layer"])
+    what, total = f"ablating {len(groups)} groups", len(rows) + number_of_rows(clean)
     found = within_memory(lambda size: ablate_groups(
         net, groups, rows, batches(read_rows(clean), size=size), entry_level=levels, batch=size,
-        progress=Counter(f"ablating {len(groups)} groups", len(rows) + number_of_rows(clean)),
+        control=Control(settings["random_draws"], seed, name), progress=Counter(what, total),
     ), settings["batch"], like=rows[0], memory=memory, what="ablating groups")  # fmt: skip
-    write_table(found.assign(model=model), table, schema="ablation_by_concept")
+    write_table(found.assign(model=name), table, schema="ablation_by_concept")
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
-            paths=snakemake.input.images,
-            clean=snakemake.input.clean,
-            dissection=snakemake.input.dissection,
-            network=(snakemake.input.weights, snakemake.input.description),
-            table=snakemake.output.table,
-            model=snakemake.wildcards.model,
+            *(snakemake.input.images, snakemake.input.clean, snakemake.input.dissection),
+            *((snakemake.input.weights, snakemake.input.description), snakemake.output.table),
+            name=snakemake.wildcards.model,
             entry_level=snakemake.params.entry_level,
             settings=snakemake.params.settings,
+            seed=snakemake.params.code["seed"],
             memory=snakemake.resources.mem_mb,
         )

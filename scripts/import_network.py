@@ -4,15 +4,22 @@ from shapebias.checkpoints import import_network
 from shapebias.entry_level import imagenet_classes
 from shapebias.jobs import job
 from shapebias.plugins import module
+from shapebias.torchvision_names import LISTED
 
 
 def main(path, weights, description, *, architecture, input_size, classes, source):
     classes = imagenet_classes() if classes == "imagenet" else classes
     settings = {"input_size": input_size, "classes": list(classes), "source": source}
-    if "name" in source:
+    if architecture["kind"] in LISTED and "package" not in source:
         known = module("torchvision_weights")
-        published = known.published(architecture, source["name"])
-        path = path or known.file_of(published)
+        if "name" in source:
+            published = known.published(architecture, source["name"])
+            path = path or known.file_of(published)
+        else:
+            published = known.recognised(architecture, path)
+    else:
+        published = None
+    if published:
         architecture = {"mean": published.mean, "std": published.std, **architecture}
         settings["input_size"] = input_size or published.input_size
     import_network(path, weights, description, architecture=architecture, **settings)

@@ -37,7 +37,9 @@ class Bars:
     heads: Mapping[str, str] = field(default_factory=dict)
 
 
-def category_bars(rows: Mapping[str, Bars], *, pairs: Pairs, order: Sequence[str]) -> Figure:
+def category_bars(
+    rows: Mapping[str, Bars], *, pairs: Pairs, order: Sequence[str], counted: str = ""
+) -> Figure:
     """Bars by category, a bar a network, a column of panels a pair, a row a measure.
 
     Parameters
@@ -48,6 +50,8 @@ def category_bars(rows: Mapping[str, Bars], *, pairs: Pairs, order: Sequence[str
         Pair to its `standard` and `robust` network.
     order
         Categories from top to bottom.
+    counted
+        What the legend says of the channels that count, where the axes do not.
     """
     with look():
         shown = panels(next(iter(rows.values())).frame["model"], pairs)
@@ -62,7 +66,8 @@ def category_bars(rows: Mapping[str, Bars], *, pairs: Pairs, order: Sequence[str
                 axes.set_xlabel(label)
         share_limits(cells)
         has_chance = any(bars.chance is not None for bars in rows.values())
-        legend(figure, shown, [chance_mark()] if has_chance else [])
+        said = [Line2D([], [], linestyle="none", label=counted)] if counted else []
+        legend(figure, shown, [*([chance_mark()] if has_chance else []), *said])
         return figure
 
 

@@ -12,7 +12,21 @@ from shapebias.statistics import mean_margin
 CUES = ("shape", "texture")
 
 
-def scores_by_category(scores: pd.DataFrame, dissection: pd.DataFrame) -> pd.DataFrame:
+def scores_of_networks(
+    ablation: pd.DataFrame, dissection: pd.DataFrame, *, iou_cut: float = 0.0
+) -> pd.DataFrame:
+    """Scores by category of every network in the table `ablation`; the table of that name."""
+    labels = dict(list(dissection.groupby("model")))
+    frames = [
+        scores_by_category(scores, labels[model], iou_cut=iou_cut).assign(model=model)
+        for model, scores in ablation.groupby("model", sort=False)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def scores_by_category(
+    scores: pd.DataFrame, dissection: pd.DataFrame, *, iou_cut: float = 0.0
+) -> pd.DataFrame:
     """Mean Shape and Texture scores over the channels that dissection gives each category.
 
     Parameters
@@ -21,14 +35,17 @@ def scores_by_category(scores: pd.DataFrame, dissection: pd.DataFrame) -> pd.Dat
         The first frame of `shapebias.ablation.ablate`, of one network.
     dissection
         The first frame of `shapebias.dissection.dissect`, of the same network.
+    iou_cut
+        Least IoU of a channel that counts under its category.
 
     Returns
     -------
     Frame as the table `ablation_by_category` has it, without the network: first category "all" for
     every silenced channel, then the categories that a channel has. A channel that meets no concept
-    (IoU 0) has no category and counts under "all" only. Beside the scores stand the shares of the
-    network's decisions by that cue, as one that decides by shape has more such decisions to lose;
-    decisions by the cue that seldom wins can be close ones, of which a larger share is lost.
+    (IoU 0), or not well enough, has no category and counts under "all" only. Beside the scores
+    stand the shares of the network's decisions by that cue, as one that decides by shape has more
+    such decisions to lose; decisions by the cue that seldom wins can be close ones, of which a
+    larger share is lost.
 
     Raises
     ------
@@ -41,7 +58,8 @@ def scores_by_category(scores: pd.DataFrame, dissection: pd.DataFrame) -> pd.Dat
     if len(missing):
         first = missing.iloc[0]
         raise ShapebiasError(f"channel {first['channel']} of {first['layer']} was not dissected")
-    groups = {"all": joined} | dict(list(joined[joined["iou"] > 0].groupby("category")))
+    labelled = joined[(joined["iou"] > 0) & (joined["iou"] >= iou_cut)]
+    groups = {"all": joined} | dict(list(labelled.groupby("category")))
     order = sorted(groups, key=lambda name: (name != "all", category_rank(name)))
     return pd.DataFrame([_row(groups[name]) | {"category": name} for name in order])
 

@@ -1,20 +1,18 @@
 """Networks on disk: `weights.safetensors` with `model.json`, alike whether imported or trained."""
 
+import inspect
 import json
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from shapebias.auxiliary_norms import weights_with_norm
+from shapebias.building import WithoutDraws, built
 from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.packages import file_in_package
-from shapebias.plugins import build
+from shapebias.plugins import build, factory_of
 from shapebias.published_weights import fitted, read_weights
 from shapebias.records import sha256_of
 from shapebias.wrappings import of_network
@@ -129,11 +127,11 @@ def import_network(
     source
         Entry `weights` of the study: `package` and `file`, and the `norm` of AdvProp's networks.
     """
-    size = {"input_size": input_size} if input_size else {}
     with WithoutDraws():
-        network = build("models", classes=classes, **size, **architecture)
+        network = built(architecture, classes, input_size)
     path = path or package_file(source["package"], source["file"])
     provenance = load_weights(network, path, norm=source.get("norm", "main"))
+    print("\n".join(_assumed(network, architecture)))
     save_network(
         network,
         path_to_weights,
@@ -141,6 +139,20 @@ def import_network(
         architecture=architecture,
         provenance=provenance | ({"name": source["name"]} if "name" in source else {}),
     )
+
+
+def _assumed(network: Classifier, architecture: dict[str, Any]) -> list[str]:
+    """What an import takes for granted, as weights alone do not tell it."""
+    mean, std = _pixels(network).values()
+    said = [f"assumed: pixels less the mean {mean}, over the std {std}; `mean`, `std` change that"]
+    setting = inspect.signature(factory_of("models", architecture["kind"])).parameters.get("stem")
+    if setting is not None:
+        stem = architecture.get("stem", setting.default)
+        said.append(
+            f"assumed: a network that was trained with `stem: {stem}`; weights of stems that differ"
+            " in their strides alone have the same shapes, and give poor scores in one another"
+        )
+    return said
 
 
 def load_weights(model: Classifier, path: str | Path, *, norm: str = "main") -> dict[str, Any]:
@@ -183,52 +195,6 @@ def load_weights(model: Classifier, path: str | Path, *, norm: str = "main") -> 
 def package_file(package: str, pattern: str) -> Path:
     """Weights that an installed Python package ships; see `file_in_package`."""
     return file_in_package(package, pattern)
-
-
-class WithoutDraws(TorchFunctionMode):
-    """Within this context random initial weights are not drawn, as they would be overwritten.
-
-    Everything else that a network's construction computes, its buffers above all, is as ever,
-    and torch's random numbers stay where they were.
-
-    Notes
-    -----
-    `trunc_normal_` draws again what falls out of its range, until nothing does. So a tensor is
-    given a likely value in place of what lay in its memory, and the next one another.
-    """
-
-    DRAWS = (
-        Tensor.normal_,
-        Tensor.uniform_,
-        nn.init.normal_,
-        nn.init.uniform_,
-        nn.init.kaiming_uniform_,
-        nn.init.kaiming_normal_,
-    )
-
-    # In standard deviations: any range in which a normal value falls at 3 in 10 holds one of them.
-    LIKELY = (0.0, -0.52, 0.52, -1.28, 1.28)
-
-    def __init__(self):
-        super().__init__()
-        self._likely = cycle(self.LIKELY)
-
-    def __torch_function__(self, function, types, arguments=(), keywords=None):
-        """Fill a tensor with one value where it was to be filled at random."""
-        keywords = keywords or {}
-        if function not in self.DRAWS:
-            return function(*arguments, **keywords)
-        tensor, *numbers = arguments or (keywords["tensor"],)
-        return self._filled(tensor, function, dict(enumerate(numbers)) | keywords)
-
-    @torch.no_grad()
-    def _filled(self, tensor: Tensor, function: Any, given: dict[int | str, Any]) -> Tensor:
-        if function is Tensor.normal_:
-            mean, sd = given.get("mean", given.get(0, 0.0)), given.get("std", given.get(1, 1.0))
-            return tensor.fill_(mean + sd * next(self._likely))
-        if function is Tensor.uniform_:
-            return tensor.fill_(given.get("from", given.get(0, 0.0)))
-        return tensor.zero_()
 
 
 def _read_description(path: Path) -> dict[str, Any]:

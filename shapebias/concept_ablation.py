@@ -1,8 +1,7 @@
-"""All channels that detect one concept, or one category, silenced together or kept alone."""
+"""Channels that detect one concept, or one category, silenced together or kept alone."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,78 +12,16 @@ from torch import Tensor
 
 from shapebias.ablation import seen_intact
 from shapebias.batching import pixels_of
-from shapebias.categories import category_rank
 from shapebias.classifier import Classifier
+from shapebias.concept_controls import Control
+from shapebias.concept_groups import MODES, Group, Silent
 from shapebias.evaluation import evaluating
 from shapebias.judging import Judge
-from shapebias.tallies import Tally, tallied
+from shapebias.tallies import Tally
 
-MODES = ("zero", "keep_only")
-Silent = Mapping[str, Sequence[int]]
+NO_CONTROL = Control(0)
 # Image ids, pixels in [0, 1], and the class name of each image.
 Batch = tuple[Sequence[str], Float[Tensor, "_ 3 row column"], Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Group:
-    """Channels by layer that detect a concept, or any of a category for the concept `all`.
-
-    `layer` is the one that they are of, or `all`.
-    """
-
-    layer: str
-    category: str
-    concept: str
-    channels: Silent
-
-    def silent(self, mode: str, counts: Mapping[str, int]) -> Silent:
-        """Channels to set to zero: its own, or all others of the layers in which it has some."""
-        if mode == "zero":
-            return self.channels
-        return {
-            layer: sorted(set(range(counts[layer])) - set(own))
-            for layer, own in self.channels.items()
-        }
-
-
-def groups_of(dissection: pd.DataFrame, *, iou_cut: float, each_layer: bool) -> list[Group]:
-    """Groups of channels by the concept that each detects.
-
-    Parameters
-    ----------
-    dissection
-        The first frame of `shapebias.dissection.dissect`, of one network.
-    iou_cut
-        Least IoU of a channel that detects its concept; a channel of IoU 0 never does.
-    each_layer
-        Whether the channels of each layer are groups of their own besides those of all layers.
-
-    Returns
-    -------
-    Categories in their order, each as a whole and then by concept in alphabetical order; first
-    over all layers.
-    """
-    detectors = dissection[(dissection["iou"] >= iou_cut) & (dissection["iou"] > 0)]
-    layers = ["all", *(detectors["layer"].unique() if each_layer else ())]
-    found = []
-    for category in sorted(detectors["category"].unique(), key=category_rank):
-        own = detectors[detectors["category"] == category]
-        for concept in ["all", *sorted(own["concept"].unique())]:
-            alike = own if concept == "all" else own[own["concept"] == concept]
-            channels = {
-                layer: sorted(rows["channel"].tolist())
-                for layer, rows in alike.groupby("layer", sort=False)
-            }
-            found += [
-                Group(layer, category, concept, _within(layer, channels))
-                for layer in layers
-                if layer in ("all", *channels)
-            ]
-    return found
-
-
-def _within(layer: str, channels: Silent) -> Silent:
-    return channels if layer == "all" else {layer: channels[layer]}
 
 
 def ablate_groups(
@@ -94,6 +31,7 @@ def ablate_groups(
     clean: Iterable[Batch],
     *,
     entry_level: Mapping[str, str] | None = None,
+    control: Control = NO_CONTROL,
     batch: int,
     progress: Callable[[int], object] | None = None,
 ) -> pd.DataFrame:
@@ -104,7 +42,7 @@ def ablate_groups(
     model
         Network to ablate.
     groups
-        From `groups_of`.
+        From `shapebias.concept_groups.groups_of`.
     conflict_rows
         Rows of the cue-conflict set, as `shapebias.ablation.ablate_rows` takes them.
     clean
@@ -112,6 +50,8 @@ def ablate_groups(
     entry_level
         Fine class to entry-level class, if decisions on conflict images are among entry-level
         classes. Clean images are scored by it where their labels are no classes of the network.
+    control
+        Random channels that are silenced as well, as many as each group has in its layers.
     batch
         Number of conflict images run through the network at once.
     progress
@@ -122,21 +62,26 @@ def ablate_groups(
     One row a group and mode: layer, category, concept, mode ("zero": its channels are zero;
     "keep_only": all others of the layers in which it has channels are), n_channels; n_shape,
     n_texture, shape_score, texture_score and the mean changes as of `shapebias.ablation.ablate`;
-    n_clean, accuracy_before and accuracy_after, top-1 on the clean images.
+    n_clean, accuracy_before and accuracy_after, top-1 on the clean images; and, of mode "zero",
+    what `Control.columns` says of as many random channels.
 
     Notes
     -----
     What comes before the first layer of a group is run once for all groups. The rest is what the
-    network itself computes.
+    network itself computes, once for each set of channels, of whatever groups it is.
     """
     with evaluating(model):
         counts = model.channels()
         units = [(group, mode) for group in groups for mode in MODES]
-        silent = [group.silent(mode, counts) for group, mode in units]
-        conflict = _conflict_tally(
-            model, silent, conflict_rows, Judge(model, entry_level), batch, progress
-        )
+        wanted = [group.silent(mode, counts) for group, mode in units]
+        for group in groups:
+            wanted += control.sets(group, counts)
+        silent, places = _once(wanted)
+        judge = Judge(model, entry_level)
+        tally = _conflict_tally(model, silent, conflict_rows, judge, batch, progress)
         accuracy = _accuracies(model, silent, clean, entry_level, progress)
+    scores = tally.scores().assign(**accuracy).iloc[places].reset_index(drop=True)
+    by_chance = control.columns(scores[len(units) :], [mode == "zero" for _, mode in units])
     named = {
         "layer": [group.layer for group, _ in units],
         "category": [group.category for group, _ in units],
@@ -144,7 +89,16 @@ def ablate_groups(
         "mode": [mode for _, mode in units],
         "n_channels": np.array([sum(map(len, g.channels.values())) for g, _ in units], np.int64),
     }
-    return tallied(named, conflict)[0].assign(**accuracy)
+    return pd.concat([pd.DataFrame(named), scores[: len(units)]], axis=1).assign(**by_chance)
+
+
+def _once(wanted: Sequence[Silent]) -> tuple[list[Silent], list[int]]:
+    """Each set of channels once, and the place of every one that is wanted among them."""
+    found: dict[str, int] = {}
+    names = [repr([(layer, sorted(own)) for layer, own in sorted(s.items())]) for s in wanted]
+    places = [found.setdefault(name, len(found)) for name in names]
+    distinct = dict(zip(places, wanted, strict=True))
+    return [distinct[place] for place in range(len(found))], places
 
 
 def _conflict_tally(

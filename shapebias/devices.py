@@ -27,12 +27,25 @@ def fabric_of(*, devices: int = 1, precision: str = "float32") -> Fabric:
     ----------
     devices
         Number of them, in one machine. Processes that `torchrun` has started are taken as they
-        are.
+        are; there must be as many.
     precision
         "float32", or "bfloat16" for what torch computes in it under autocast.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such precision.
+    ShapebiasError
+        If there are fewer cards, or `torchrun` has started another number of processes.
     """
     if precision not in PRECISIONS:
         raise UnknownName("precision", precision, PRECISIONS)
+    started = TorchElasticEnvironment.detect()
+    if started and (processes := int(os.environ["WORLD_SIZE"])) != devices:
+        raise ShapebiasError(
+            f"torchrun started {processes} processes for `devices: {devices}`: give both the same "
+            "number"
+        )
     cards = torch.cuda.device_count()
     if cards and devices > cards:
         raise ShapebiasError(
@@ -40,7 +53,6 @@ def fabric_of(*, devices: int = 1, precision: str = "float32") -> Fabric:
             "scheduler give the job as many"
         )
     claim(devices)
-    started = TorchElasticEnvironment.detect()
     return Fabric(
         accelerator="cuda" if cards else "cpu",
         # One device is in this process, which may have counted more cards before it took one.

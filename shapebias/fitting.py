@@ -25,6 +25,9 @@ from shapebias.training_state import Position, TrainingState, all_finite
 Labels = Int[Tensor, " image"]
 # Times the loss of guessing at which a training has left the rails for good.
 DIVERGED = 100
+# Times that loss, and the loss of the epoch before, above which an epoch may end on the way there:
+# the state before it is left as it is. Advprop's sum of two losses begins at twice.
+DOUBTFUL = 3
 # Validation images that are attacked after an epoch, which takes as long as training on them.
 ATTACKED = 256
 TRAINED = ("all", "last")
@@ -143,6 +146,7 @@ def fit(
                      fabric, trained, channels_last)  # fmt: skip
         position = loop.restored()
         history, per_epoch = position.history, len(samples) // batch
+        n_classes = int(labels.max()) + 1
         if progress is not None and fabric.is_global_zero:
             left = (epochs - len(history)) * per_epoch - position.step
             loop.counter = Counter("training", left * batch)
@@ -151,11 +155,13 @@ def fit(
                 break
             dones = [(epoch - 1 + step / per_epoch) / epochs for step in range(per_epoch)]
             entry = loop.epoch(position, [(one, learning_rate * share_of(one)) for one in dones])
-            check_course(model, entry, int(labels.max()) + 1, _advice(schedule, recipe), state)
+            advice = _advice(schedule, recipe)
+            check_course(model, entry, n_classes, advice, state, fabric)
             loop.measure(entry, validation, seed)
             history.append(entry)
             position = Position(history)
-            if state and (epoch % state.every == 0 or epoch == epochs):
+            doubtful = is_doubtful(position.history, n_classes)
+            if state and (epoch == epochs or (epoch % state.every == 0 and not doubtful)):
                 loop.save(position)
             if progress is not None and fabric.is_global_zero:
                 progress(entry)
@@ -170,9 +176,10 @@ def check_course(
     n_classes: int,
     advice: str,
     state: TrainingState | None,
+    fabric: Fabric,
 ) -> None:
     """Raise `ShapebiasError` if an epoch has led nowhere from which there is a way back."""
-    loss, guessing = entry["loss"], math.log(max(n_classes, 2))
+    loss, guessing = entry["loss"], _loss_of_guessing(n_classes)
     if loss < DIVERGED * guessing and all_finite(model):
         return
     reason = (
@@ -181,12 +188,24 @@ def check_course(
         else "the loss or the weights are no longer finite numbers"
     )
     kept = (
-        f"; the state before it is kept in {state.path}: its weights can be imported as a "
-        "checkpoint, from a copy, for a training with other settings begins anew and replaces it"
+        f"; the weights before it stay in {state.keep(fabric)}: to go on from them, import that "
+        "file as another network of the study (the same `architecture`, its `classes`, `weights: "
+        "{path: …}`) and name that as `start`"
         if state and state.own
         else ""
     )
     raise ShapebiasError(f"training diverged in epoch {entry['epoch']}: {reason}; {advice}{kept}")
+
+
+def is_doubtful(history: list[dict[str, Any]], n_classes: int) -> bool:
+    """Whether the loss has just leapt so far that the weights are no place to begin from again."""
+    losses = [entry["loss"] for entry in history[-2:]]
+    usual = max(_loss_of_guessing(n_classes), losses[0])
+    return len(losses) == 2 and losses[1] > DOUBTFUL * usual
+
+
+def _loss_of_guessing(n_classes: int) -> float:
+    return math.log(max(n_classes, 2))
 
 
 def _advice(schedule: str, recipe: Recipe) -> str:
@@ -304,7 +323,7 @@ class _Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         pixels = as_floats(self.augment(images, self.generator), last=self.channels_last)
-        with self.fabric.autocast():
+        with self.fabric.autocast(), _told_of_single_values():
             loss, right = self.recipe.loss(
                 self.model, pixels, labels, done=done, generator=self.generator
             )
@@ -313,6 +332,20 @@ class _Loop:
         average_gradients(self.fabric, self.optimizer.param_groups[0]["params"])
         self.optimizer.step()
         return loss.item(), right
+
+
+@contextmanager
+def _told_of_single_values() -> Iterator[None]:
+    """Say in one line where batch norm has nothing to take a spread of."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ShapebiasError(
+            f"a batch norm sees one value a channel in all images of a step ({error}): train with "
+            "a larger `batch`, on larger images, or on fewer `devices`"
+        ) from error
 
 
 def _check(

@@ -114,5 +114,6 @@ def cell(column: str, row: Mapping[str, Any]) -> tuple[str, str, bool]:
         return repr(float(value)), f"{value:+.3f}".replace("-", "−"), True
     if column.endswith("score"):
         decisions = row[f"n_{column.removesuffix('_score')}"]
-        return repr(float(value)), f"{value:.0f} of {decisions:.0f}", True
+        # By its share, as networks differ in how many decisions they have to lose.
+        return repr(float(value) / max(decisions, 1)), f"{value:.0f} of {decisions:.0f}", True
     return repr(float(value)), f"{value:.0f}" if column == "diversity" else f"{value:.3f}", True

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from shapebias.building import built
 from shapebias.checkpoints import load_network
 from shapebias.classifier import Classifier
 from shapebias.devices import Fabric, fabric_of, launched
@@ -147,7 +148,7 @@ def _trained(fabric: Fabric, job: dict[str, Any]) -> dict[str, Any]:
 def _network(job: dict[str, Any], image_size: int) -> Classifier:
     torch.manual_seed(seed_of(job["seed"], "weights", job["name"]))
     size = job["input_size"] or image_size
-    return build("models", classes=job["classes"], input_size=size, **job["architecture"])
+    return built(job["architecture"], job["classes"], size)
 
 
 def _begin(network: Classifier, job: dict[str, Any]) -> None:

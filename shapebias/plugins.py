@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -43,7 +44,7 @@ def build(family: str, *, kind: str, **settings: Any) -> Any:
         If a setting without a default is missing, or one has a value that its annotation, with
         `Literal` or a `Range`, does not allow.
     """
-    factory = _module(family, kind).build
+    factory = factory_of(family, kind)
     known = inspect.signature(factory).parameters
     for name in settings:
         if name not in known:
@@ -54,6 +55,11 @@ def build(family: str, *, kind: str, **settings: Any) -> Any:
     for name, value in settings.items():
         _check_value(f"{family}/{kind}", name, value, known[name].annotation)
     return factory(**settings)
+
+
+def factory_of(family: str, kind: str) -> Callable[..., Any]:
+    """A plug-in's own `build`, whose annotations say which settings it takes."""
+    return _module(family, kind).build
 
 
 def _check_value(plugin: str, name: str, value: Any, annotation: Any) -> None:

@@ -97,19 +97,45 @@ def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> di
             f"{source} does not fit {type(network).__name__}: {_few(unfit)} ({first}); "
             f"{_cause_of_shapes(unfit, wanted)}"
         )
-    chosen = OrderedDict((key, weights[key]) for key in wanted if key in weights)
+    chosen = _in_precision({key: weights[key] for key in wanted if key in weights}, wanted, source)
     # The versions of the modules' layouts, which some modules ask for.
     chosen._metadata = wanted._metadata
-    _check_numbers(chosen, wanted, source)
+    _check_numbers(chosen, source)
     return chosen
 
 
-def _check_numbers(weights: Mapping[str, Tensor], wanted: dict[str, Tensor], source: str) -> None:
-    """Raise `ShapebiasError` unless weights are plain finite numbers, whole or not as wanted."""
+def _in_precision(
+    weights: Mapping[str, Tensor], wanted: dict[str, Tensor], source: str
+) -> OrderedDict[str, Tensor]:
+    """Weights in the network's precision; whole numbers, as counters are, in any that holds them.
+
+    Raises
+    ------
+    ShapebiasError
+        For values that are no plain numbers, quantised ones, and fractions of a whole number.
+    """
+    found, precisions = OrderedDict(), set()
     for key, value in weights.items():
-        plain = value.layout == torch.strided and not value.is_meta
-        if not plain or value.is_floating_point() != wanted[key].is_floating_point():
+        kind = wanted[key].dtype
+        plain = value.layout == torch.strided and not value.is_meta and not value.is_complex()
+        if not plain or (kind.is_floating_point and not value.is_floating_point()):
             raise ShapebiasError(f"{source}: {key} does not hold plain numbers; save it densely")
+        found[key] = value.to(kind)
+        if kind.is_floating_point and value.dtype != kind:
+            precisions.add(str(value.dtype).removeprefix("torch."))
+        if not kind.is_floating_point and (found[key] != value).any():
+            raise ShapebiasError(
+                f"{source}: {key} holds {value.flatten()[0]:g}, where whole numbers are needed; "
+                "take another file"
+            )
+    if precisions:
+        print(f"{source}: weights in {', '.join(sorted(precisions))} are converted to float32")
+    return found
+
+
+def _check_numbers(weights: Mapping[str, Tensor], source: str) -> None:
+    """Raise `ShapebiasError` unless weights are finite numbers that a network can have."""
+    for key, value in weights.items():
         if not torch.isfinite(value.sum(dtype=torch.float64)):
             raise ShapebiasError(
                 f"{source}: {key} holds values that are no finite numbers, as after a training "

@@ -76,6 +76,37 @@ class Range:
         return nearest if self._fits(nearest) else None
 
 
+def wrong_distance(norm: str, value: float, side: int | None = None) -> str | None:
+    """What is wrong with a distance between images of pixels in [0, 1]; None if nothing.
+
+    Parameters
+    ----------
+    norm
+        "l2" or "linf".
+    value
+        Radius of an attack's ball, or length of its step.
+    side
+        Of the images, in pixels, where it is known: without it any L2 distance may be right.
+
+    Examples
+    --------
+    >>> wrong_distance("linf", 8)
+    '8 reaches every image, as pixels are in [0, 1]; did you mean 8/255 = 0.0313725?'
+    """
+    if norm == "linf":
+        farthest, every = 1.0, "every image"
+    elif side is not None:
+        farthest = math.sqrt(3) * side
+        every = f"every image of {side} pixels, as no two are {farthest:.1f} apart"
+    else:
+        return None
+    if value < farthest:
+        return None
+    said = f"{value:g} reaches {every}" + (", as pixels are in [0, 1]" if norm == "linf" else "")
+    meant = f"; did you mean {value:g}/255 = {value / 255:.6g}?"
+    return said + (meant if value < 255 * farthest else "")
+
+
 def wrong_colours(name: str, values: object) -> str | None:
     """What is wrong with the `mean` or `std` of pixels in [0, 1]; None if nothing.
 

@@ -11,11 +11,16 @@ from shapebias.tables import TABLES
 # Rows that a page shows of a table with a row a channel, filter or image, and of any other.
 SHOWN_UNITS, SHOWN = 60, 400
 UNITS = ("channel", "filter", "image_id")
-# Columns by whose sum the rows of a long table are ranked, highest first.
+# How the rows of a long table are ranked, highest first: in words, the columns that are added up,
+# and those whose sum they are a share of. Only shares compare between networks.
 RANKED = {
-    "dissection": ("iou",),
-    "dissection_iou": ("iou",),
-    "ablation": ("shape_score", "texture_score"),
+    "dissection": ("iou", ("iou",), ()),
+    "dissection_iou": ("iou", ("iou",), ()),
+    "ablation": (
+        "share of decisions lost",
+        ("shape_score", "texture_score"),
+        ("n_shape", "n_texture"),
+    ),
 }
 
 
@@ -59,10 +64,14 @@ def view_of(name: str, table: pd.DataFrame) -> View:
     if len(table) <= shown:
         return View(name, row, _headings(table, tips), _rows(table), len(table), "")
     first, order = table, "the first"
-    ranked = [column for column in RANKED.get(name, ()) if column in table]
-    if ranked:
-        rank = table[ranked].sum(axis=1).sort_values(ascending=False, kind="stable")
-        first, order = table.loc[rank.index], f"those of highest {' + '.join(ranked)}"
+    if name in RANKED:
+        words, parts, wholes = RANKED[name]
+        rank = table[[*parts]].sum(axis=1)
+        if wholes:
+            # Without any decision none is lost.
+            rank /= table[[*wholes]].sum(axis=1).clip(lower=1)
+        rank = rank.sort_values(ascending=False, kind="stable")
+        first, order = table.loc[rank.index], f"those of highest {words}"
     summary = summary_of(table) if units else None
     first = first.head(shown)
     return View(name, row, _headings(table, tips), _rows(first), len(table), order, summary)

@@ -50,6 +50,11 @@ def both_of(
             yield pair, standard, robust
 
 
+def measured(table: pd.DataFrame | None) -> pd.DataFrame | None:
+    """A table that a study may lack; None also where nothing is in it."""
+    return table if table is not None and len(table) else None
+
+
 def change(before: float, after: float) -> str:
     """How much larger a number is than another, in percent, for a sentence or a figure."""
     return f"{100 * (after / before - 1):+.0f} %".replace("-", "−") if before else "from none"

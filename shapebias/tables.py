@@ -96,6 +96,14 @@ def _shares(cue: str) -> tuple[Column, ...]:
     )
 
 
+def _by_chance(name: str, unit: str, what: str) -> tuple[Column, ...]:
+    """Columns on what silencing random channels does."""
+    return (
+        _number(name, unit, f"{what} without random channels, mean over the draws"),
+        _number(f"{name}_sd", unit, "standard deviation over the draws, empty for a single one"),
+    )
+
+
 LABEL = (
     LAYER,
     CHANNEL,
@@ -357,6 +365,14 @@ TABLES = {
             _count("n_clean", "images", "clean images scored"),
             _number("accuracy_before", "fraction", "top-1 on them, intact network"),
             _number("accuracy_after", "fraction", "top-1 on them, with channels silent"),
+            _count(
+                "n_draws",
+                "draws",
+                "times that as many random channels of each layer were silenced; 0 for `keep_only`",
+            ),
+            *_by_chance("random_shape_score", "images", "Shape score"),
+            *_by_chance("random_texture_score", "images", "Texture score"),
+            *_by_chance("random_accuracy", "fraction", "accuracy_after"),
         ),
     ),
     "ablation_by_category": Table(

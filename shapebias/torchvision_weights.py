@@ -1,5 +1,6 @@
 """torchvision's published weights, by the names of its own lists of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ import torch
 
 from shapebias.downloads import checksum_of, fetch
 from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.torchvision_names import torchvision_name
 from shapebias.vision import torchvision
 
+WeightsEnum = torchvision.models.WeightsEnum
 # Where files are kept that the workflow brings itself, from the folder that it runs in.
 FOLDER = Path("downloads/weights")
 
@@ -54,19 +57,49 @@ def published(architecture: dict[str, Any], name: str) -> Published:
     UnknownName
         If torchvision has no such network, or no such weights of it.
     """
-    network = _name_of(architecture)
+    network, weights = _listed(architecture)
+    if name not in weights:
+        raise UnknownName(f"weights of torchvision's {network}", name, weights)
+    return _described(network, weights[name])
+
+
+def recognised(architecture: dict[str, Any], path: str | Path) -> Published | None:
+    """What torchvision publishes for a network in a file of these bytes, whatever it is called.
+
+    None where it does not publish the file, or none is there. Parameters as of `published`.
+    """
+    if not Path(path).is_file():
+        return None
+    network, weights = _listed(architecture)
+    digest = checksum_of(Path(path), "sha256")
+    for one in weights.values():
+        if digest.startswith(_digits(one.url)):
+            print(f"{path} is torchvision's {one} of {network}")
+            return _described(network, one)
+    return None
+
+
+def _listed(architecture: dict[str, Any]) -> tuple[str, Mapping[str, WeightsEnum]]:
+    """A network's name and its list of weights."""
+    network = torchvision_name(architecture)
     known = torchvision.models.list_models(module=torchvision.models)
     if network not in known:
         raise UnknownName("network of torchvision", network, known)
-    weights = torchvision.models.get_model_weights(network).__members__
-    if name not in weights:
-        raise UnknownName(f"weights of torchvision's {network}", name, weights)
-    seen = weights[name].transforms()
+    return network, torchvision.models.get_model_weights(network).__members__
+
+
+def _described(network: str, weights: WeightsEnum) -> Published:
+    seen = weights.transforms()
     mean, std = list(seen.mean), list(seen.std)
     if network in ("googlenet", "inception_v3"):
         # These networks bring pixels to halves by themselves, which is left out here.
         mean, std = [0.5] * 3, [0.5] * 3
-    return Published(weights[name].url, mean, std, seen.crop_size[0])
+    return Published(weights.url, mean, std, seen.crop_size[0])
+
+
+def _digits(url: str) -> str:
+    """Beginning of a file's SHA-256, before the suffix of its published name."""
+    return Path(url).stem.rpartition("-")[2]
 
 
 def file_of(weights: Published, folder: Path = FOLDER) -> Path:
@@ -87,17 +120,10 @@ def file_of(weights: Published, folder: Path = FOLDER) -> Path:
                 f"{error}; or download {weights.url} elsewhere, and give the file as `path` beside "
                 "the `name` of the weights"
             ) from error
-    digits = path.stem.rpartition("-")[2]
+    digits = _digits(path.name)
     if not checksum_of(path, "sha256").startswith(digits):
         raise ShapebiasError(
             f"{path} is not what {weights.url} gives (its SHA-256 does not begin with {digits}): "
             "delete it and try again"
         )
     return path
-
-
-def _name_of(architecture: dict[str, Any]) -> str:
-    kind = architecture["kind"]
-    if kind == "torchvision":
-        return architecture["name"]
-    return f"resnet{architecture.get('depth', 50)}" if kind == "resnet" else kind

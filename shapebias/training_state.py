@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -148,6 +149,19 @@ class TrainingState:
             )
         self._saved = time.monotonic()
         self.own = True
+
+    def keep(self, fabric: Fabric) -> Path:
+        """Copy the file where no training replaces it; to be called on every device.
+
+        Its name is of the training's settings, so that one with others has another.
+        """
+        kept = self.path.with_name(f"before_divergence_{self.identity[:8]}.pt")
+        if fabric.is_global_zero:
+            with written_whole(kept, result=False) as temporary:
+                shutil.copyfile(self.path, temporary)
+        # The first device to fail ends all of them.
+        fabric.barrier()
+        return kept
 
     def discard(self) -> None:
         """Remove the file, and what a job that was killed while saving has left."""

@@ -19,6 +19,7 @@ NETWORKS = {
     "resnet50": {"kind": "resnet", "depth": 50, "width": 0.25},
     "googlenet": {"kind": "googlenet", "width": 0.125},
     "alexnet": {"kind": "alexnet", "width": 0.125, "stem": "small"},
+    "alexnet_bn": {"kind": "alexnet", "width": 0.125, "stem": "small", "batch_norm": True},
     # Norms before convolutions, which cannot be folded into them.
     "densenet": {"kind": "torchvision", "name": "densenet121"},
     # Convolutions in groups, and other activation functions.

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from shapebias.building import WithoutDraws
 from shapebias.checkpoints import (
-    WithoutDraws,
     load_network,
     load_weights,
     package_file,
@@ -385,6 +385,31 @@ def test_weights_that_are_no_plain_finite_numbers(tmp_path, change, said):
     with pytest.raises(ShapebiasError, match=said) as error:
         load_weights(network(), tmp_path / "x.pth")
     assert "fc.weight" in one_line(error)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16, torch.float16])
+def test_weights_of_another_precision_are_converted(tmp_path, capsys, kind):
+    state = network(seed=1).network.state_dict()
+    other = {key: one.to(kind) for key, one in state.items()}
+    # Counters have come as fractions' type too, and as short whole numbers.
+    other["bn1.num_batches_tracked"] = torch.tensor(7, dtype=torch.int32)
+    torch.save(other, tmp_path / "x.pth")
+    model = network()
+    load_weights(model, tmp_path / "x.pth")
+    for key, value in model.network.state_dict().items():
+        assert value.dtype == state[key].dtype
+        assert torch.equal(value, other[key].to(value.dtype))
+    name = str(kind).removeprefix("torch.")
+    said = capsys.readouterr().out
+    assert f"weights in {name} are converted to float32" in said and said.count("\n") == 1
+
+
+def test_a_counter_of_fractions_is_refused(tmp_path):
+    state = network().network.state_dict()
+    torch.save({**state, "bn1.num_batches_tracked": torch.tensor(2.5)}, tmp_path / "x.pth")
+    with pytest.raises(ShapebiasError, match=r"bn1\.num_batches_tracked holds 2\.5") as error:
+        load_weights(network(), tmp_path / "x.pth")
+    one_line(error)
 
 
 def test_a_negative_variance_is_refused(tmp_path):

@@ -1,10 +1,14 @@
+import statistics
+
 import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapebias.concept_ablation import MODES, Group, ablate_groups, groups_of
+from shapebias.concept_ablation import ablate_groups
+from shapebias.concept_controls import Control
+from shapebias.concept_groups import MODES, Group, groups_of
 from shapebias.decisions import decide, entry_weights
 from shapebias.hooking import HookedClassifier
 from shapebias.judging import probabilities
@@ -155,6 +159,68 @@ def test_entry_level_labels_of_clean_images_are_scored_by_entry_level():
     groups = groups_of(LABELS, iou_cut=0.04, each_layer=False)[:1]
     found = ablate_groups(model, groups, rows, [(None, clean, decided)], entry_level=ENTRY, batch=4)
     assert (found["accuracy_before"] == 1).all()
+
+
+GROUPS = groups_of(LABELS, iou_cut=0.0, each_layer=True)
+COUNTS = {"conv1": 6, "conv2": 8}
+
+
+def test_random_sets_are_of_the_same_sizes_and_depend_on_names_alone():
+    sets = {named([group])[0][:3]: Control(4, 1, "a").sets(group, COUNTS) for group in GROUPS}
+    for group, drawn in zip(GROUPS, sets.values(), strict=True):
+        assert len(drawn) == 4 and len({repr(one) for one in drawn}) > 1
+        for one in drawn:
+            assert {layer: len(set(own)) for layer, own in one.items()} == {
+                layer: len(own) for layer, own in group.channels.items()
+            }
+            assert all(0 <= k < COUNTS[layer] for layer, own in one.items() for k in own)
+    # A layer's are those that it has among all layers, and fewer draws are the first ones.
+    for draw, alone in zip(sets["all", "color", "red"], sets["conv1", "color", "red"], strict=True):
+        assert alone["conv1"] == draw["conv1"]
+    assert Control(2, 1, "a").sets(GROUPS[0], COUNTS) == sets["all", "object", "all"][:2]
+    for other in (Control(4, 2, "a"), Control(4, 1, "b")):
+        assert other.sets(GROUPS[0], COUNTS) != sets["all", "object", "all"]
+    assert sets["all", "color", "all"] != sets["all", "object", "all"]
+
+
+def test_the_control_is_what_its_sets_cost_and_changes_nothing_else():
+    model = exact_network(3)
+    rows = rows_of(exact_images(3, 9), list("abcdabcda"), list("bcdabcdab"))
+    clean, labels = exact_images(4, 8), list("abcdabcd")
+    groups, control = groups_of(LABELS, iou_cut=0.04, each_layer=True), Control(3, 5, "net")
+    given = {"batch": 4}
+    plain = ablate_groups(model, groups, rows, [(None, clean, labels)], **given)
+    found = ablate_groups(model, groups, rows, [(None, clean, labels)], control=control, **given)
+    old = [column for column in plain if "random" not in column and column != "n_draws"]
+    pd.testing.assert_frame_equal(found[old], plain[old])
+    assert (plain["n_draws"] == 0).all() and plain["random_accuracy"].isna().all()
+    assert found["n_draws"].tolist() == [3, 0] * len(groups)
+    assert found["random_accuracy"].isna().tolist() == [False, True] * len(groups)
+    for group, (_, row) in zip(groups, found[::2].iterrows(), strict=True):
+        drawn = [
+            Group(group.layer, group.category, group.concept, one)
+            for one in control.sets(group, model.channels())
+        ]
+        alone = ablate_groups(model, drawn, rows, [(None, clean, labels)], **given)[::2]
+        for column, name in (
+            ("shape_score", "random_shape_score"),
+            ("texture_score", "random_texture_score"),
+            ("accuracy_after", "random_accuracy"),
+        ):
+            assert row[name] == pytest.approx(statistics.mean(alone[column]))
+            assert row[f"{name}_sd"] == pytest.approx(statistics.stdev(alone[column]))
+
+
+def test_equal_sets_of_channels_are_silenced_once(monkeypatch):
+    model, runs = exact_network(2), []
+    rows = rows_of(exact_images(2, 4), list("abcd"), list("bcda"))
+    # The category has one concept, in one layer.
+    groups = groups_of(LABELS[LABELS["concept"] == "blue"], iou_cut=0.0, each_layer=True)
+    silenced = model.silenced
+    monkeypatch.setattr(model, "silenced", lambda *given: runs.append(given) or silenced(*given))
+    found = ablate_groups(model, groups, rows, [(None, exact_images(1, 4), list("abcd"))], batch=4)
+    assert len(groups) == 4 and len(found) == 8
+    assert len(set(map(repr, runs))) == 2 and len(runs) in (2, 4)
 
 
 def test_a_network_that_cannot_be_cut_gives_the_same():

@@ -1,16 +1,23 @@
 """A training on two devices: the same weights as on one, and the same after a kill."""
 
 import os
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
+from torch.multiprocessing import ProcessRaisedException
+from torch.nn.utils import parameters_to_vector
 
 from shapebias.attacks import pgd
+from shapebias.checkpoints import load_network
+from shapebias.decoding import encode_png
 from shapebias.devices import fabric_of, launched
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.fitting import fit
+from shapebias.imagesets import Sizing, write_images
 from shapebias.models import alexnet, resnet
 from shapebias.training import adversarial, standard
 from shapebias.training_state import TrainingState
@@ -87,38 +94,60 @@ def test_two_devices_go_on_as_if_nothing_had_been(tmp_path):
     path = tmp_path / "training_state.pt"
     (first, second), log = on(2, True)
     assert torch.equal(first, second)
-    with pytest.raises(Exception, match="Killed"):
+    # Told of the process that was killed, or of the one that waits for it.
+    with pytest.raises(ProcessRaisedException, match=r"Killed|Connection"):
         on(2, True, path, 2, 1)
+    assert path.exists()
     (again, _), same_log = on(2, True, path)
     assert torch.equal(first, again)
     assert log == same_log
 
 
-def test_processes_of_torchrun_are_taken_as_they_are(tmp_path):
-    script = tmp_path / "train.py"
-    script.write_text(
-        "import sys, torch\n"
-        "from shapebias.devices import fabric_of, launched\n"
-        "from tests.test_devices import work\n"
-        "fabric = fabric_of(devices=2)\n"
-        "both, log = launched(fabric, work)\n"
-        "if fabric.is_global_zero:\n"
-        "    torch.save(both, sys.argv[1])\n"
-    )
-    out = tmp_path / "weights.pt"
+def by_torchrun(number, script, *arguments):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    done = subprocess.run(
-        [*command, "--nproc-per-node=2", str(script), str(out)],
+    return subprocess.run(
+        [*command, f"--nproc-per-node={number}", str(script), *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    first, second = torch.load(out)
-    assert torch.equal(first, second)
-    assert (first - on(1)[0][0]).abs().max() < 1e-5
+
+
+def test_the_page_s_script_trains_the_same_network_under_torchrun_and_alone(tmp_path):
+    rng, rows = np.random.default_rng(0), []
+    for number in range(40):
+        pixels = rng.integers(0, 99, (64, 64, 3), dtype=np.uint8)
+        pixels[..., number % 3] += 150
+        rows.append(
+            {"image_id": f"{number}", "image": encode_png(pixels), "label": "abc"[number % 3]}
+        )
+    write_images(rows, images := tmp_path / "part-0.parquet", sizing=Sizing())
+    page = (ROOT / "docs/training.md").read_text()
+    (script := tmp_path / "train.py").write_text(re.search(r"```python\n(.*?)```", page, re.S)[1])
+    weights = []
+    for number in (1, 2):
+        (folder := tmp_path / f"on_{number}").mkdir()
+        done = by_torchrun(number, script, folder, images)
+        assert done.returncode == 0, done.stderr
+        network = load_network(folder / "weights.safetensors", folder / "model.json")
+        weights.append(parameters_to_vector(network.parameters()))
+    assert not torch.equal(*weights), "the second was trained on shares"
+
+    assert (weights[0] - weights[1]).abs().max() < 1e-5
+
+
+def test_torchrun_must_start_as_many_processes_as_devices(tmp_path):
+    (script := tmp_path / "one.py").write_text(
+        "from shapebias.devices import fabric_of\n"
+        "try:\n"
+        "    fabric_of()\n"
+        "except Exception as error:\n"
+        "    print(error)\n"
+    )
+    done = by_torchrun(2, script)
+    assert done.stdout.count("torchrun started 2 processes for `devices: 1`: give both") == 2
 
 
 def test_what_cannot_be_is_told():

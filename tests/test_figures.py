@@ -30,7 +30,7 @@ NEEDS = {
     "detectors": "detectors",
     "concept_differences": "dissection",
     "diversity": "dissection",
-    "ablation_by_category": "ablation_by_category",
+    "ablation_by_category": "ablation",
     "important_concepts": "ablation_by_concept",
     "training": "training_log",
 }
@@ -86,6 +86,8 @@ def inputs(kind, pairs, alone, empty=False):
     if kind == "matched_filters":
         models = [model for pair in pairs.values() for model in pair.values()]
         given["kernels"] = {m: np.random.default_rng(1).normal(size=(4, 3, 3, 3)) for m in models}
+    if kind == "ablation_by_category":
+        given["dissection"] = invented("dissection", pairs, alone).query("category == 'color'")
     return given | {NEEDS[kind]: frame.iloc[:0] if empty else frame}
 
 
@@ -242,20 +244,48 @@ def test_differences_that_chance_gives_stand_beside():
 
 
 def test_lost_decisions_are_shares_with_what_they_are_shares_of():
-    frame = invented("ablation_by_category", PAIRS, [])
-    frame = frame[frame["model"].isin(["alexnet", "alexnet_r"])]
-    frame = frame.assign(n_shape=1200, n_texture=7, n_channels=40, shape_share_high=0.95)
-    figure = draw("ablation_by_category", ablation_by_category=frame, pairs=PAIRS)
+    channels = pd.DataFrame({"layer": "conv1", "channel": range(4)})
+    both = pd.DataFrame({"model": ["alexnet", "alexnet_r"]}).merge(channels, how="cross")
+    ablation = both.assign(
+        n_shape=1200, n_texture=7, shape_score=[0, 12, 24, 36, 9, 9, 9, 9], texture_score=1
+    )
+    labels = both.assign(category=["object", "color"] * 4, iou=[0.1, 0.1, 0.1, 0.01] * 2)
+    given = {"ablation": ablation, "dissection": labels, "pairs": PAIRS}
+    figure = draw("ablation_by_category", **given)
     shape, texture, score, _ = figure.axes
-    own = frame.query("model == 'alexnet'").set_index("category").loc[["all", "object", "color"]]
-    bars = [bar.get_width() for bar in shape.patches[:3]]
-    assert bars == pytest.approx((100 * own["mean_shape_share"]).tolist())
-    assert [bar.get_width() for bar in score.patches[:3]] == own["mean_shape_score"].tolist()
-    for axes, end in ((shape, 95), (score, 1140)):
-        whiskers = axes.collections[0].get_paths()
-        assert [path.vertices[1, 0] for path in whiskers] == pytest.approx([end] * 3)
-    assert {text.get_text() for text in shape.texts} == {"of 1,200", "40"}
-    assert {text.get_text() for text in texture.texts} == {"of 7", "40"}
+    assert [bar.get_width() for bar in shape.patches[:3]] == pytest.approx([1.5, 1.0, 2.0])
+    assert [bar.get_width() for bar in score.patches[:3]] == [18, 12, 24]
+    # Student's t with three degrees of freedom.
+    for axes, end in ((shape, 3.5540), (score, 42.648)):
+        whisker = axes.collections[0].get_paths()[0]
+        assert whisker.vertices[1, 0] == pytest.approx(end, rel=1e-4)
+    assert {text.get_text() for text in shape.texts} == {"of 1,200", "4", "2"}
+    assert {text.get_text() for text in texture.texts} == {"of 7", "4", "2"}
+    assert any("IoU > 0" in text for text in texts(figure))
+    strict = draw("ablation_by_category", **given, iou_cut=0.04)
+    assert [bar.get_width() for bar in strict.axes[2].patches[:3]] == [18, 12, 12]
+    assert {text.get_text() for text in strict.axes[0].texts} == {"of 1,200", "4", "2", "1"}
+    assert any("IoU ≥ 0.04" in text for text in texts(strict))
+
+
+def test_what_random_channels_cost_stands_across_the_bars():
+    frame = invented("ablation_by_concept", {}, ["lonely"])
+    frame = frame[frame["category"] == "color"].assign(concept="red", n_draws=5)
+    frame = frame.assign(accuracy_before=0.9, accuracy_after=0.3, random_accuracy=0.8)
+    frame["random_accuracy_sd"] = 0.05
+    given = {"pairs": {}, "iou_cut": 0.04}
+    figure = draw("important_concepts", ablation_by_concept=frame, **given)
+    (axes,) = figure.axes
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([60])
+    (mark,) = [line for line in axes.lines if line.get_marker() == "|"]
+    assert list(mark.get_xdata()) == pytest.approx([10])
+    (whisker,) = axes.collections[0].get_paths()
+    assert whisker.vertices[:, 0] == pytest.approx([5, 15])
+    assert any("random channels (mean ± sd of 5)" in text for text in texts(figure))
+    nothing = frame.assign(n_draws=0, random_accuracy=np.nan, random_accuracy_sd=np.nan)
+    without = draw("important_concepts", ablation_by_concept=nothing, **given)
+    assert not any("random" in text for text in texts(without))
+    assert without.axes[0].get_xlim() == (0, 100)
 
 
 def test_detectors_are_not_counted_twice():

@@ -206,3 +206,10 @@ def test_the_last_layer_alone():
     assert all(parameter.requires_grad for parameter in model.parameters())
     with pytest.raises(ShapebiasError, match="did you mean 'last'"):
         fit(model, *data(), recipe=standard.build(), trained="lest", **SETTINGS)
+
+
+def test_a_batch_of_one_on_the_smallest_maps_is_told():
+    model = network(depth=18)
+    with pytest.raises(ShapebiasError, match=r"one value a channel .* a larger `batch`") as caught:
+        fit(model, *data(), recipe=standard.build(), **SETTINGS | {"batch": 1})
+    assert "\n" not in str(caught.value)

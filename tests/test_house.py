@@ -159,3 +159,29 @@ def test_no_machine_paths_in_the_tree():
                 .replace('"/(work|farm|root)/"', "")
                 .replace("/(work|farm|root)/", ""),
             ), name
+
+
+def test_the_page_on_the_papers_names_what_there_is():
+    from shapebias.plugins import kinds
+    from shapebias.tables import TABLES
+
+    text = (ROOT / "docs/papers.md").read_text()
+    code = "".join(path.read_text() for path in LIBRARY.glob("findings_*.py"))
+    there = {
+        "tables": TABLES,
+        "figures": kinds("figures"),
+        "studies": {path.name for path in (ROOT / "studies").iterdir()},
+    }
+    for folder, names in there.items():
+        named = set(re.findall(rf"`{folder}/([\w.]+)`", text))
+        assert named and named <= set(names), folder
+    for folder in ("tables", "figures"):
+        left = set(there[folder]) - set(re.findall(rf"`{folder}/(\w+)`", text))
+        assert left <= {"rejected", "training_log", "training_speed"}, left
+    for question in re.findall(r'"([^"]+\?)"', text):
+        # Cuts are filled in when it is asked.
+        assert all(part in code for part in re.split(r"0\.04", question)), question
+    networks = "".join((ROOT / "studies" / name).read_text() for name in there["studies"])
+    for name in re.findall(r"rows of ([^|]+?) in", text):
+        for network in re.findall(r"`(\w+)`", name):
+            assert re.sub(r"_\d$", "", network) in networks, network

@@ -2,6 +2,7 @@ import inspect
 
 import pytest
 import torch
+from torch import nn
 
 from shapebias import plugins
 from shapebias.classifier import Classifier
@@ -11,8 +12,27 @@ from shapebias.vision import torchvision
 
 TV = torchvision.models
 CLASSES = [str(number) for number in range(8)]
+
+
+def alexnet_with_norms():
+    """AlexNet with batch norm, written out."""
+    network = TV.alexnet()
+    network.features = nn.Sequential(
+        *(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.BatchNorm2d(64), nn.ReLU()),
+        nn.MaxPool2d(3, stride=2),
+        *(nn.Conv2d(64, 192, 5, padding=2), nn.BatchNorm2d(192), nn.ReLU()),
+        nn.MaxPool2d(3, stride=2),
+        *(nn.Conv2d(192, 384, 3, padding=1), nn.BatchNorm2d(384), nn.ReLU()),
+        *(nn.Conv2d(384, 256, 3, padding=1), nn.BatchNorm2d(256), nn.ReLU()),
+        *(nn.Conv2d(256, 256, 3, padding=1), nn.BatchNorm2d(256), nn.ReLU()),
+        nn.MaxPool2d(3, stride=2),
+    )
+    return network
+
+
 PUBLISHED = {
     "alexnet": (alexnet.build, {}, TV.alexnet),
+    "alexnet_bn": (alexnet.build, {"batch_norm": True}, alexnet_with_norms),
     "googlenet": (
         googlenet.build,
         {},
@@ -21,7 +41,13 @@ PUBLISHED = {
     "resnet18": (resnet.build, {"depth": 18}, TV.resnet18),
     "resnet50": (resnet.build, {"depth": 50}, TV.resnet50),
 }
-CHANNELS = {"alexnet": 1152, "googlenet": 5808, "resnet18": 1024, "resnet50": 3904}
+CHANNELS = {
+    "alexnet": 1152,
+    "alexnet_bn": 1152,
+    "googlenet": 5808,
+    "resnet18": 1024,
+    "resnet50": 3904,
+}
 
 
 def normalised(images):
@@ -56,6 +82,20 @@ def test_narrow_networks_of_small_images(name, stem):
     for layer, activation in model.walk(images):
         assert (activation >= 0).all(), layer
         assert torch.equal(model.resume(layer, activation), model(images))
+
+
+def test_cifar_stem_neither_strides_nor_pools():
+    torch.manual_seed(0)
+    model = resnet.build(classes=CLASSES, input_size=32, depth=18, stem="cifar")
+    images = torch.rand(1, 3, 32, 32)
+    sizes = {layer: activation.shape[-1] for layer, activation in model.walk(images)}
+    assert sizes == {"conv1": 32, "layer1": 32, "layer2": 16, "layer3": 8, "layer4": 4}
+    assert model.network.state_dict().keys() == TV.resnet18().state_dict().keys()
+    # The published network for CIFAR-10 of these channels and ten classes has 11,173,962.
+    ten_classes = sum(one.numel() for one in model.parameters()) + 2 * 513
+    assert ten_classes == 11_173_962
+    # He's spread for filters of 27 inputs.
+    assert model.network.conv1.weight.std().item() == pytest.approx((2 / 27) ** 0.5, rel=0.05)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -3,7 +3,7 @@
 import pytest
 
 from rules.networks import plugins_of_network, starts_of, whole_architecture, wrong_start
-from rules.own_code import digest_of_module
+from rules.own_code import digest_of_module, wrong_function
 
 
 @pytest.fixture
@@ -69,3 +69,32 @@ def test_an_ensemble_counts_its_members():
         ("models", "resnet"),
     ]
     assert wrong_start(NETWORKS) is None
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("networks:make", None),
+        ("networks:Made", None),
+        ("networks:alias", None),
+        ("networks:mak", "unknown function of networks: 'mak'; did you mean 'make'"),
+        ("networks", "'networks' names no function: write package.module:function"),
+        ("networks:", "names no function"),
+        ("nowhere_at_all:make", "there is no module 'nowhere_at_all'"),
+        ("package.inner:make", None),
+        ("package.other:make", "there is no module 'package.other'"),
+        ("everything:whatever", None),
+        ("compiled:whatever", None),
+    ],
+)
+def test_functions_that_are_not_there(tmp_path, monkeypatch, function, said):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "networks.py").write_text(
+        "raise SystemExit('never run')\nimport os as alias\ndef make(): pass\nclass Made: pass\n"
+    )
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "inner.py").write_text("make = print\n")
+    (tmp_path / "everything.py").write_text("from os import *\n")
+    (tmp_path / "compiled.cpython-311.so").touch()
+    found = wrong_function(function)
+    assert found is None if said is None else said in found

@@ -5,12 +5,20 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 from tests.conftest import ROOT
 from tests.test_house import RULES
 
 SLURM = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
 PARTITIONS = yaml.safe_load((ROOT / SLURM["slurm-partition-config"]).read_text())["partitions"]
+
+
+class Resources(dict):
+    """As the engine hands them to its plug-in for Slurm."""
+
+    __getattr__ = dict.__getitem__
 
 
 def stated(rule, resource):
@@ -45,7 +53,7 @@ def test_every_rule_gets_its_memory_and_more_at_the_next_attempt(rule):
     said = SLURM["set-resources"].get(rule, {}).keys()
     if set_by_the_study(rule):
         # The profile's would count in its place.
-        assert said == {"runtime"}
+        assert "runtime" in said and "mem_mb" not in said
     elif stated(rule, "mem_mb") or stated(rule, "runtime"):
         # What a rule states is not overridden by the profile's defaults, which know the attempt.
         assert {"mem_mb", "runtime"} <= said
@@ -57,7 +65,8 @@ def test_memory_is_the_study_s_and_more_at_the_next_attempt():
         "MEASURED": {"ablation": {"memory": 2.5}},
         "config": {"models": {"net": {"training": {"memory": 20, "devices": 2}}}},
     }
-    exec((ROOT / "rules/files.smk").read_text(), place)
+    for room in ("files", "network_files"):
+        exec((ROOT / f"rules/{room}.smk").read_text(), place)
     ablation, training = place["memory_of"]("ablation"), place["training_memory"]
     assert [ablation(None, attempt) for attempt in (1, 2)] == [2_500, 5_000]
     wildcards = SimpleNamespace(model="net")
@@ -65,6 +74,15 @@ def test_memory_is_the_study_s_and_more_at_the_next_attempt():
     assert {rule for rule in RULES if set_by_the_study(rule)} == {
         "train_network", "dissect_channels", "dissect_twins", "ablate_channels", "ablate_concepts",
     }  # fmt: skip
+
+
+def test_a_training_gets_all_its_cards_on_one_node():
+    assert "gpu=training_devices" in RULES["train_network"]
+    said = Resources(SLURM["set-resources"]["train_network"], gpu=4, runtime=60)
+    job = SimpleNamespace(resources=said, threads=4)
+    names = ("run_uuid", "slurm_logfile", "comment_str", "account", "partition", "workdir")
+    asked = get_submit_command(job, dict.fromkeys(names, "x")) + set_gres_string(job)
+    assert {"--nodes=1", "--gpus=4", "--cpus-per-task=4"} <= set(asked.split())
 
 
 @pytest.mark.parametrize("group", SLURM["group-components"])

@@ -146,7 +146,7 @@ def test_imagenet_c_names_what_there_is(tmp_path):
     put(tmp_path, "gaussian_noise/5/n01443537/a.JPEG")
     with pytest.raises(ShapebiasError, match=r"unknown corruption .*known: gaussian_noise\)"):
         source("imagenet_c", tmp_path, corruption="gausian", severity=5)
-    with pytest.raises(ShapebiasError, match="severity 6 is none of 1, 2, 3, 4, 5"):
+    with pytest.raises(ShapebiasError, match="severity: 6 is not at least 1 and at most 5"):
         source("imagenet_c", tmp_path, corruption="gaussian_noise", severity=6)
     with pytest.raises(ShapebiasError, match="gaussian_noise/4 does not exist"):
         source("imagenet_c", tmp_path, corruption="gaussian_noise", severity=4)

@@ -297,6 +297,20 @@ def test_a_long_table_is_ranked_cut_and_summed_up():
     assert "500 rows are shown" in page(tables={"dissection": frame("dissection", rows)})
 
 
+def test_channels_of_several_networks_are_ranked_by_the_share_of_decisions_lost():
+    # 30 of 1,000 decisions are fewer than 9 of 20; who decides nothing loses nothing.
+    few, many, none = ((18, 2, 9, 0), (800, 200, 25, 5), (0, 0, 0, 0))
+    rows = [
+        (model, "conv", channel, *counts, 0.0, 0.0)
+        for model, counts in (("many", many), ("none", none), ("few", few))
+        for channel in range(SHOWN_UNITS // 2)
+    ]
+    view = view_of("ablation", frame("ablation", rows))
+    half = SHOWN_UNITS // 2
+    assert [row[0][1] for row in view.rows] == ["few"] * half + ["many"] * half
+    assert view.order == "those of highest share of decisions lost"
+
+
 def test_settings_are_words():
     assert words({"kind": "pgd", "eps": 1.5, "random_start": False}) == (
         "pgd (eps 1.5, random start no)"

@@ -15,6 +15,7 @@ from shapebias.image_files import SUFFIXES
 from shapebias.images import cue_conflict, imagefolder
 from shapebias.imagesets import Sizing, read_rows, rejected_in
 from shapebias.ingest import ingest_images
+from shapebias.plugins import build
 from shapebias.vision import torchvision
 from tests.conftest import ROOT
 
@@ -335,8 +336,8 @@ def test_a_few_images_of_each_class(tmp_path):
         put(tmp_path, name)
     source = imagefolder.build(path=str(tmp_path), most_per_class=2)
     assert source.files == ["a/1.png", "a/2.png", "b/1.png"]
-    with pytest.raises(ShapebiasError, match="most_per_class is below 1"):
-        imagefolder.build(path=str(tmp_path), most_per_class=0)
+    with pytest.raises(ShapebiasError, match="most_per_class: 0 is not at least 1"):
+        build("images", kind="imagefolder", path=str(tmp_path), most_per_class=0)
 
 
 def test_labels_from_file_names(tmp_path):
@@ -354,11 +355,11 @@ def test_labels_from_file_names(tmp_path):
 
 
 def test_missing_and_empty_folders_are_named(tmp_path):
-    for build in (imagefolder.build, cue_conflict.build):
+    for kind in ("imagefolder", "cue_conflict"):
         with pytest.raises(ShapebiasError, match="absent does not exist; unpack"):
-            build(path=str(tmp_path / "absent"))
+            build("images", kind=kind, path=str(tmp_path / "absent"))
         with pytest.raises(ShapebiasError, match="holds no class folders"):
-            len(build(path=str(tmp_path)))
+            len(build("images", kind=kind, path=str(tmp_path)))
     (tmp_path / "cat").mkdir()
     with pytest.raises(ShapebiasError, match=r"cat holds no image"):
         len(imagefolder.build(path=str(tmp_path)))

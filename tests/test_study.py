@@ -346,6 +346,15 @@ def test_trainings_that_cannot_be(change, said):
         read_study(study, whole=True)
 
 
+def test_advprop_needs_batch_norm():
+    study = copy.deepcopy(TINY)
+    study["models"]["alexnet"]["training"]["recipe"] = {"kind": "advprop", "attack": "l2"}
+    with pytest.raises(StudyError, match=r"models\.alexnet\.architecture `batch_norm: true`"):
+        read_study(study, whole=True)
+    study["models"]["alexnet"]["architecture"]["batch_norm"] = True
+    read_study(study, whole=True)
+
+
 def test_the_size_of_images_stands_beside_the_architecture():
     study = copy.deepcopy(TINY)
     study["models"]["alexnet"]["architecture"] = {"kind": "alexnet", "input_size": 64}

@@ -137,9 +137,9 @@ def test_any_size_and_any_content(shape, styles):
 
 def test_wrong_settings_are_refused():
     for wrong in ({"content": 0.0}, {"iterations": 0}, {"scales": 0}):
-        with pytest.raises(ShapebiasError, match="filter_statistics needs"):
+        with pytest.raises(ShapebiasError, match="stylizers/filter_statistics: "):
             build("stylizers", kind="filter_statistics", **wrong)
-    with pytest.raises(ShapebiasError, match="textures needs"):
+    with pytest.raises(ShapebiasError, match="images/textures: size: 8 is not at least 16"):
         build("images", kind="textures", count=3, size=8, seed=0)
 
 

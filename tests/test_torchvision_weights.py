@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from types import SimpleNamespace as Namespace
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from scripts.import_network import main
 from shapebias import torchvision_weights
 from shapebias.checkpoints import import_network, load_network
 from shapebias.errors import ShapebiasError, UnknownName
@@ -89,3 +91,44 @@ def test_a_network_of_timm_takes_a_file_in_its_own_format(tmp_path):
     ours, images = load_network(*files), torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(ours(images), theirs((images - ours.mean) / ours.std))
+
+
+def test_a_published_file_is_known_by_its_content(found, tmp_path, monkeypatch, capsys):
+    weights, store, _ = found
+    architecture = {"kind": "torchvision", "name": "squeezenet1_1"}
+    path = (store / weights.file).rename(tmp_path / "mine.pth")
+    files = tmp_path / "weights.safetensors", tmp_path / "model.json"
+    given = {"architecture": architecture, "classes": "imagenet", "input_size": None, "source": {}}
+    main(path, *files, **given)
+    assert json.loads(files[1].read_text())["mean"] == [0.485, 0.456, 0.406]
+    said = capsys.readouterr().out
+    assert "assumed: pixels less the mean [0.485, 0.456, 0.406]" in said and "stem" not in said
+
+    class Member:
+        url = weights.url
+
+        def transforms(self):
+            return Namespace(mean=[0.5] * 3, std=[0.25] * 3, crop_size=[96])
+
+    listed = "squeezenet1_1", {"IMAGENET1K_V1": Member()}
+    monkeypatch.setattr(torchvision_weights, "_listed", lambda architecture: listed)
+    main(path, *files, **given)
+    description = json.loads(files[1].read_text())
+    assert (description["mean"], description["std"]) == ([0.5] * 3, [0.25] * 3)
+    assert description["input_size"] == 96
+    given["architecture"] = architecture | {"mean": [0.4] * 3}
+    main(path, *files, **given)
+    assert json.loads(files[1].read_text())["mean"] == [0.4] * 3
+    assert "less the mean [0.4, 0.4, 0.4]" in capsys.readouterr().out
+
+
+def test_an_import_says_which_stem_it_takes_for_granted(tmp_path, capsys):
+    architecture = {"kind": "resnet", "depth": 18, "width": 0.125, "stem": "small"}
+    model = build("models", classes=["a", "b"], **architecture)
+    torch.save(model.network.state_dict(), tmp_path / "x.pth")
+    files = tmp_path / "weights.safetensors", tmp_path / "model.json"
+    given = {"architecture": architecture, "classes": ["a", "b"], "input_size": 32, "source": {}}
+    main(tmp_path / "x.pth", *files, **given)
+    assert "trained with `stem: small`" in capsys.readouterr().out
+    with pytest.raises(ShapebiasError, match="do not exist"):
+        main(tmp_path / "absent.pth", *files, **given)

@@ -8,13 +8,15 @@ import re
 import pytest
 import yaml
 
-from rules import architectures
-from rules.architectures import layers_of, names_of, wrong_name
+from rules import architectures, module_paths
+from rules.architectures import layers_of, names_of, torchvision_weights, wrong_name
+from rules.entries import check_plugin
 from rules.mistakes import StudyError
 from rules.paths import check_files
 from rules.study import read_study
 from rules.values import check_values
-from shapebias.checkpoints import WithoutDraws
+from shapebias.building import WithoutDraws
+from shapebias.errors import ShapebiasError
 from shapebias.plugins import build
 from shapebias.vision import torchvision
 from tests.conftest import ROOT
@@ -76,6 +78,66 @@ def test_numbers_that_a_plugin_does_not_take(place, value, said):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("attack", "said"),
+    [
+        ({"eps": 8}, "eps: 8 reaches every image, .* did you mean 8/255 = 0.0313725"),
+        ({"step": 2}, "step: 2 reaches every image"),
+        ({"eps": 1}, "eps: .* did you mean 1/255"),
+        ({"eps": 1000}, r"eps: .* pixels are in \[0, 1\]$"),
+        ({"kind": "fgsm", "eps": 8}, "eps: .* did you mean 8/255"),
+        ({"kind": "fgsm", "eps": 0.1, "step": 10}, "step: 10 reaches"),
+        (
+            {"norm": "l2", "eps": 128},
+            r"eps: .* no two are 55\.4 apart; did you mean 128/255 = 0.50",
+        ),
+        ({"norm": "l2", "eps": 1, "step": 60}, "step: 60 reaches every image of 32 pixels"),
+    ],
+)
+def test_distances_that_no_images_have(attack, said):
+    study = copy.deepcopy(TINY)
+    one = {"kind": "pgd", "norm": "linf", "eps": 0.03, "step": 0.01, "steps": 1} | attack
+    if one["kind"] == "fgsm":
+        one = {key: one[key] for key in ("kind", "eps", "step")}
+    study["attacks"]["l2"] = one
+    study["images"]["validation"]["size"] = 32
+    with pytest.raises(StudyError, match=rf"^attacks\.l2\.{said}") as caught:
+        read_study(study, whole=True)
+    assert "\n" not in str(caught.value)
+    if one["kind"] == "pgd" and one["norm"] == "linf":
+        with pytest.raises(ShapebiasError, match=said):
+            build("attacks", **one)
+
+
+@pytest.mark.parametrize(
+    ("family", "entry", "said"),
+    [
+        ("stylizers", {"kind": "gatys", "steps": 0}, "steps: 0 is not at least 1"),
+        (
+            "stylizers",
+            {"kind": "adain", "encoder": "a", "decoder": "b", "alpha": 2},
+            "alpha: 2 is not at least 0 and at most 1",
+        ),
+        ("segmenters", {"kind": "deeplab", "width": 0}, "width: 0 is not at least 1"),
+        ("segmenters", {"kind": "deeplabv3", "short_side": 5}, "short_side: 5 is not at least 32"),
+        (
+            "corruptions",
+            {"kind": "frost", "severity": 6, "pictures": "a"},
+            "severity: 6 is not at least 1 and at most 5",
+        ),
+        (
+            "images",
+            {"kind": "caltech256", "path": "a", "split": "test", "test_share": 2},
+            "test_share: 2 is not above 0 and below 1",
+        ),
+    ],
+    ids=lambda one: one["kind"] if isinstance(one, dict) else "",
+)
+def test_numbers_of_plugins_that_planning_does_not_build(family, entry, said):
+    with pytest.raises(StudyError, match=rf"^here\.{said}"):
+        check_plugin("here", family, entry, {"kind"}, given={"classes"})
+
+
 def imported(**architecture):
     entry = {"architecture": architecture, "weights": {"path": "x.pth"}, "classes": ["a", "b"]}
     return TINY["models"] | {"foreign": entry}
@@ -109,6 +171,43 @@ def test_the_names_of_networks_are_those_of_their_libraries():
         assert wrong_name({"kind": "torchvision", "name": name}) is None
     for name in ("resnet50.a1_in1k", "tv_resnet50", "convnext_tiny"):
         assert wrong_name({"kind": "timm", "name": name}) is None
+
+
+def test_the_names_of_weights_are_those_of_their_libraries():
+    models = torchvision.models
+    for name in models.list_models(module=models):
+        known = set(models.get_model_weights(name).__members__)
+        assert known == torchvision_weights(name), name
+    timm = pytest.importorskip("timm")
+    for name in timm.list_pretrained():
+        assert wrong_name({"kind": "timm", "name": name}) is None, name
+
+
+@pytest.mark.parametrize(
+    ("architecture", "weights", "said"),
+    [
+        (
+            {"kind": "resnet", "depth": 50},
+            "IMAGENET1K_V9",
+            "weights: unknown weights of torchvision's resnet50: 'IMAGENET1K_V9'; did you mean "
+            "'IMAGENET1K_V2'",
+        ),
+        ({"kind": "torchvision", "name": "vgg16"}, "IMAGENET_1K", "weights: .*'IMAGENET1K_V1'"),
+        (
+            {"kind": "timm", "name": "convnext_tiny.in12k_ft_in1"},
+            {"path": "x.pth"},
+            "architecture.name: .*weights of timm's convnext_tiny: .*mean 'in12k_ft_in1k'",
+        ),
+    ],
+    ids=lambda one: one.get("kind") if isinstance(one, dict) else "",
+)
+def test_weights_that_a_library_does_not_have(architecture, weights, said):
+    if not names_of(architecture["kind"]) and architecture["kind"] == "timm":
+        pytest.skip("the library is not installed")
+    models = imported(**architecture)
+    models["foreign"]["weights"] = weights
+    with pytest.raises(StudyError, match=rf"^models\.foreign\.{said}"):
+        check_values(study_with(models=models), [])
 
 
 def test_a_library_that_is_not_here_says_nothing(monkeypatch):
@@ -148,6 +247,25 @@ def test_a_layer_that_a_network_does_not_have():
     ):
         check_values(study, [])
     assert layers_of({"kind": "torchvision", "name": "vgg11"}) is None
+
+
+def test_modules_that_are_no_layers_of_a_network(monkeypatch):
+    layers = {"first": "features.0", "odd": "feature.3"}
+    models = imported(kind="torchvision", name="squeezenet1_1", layers=layers)
+    study = study_with(models=models)
+    study["measurements"] = {}
+    with pytest.raises(StudyError, match=r"^models\.foreign\.architecture: .*did you mean 'feat"):
+        check_values(study, [])
+    # What is made already has been judged by its job.
+    monkeypatch.setattr(module_paths, "results_of", lambda *entry: ROOT)
+    check_values(study, [])
+
+
+def test_a_folder_in_place_of_weights(tmp_path):
+    models = imported(kind="resnet")
+    models["foreign"]["weights"] = {"path": str(tmp_path)}
+    with pytest.raises(StudyError, match=r"^models\.foreign\.weights\.path: .* is a folder: name"):
+        check_files(study_with(models=models))
 
 
 def test_what_needs_files_or_images_waits_for_its_job():

@@ -17,7 +17,8 @@ def build(
     Parameters
     ----------
     eps
-        Radius of the L-infinity ball, for pixels in [0, 1].
+        Radius of the L-infinity ball, for pixels in [0, 1] and below 1: 8 levels of 255 are
+        0.0313725.
     step
         Length of the step; None is eps, as published. From a random start a longer one reaches
         the ball's surface; 1.25 eps is usual [2]_.

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from shapebias.ranges import Range
+from shapebias.errors import ShapebiasError
+from shapebias.ranges import Range, wrong_distance
 
 Images = Float[Tensor, "image channel row column"]
 
@@ -32,7 +33,8 @@ def build(
     norm
         "l2" or "linf", over all pixels and colours of an image in [0, 1].
     eps, step
-        Radius of the ball and length of a step, in that norm; FGSM is one L-infinity step of
+        Radius of the ball and length of a step, in that norm, for pixels in [0, 1]: 8 levels of
+        255 are 0.0313725 in linf, where both must be below 1. FGSM is one L-infinity step of
         length eps.
     steps
         Number of steps.
@@ -72,6 +74,11 @@ class ProjectedGradient:
     random_start: bool
     best_iterate: bool
     step_rule: str
+
+    def __post_init__(self):
+        for name in ("eps", "step"):
+            if wrong := wrong_distance(self.norm, getattr(self, name)):
+                raise ShapebiasError(f"attacks: {name}: {wrong}")
 
     def __call__(
         self,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import UInt8
@@ -11,6 +12,7 @@ from shapebias.corrupting import Corruption
 from shapebias.errors import ShapebiasError
 from shapebias.image_files import SUFFIXES
 from shapebias.plugins import FilePath
+from shapebias.ranges import Range
 
 # The published code draws from the first five of its six pictures.
 DRAWN = 5
@@ -20,7 +22,7 @@ WHERE = (
 )
 
 
-def build(*, severity: int, pictures: FilePath) -> "Frost":
+def build(*, severity: Annotated[int, Range(least=1, most=5)], pictures: FilePath) -> "Frost":
     """Corruption that covers an image with frost.
 
     Parameters

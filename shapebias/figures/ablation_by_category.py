@@ -4,29 +4,34 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from shapebias.categories import category_rank
-from shapebias.category_bars import Bars, category_bars
-from shapebias.category_scores import CUES
+from shapebias.category_bars import Bars, category_bars, cut_of_iou
+from shapebias.category_scores import CUES, scores_of_networks
 from shapebias.drawing import Pairs, note
 
 
-def draw(*, ablation_by_category: pd.DataFrame, pairs: Pairs) -> Figure:
+def draw(
+    *, ablation: pd.DataFrame, dissection: pd.DataFrame, pairs: Pairs, iou_cut: float = 0.0
+) -> Figure:
     """Bars by category: the shares of both kinds of decision that are lost, and the scores.
 
     Parameters
     ----------
-    ablation_by_category
-        Table `ablation_by_category`; its category `all` is every channel.
+    ablation, dissection
+        Tables of these names.
     pairs
         Pair to its `standard` and `robust` network.
+    iou_cut
+        Least IoU of a channel that counts under its category; `all` is every channel.
     """
-    if ablation_by_category.empty:
+    if ablation.empty:
         return note("Channels are not silenced in this study.")
-    table = ablation_by_category
+    table = scores_of_networks(ablation, dissection, iou_cut=iou_cut)
     rows = {f"{cue.capitalize()} decisions lost (%)": _shares(table, cue) for cue in CUES}
     rows |= {f"{cue.capitalize()} score (images)": _scores(table, cue) for cue in CUES}
     categories = set(table["category"])
     order = sorted(categories, key=lambda name: (name != "all", category_rank(name)))
-    return category_bars(rows, pairs=pairs, order=order)
+    counted = f"categories: channels with {cut_of_iou(iou_cut)}"
+    return category_bars(rows, pairs=pairs, order=order, counted=counted)
 
 
 def _shares(table: pd.DataFrame, cue: str) -> Bars:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from shapebias.category_bars import chance_mark, cut_of_iou, mark_chance
 from shapebias.drawing import ROBUST, STANDARD, Pairs, Panel, grid, legend, look, note, panels
+from shapebias.selecting import measured
 
 # Concepts shown at each end.
 MOST = 8
@@ -40,9 +41,9 @@ def draw(
     if dissection.empty:
         return note("Units are not dissected in this study.")
     trained = _counts(dissection, iou_cut)
-    has_twins = dissection_twins is not None and len(dissection_twins)
-    groups = dissection_twins.groupby("twin", sort=False) if has_twins else ()
-    chance = [_counts(twins, iou_cut) for _, twins in groups]
+    twins = measured(dissection_twins)
+    groups = twins.groupby("twin", sort=False) if twins is not None else ()
+    chance = [_counts(own, iou_cut) for _, own in groups]
     with look():
         shown = [part for panel in panels(dissection["model"], pairs) for part in _parts(panel)]
         figure, cells = grid(len(shown), height=2.9)

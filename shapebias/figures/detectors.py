@@ -7,7 +7,7 @@ from shapebias.categories import category_rank
 from shapebias.category_bars import Bars, category_bars, cut_of_iou
 from shapebias.detectors import STRICT, detectors_of_twins
 from shapebias.drawing import Pairs, note
-from shapebias.selecting import counted
+from shapebias.selecting import counted, measured
 
 
 def draw(
@@ -32,11 +32,11 @@ def draw(
     """
     if detectors.empty:
         return note("Units are not dissected in this study.")
-    has_twins = dissection_twins is not None and len(dissection_twins)
-    twins = detectors_of_twins(dissection_twins) if has_twins else None
+    twins = measured(dissection_twins)
+    by_chance = None if twins is None else detectors_of_twins(twins)
     rows = {
         f"Channels with {cut_of_iou(cut)}": Bars(
-            _bars(detectors, cut), chance=_bars(twins, cut) if twins is not None else None
+            _bars(detectors, cut), chance=None if by_chance is None else _bars(by_chance, cut)
         )
         for cut in dict.fromkeys((iou_cut, STRICT))
     }

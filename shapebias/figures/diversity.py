@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from shapebias.drawing import Pairs, note
 from shapebias.panel_kinds import layer_lines
+from shapebias.selecting import measured
 from shapebias.statistics import mean_margin
 
 
@@ -35,7 +36,7 @@ def draw(
     means = dissection.groupby("model", sort=False)["diversity"].mean().to_dict()
     label = "Mean diversity\n(concepts a channel)"
     chance = None
-    if dissection_twins is not None and len(dissection_twins):
-        twins = dissection_twins.groupby(["model", "layer", "twin"], sort=False)["diversity"]
-        chance = twins.mean().rename("mean").reset_index()
+    if (twins := measured(dissection_twins)) is not None:
+        groups = twins.groupby(["model", "layer", "twin"], sort=False)["diversity"]
+        chance = groups.mean().rename("mean").reset_index()
     return layer_lines(frame, value="mean", label=label, pairs=pairs, means=means, chance=chance)

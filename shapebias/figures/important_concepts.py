@@ -1,11 +1,12 @@
 """Concepts whose channels the networks can least do without."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shapebias.category_bars import cut_of_iou
+from shapebias.category_bars import MARK, cut_of_iou, mark_chance
 from shapebias.drawing import Network, Pairs, grid, legend, look, note, panels
 
 SHOWN = 10
@@ -20,6 +21,9 @@ INK = "#222222"
 
 def draw(*, ablation_by_concept: pd.DataFrame, pairs: Pairs, iou_cut: float) -> Figure:
     """Bars of the accuracy that each network loses without a concept's channels.
+
+    Across each bar stands what as many random channels of the same layers cost, where the study
+    silenced some.
 
     Parameters
     ----------
@@ -48,7 +52,7 @@ def draw(*, ablation_by_concept: pd.DataFrame, pairs: Pairs, iou_cut: float) -> 
                 _write_decisions(axes, own)
             cell[len(panel.networks) - 1].set_xlabel("Lost (%)")
         legend(figure, shown)
-        _explain(figure, iou_cut)
+        _explain(figure, iou_cut, int(table["n_draws"].max()))
         return figure
 
 
@@ -57,14 +61,21 @@ def ranked(table: pd.DataFrame) -> pd.DataFrame:
     chosen = table[
         (table["mode"] == "zero") & (table["layer"] == "all") & (table["concept"] != "all")
     ]
-    lost = 100 * (chosen["accuracy_before"] - chosen["accuracy_after"])
-    chosen = chosen.assign(lost=lost).sort_values("lost", ascending=False, kind="stable")
+    lost, by_chance = (
+        100 * (chosen["accuracy_before"] - chosen[after])
+        for after in ("accuracy_after", "random_accuracy")
+    )
+    chosen = chosen.assign(lost=lost, by_chance=by_chance)
+    chosen = chosen.sort_values("lost", ascending=False, kind="stable")
     return chosen.groupby("model", sort=False).head(SHOWN)
 
 
 def _draw(axes: Axes, own: pd.DataFrame, network: Network, most: int) -> None:
     at = range(len(own))
     axes.barh(at, own["lost"], height=0.7, color=network.colour)
+    mark_chance(axes, own["by_chance"], at)
+    spread = 100 * own["random_accuracy_sd"]
+    axes.hlines(at, own["by_chance"] - spread, own["by_chance"] + spread, color=MARK, linewidth=0.8)
     for column, total, mark, *_ in MARKS:
         # Where nothing was decided so, there is no share.
         share = 100 * own[column] / own[total].where(own[total] > 0)
@@ -76,7 +87,8 @@ def _draw(axes: Axes, own: pd.DataFrame, network: Network, most: int) -> None:
         at, [f"{c} ({n})" for c, n in zip(own["concept"], own["n_channels"], strict=True)]
     )
     axes.set_ylim(most - 0.4, -0.6)
-    axes.set_xlim(min(0.0, own["lost"].min() * 1.05), 100)
+    least = min(own["lost"].min(), np.nanmin([0.0, *(own["by_chance"] - spread)]))
+    axes.set_xlim(least * 1.05, 100)
     axes.tick_params(axis="y", length=0, labelsize=6.5)
     axes.grid(axis="x")
 
@@ -88,11 +100,14 @@ def _write_decisions(axes: Axes, own: pd.DataFrame) -> None:
     axes.annotate("   ".join(counts), (0, 1), (0, 4), fontsize=6.5, color=INK, **above)
 
 
-def _explain(figure: Figure, iou_cut: float) -> None:
+def _explain(figure: Figure, iou_cut: float, draws: int) -> None:
     handles = [
         Line2D([], [], color=INK, marker=mark, linestyle="none", fillstyle="none", label=label)
         for _, _, mark, _, label in MARKS
     ]
     counted = f"(n): channels with {cut_of_iou(iou_cut)}"
     handles.append(Line2D([], [], linestyle="none", label=counted))
-    figure.legend(handles=handles, loc="outside lower left", ncols=3)
+    if draws:
+        drawn = f"as many random channels (mean ± sd of {draws})"
+        handles.append(Line2D([], [], color=MARK, marker="|", linestyle="-", label=drawn))
+    figure.legend(handles=handles, loc="outside lower left", ncols=2)

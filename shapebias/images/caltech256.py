@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.image_files import check_folder, folders_in, image_row, images_in, slice_of
 from shapebias.plugins import FilePath
+from shapebias.ranges import Range
 from shapebias.seeds import generator_of
 
 SPLITS = ("train", "test")
@@ -18,7 +19,7 @@ def build(
     path: FilePath,
     split: Literal["train", "test"],
     seed: int,
-    test_share: float = 0.2,
+    test_share: Annotated[float, Range(above=0, below=1)] = 0.2,
     clutter: bool = True,
 ) -> "Caltech256":
     """Photos of Caltech-256; the label is the folder's name without its number (ak47 of 001.ak47).
@@ -53,8 +54,6 @@ def build(
     """
     if split not in SPLITS:
         raise UnknownName("split of images/caltech256", split, SPLITS)
-    if not 0 < test_share < 1:
-        raise ShapebiasError(f"images/caltech256: test_share {test_share} is not between 0 and 1")
     check_folder(Path(path))
     return Caltech256(Path(path), split=split, seed=seed, test_share=test_share, clutter=clutter)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.image_files import (
@@ -16,6 +16,7 @@ from shapebias.image_files import (
     slice_of,
 )
 from shapebias.plugins import FilePath
+from shapebias.ranges import Range
 
 LABELS = ("folder", "filename_prefix")
 
@@ -24,7 +25,7 @@ def build(
     *,
     path: FilePath,
     label_from: Literal["folder", "filename_prefix"] = "folder",
-    most_per_class: int | None = None,
+    most_per_class: Annotated[int, Range(least=1)] | None = None,
 ) -> "ImageFolder":
     """Images in the class folders of a folder.
 
@@ -52,8 +53,6 @@ def build(
     """
     if label_from not in LABELS:
         raise UnknownName("label_from of images/imagefolder", label_from, LABELS)
-    if most_per_class is not None and most_per_class < 1:
-        raise ShapebiasError(f"images/imagefolder: most_per_class is below 1: {most_per_class}")
     check_folder(Path(path))
     return ImageFolder(Path(path), label_from=label_from, most_per_class=most_per_class)
 

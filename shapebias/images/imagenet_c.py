@@ -1,16 +1,20 @@
 """ImageNet-C: the corrupted validation photos as they were published."""
 
 from pathlib import Path
+from typing import Annotated
 
-from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.errors import UnknownName
 from shapebias.image_files import check_folder, folders_in
 from shapebias.plugins import FilePath
+from shapebias.ranges import Range
 from shapebias.synset_folders import SynsetFolders
 
 SEVERITIES = range(1, 6)
 
 
-def build(*, path: FilePath, corruption: str, severity: int) -> SynsetFolders:
+def build(
+    *, path: FilePath, corruption: str, severity: Annotated[int, Range(least=1, most=5)]
+) -> SynsetFolders:
     """Photos of one corruption at one severity, 224x224; the image id is the ImageNet photo's.
 
     Parameters
@@ -33,8 +37,6 @@ def build(*, path: FilePath, corruption: str, severity: int) -> SynsetFolders:
     .. [1] Hendrycks & Dietterich (2019). Benchmarking neural network robustness to common
        corruptions and perturbations. ICLR. :DOI:`10.5281/zenodo.2235448`
     """
-    if severity not in SEVERITIES:
-        raise ShapebiasError(f"images/imagenet_c: severity {severity} is none of 1, 2, 3, 4, 5")
     check_folder(Path(path))
     found = corruptions_in(Path(path))
     if corruption not in found:

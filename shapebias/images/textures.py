@@ -3,6 +3,7 @@
 import colorsys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -10,11 +11,13 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 from shapebias.decoding import encode_png
-from shapebias.errors import ShapebiasError
+from shapebias.ranges import Range
 from shapebias.seeds import generator_of
 
 
-def build(*, count: int, size: int, seed: int) -> "Textures":
+def build(
+    *, count: Annotated[int, Range(least=1)], size: Annotated[int, Range(least=16)], seed: int
+) -> "Textures":
     """Image set of colourful textures without labels.
 
     Parameters
@@ -43,13 +46,6 @@ class Textures:
     count: int
     size: int
     seed: int
-
-    def __post_init__(self):
-        if self.count < 1 or self.size < 16:
-            raise ShapebiasError(
-                "textures needs a count of at least 1 and a size of at least 16 pixels, not"
-                f" count {self.count} and size {self.size}"
-            )
 
     def __len__(self) -> int:
         return self.count

@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 from shapebias.decoding import encode_png
 from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.ranges import Range
 from shapebias.seeds import generator_of
 from shapebias.world import CLASSES, TEXTURE_OF, draw, render
 
@@ -13,13 +14,13 @@ from shapebias.world import CLASSES, TEXTURE_OF, draw, render
 def build(
     *,
     cues: Literal["agree", "conflict"],
-    count: int,
-    size: int,
+    count: Annotated[int, Range(least=1)],
+    size: Annotated[int, Range(least=8)],
     seed: int,
     split: str,
-    amplitude: float = 0.13,
-    rotation: float = 30.0,
-    odd_shapes: float = 0.0,
+    amplitude: Annotated[float, Range(least=0, most=1)] = 0.13,
+    rotation: Annotated[float, Range(least=0, most=180)] = 30.0,
+    odd_shapes: Annotated[float, Range(least=0, most=1)] = 0.0,
 ) -> "DrawnImages":
     """Images of textured shapes, equally many of every class or pair of classes.
 
@@ -58,7 +59,7 @@ def build(
     """
     if cues not in PAIRS:
         raise UnknownName("cues of images/world", cues, PAIRS)
-    if count < 1 or count % len(PAIRS[cues]):
+    if count % len(PAIRS[cues]):
         raise ShapebiasError(
             f"images/world: count {count} is no multiple of {len(PAIRS[cues])}, the number of "
             f"pairs of shape and texture whose cues {cues}"

@@ -1,11 +1,13 @@
 """Images of the drawn world in which all cues vary independently, with a label for every pixel."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
 from shapebias.decoding import encode_png
+from shapebias.ranges import Range
 from shapebias.seeds import generator_of
 from shapebias.world import SCENES, Drawing, draw, label_maps, render
 from shapebias.world_shapes import SHAPES
@@ -30,15 +32,15 @@ PALETTE = {
 
 def build(
     *,
-    count: int,
-    size: int,
+    count: Annotated[int, Range(least=1)],
+    size: Annotated[int, Range(least=8)],
     seed: int,
     split: str,
-    amplitude: float = 0.13,
-    rotation: float = 30.0,
-    shapes: float = 0.85,
-    textures: float = 0.7,
-    patches: float = 0.35,
+    amplitude: Annotated[float, Range(least=0, most=1)] = 0.13,
+    rotation: Annotated[float, Range(least=0, most=180)] = 30.0,
+    shapes: Annotated[float, Range(least=0, most=1)] = 0.85,
+    textures: Annotated[float, Range(least=0, most=1)] = 0.7,
+    patches: Annotated[float, Range(least=0, most=1)] = 0.35,
 ) -> "DrawnConcepts":
     """Concept set of objects, their parts, textures, colours and scenes.
 

@@ -47,7 +47,8 @@ def build(
         Share of the last features that are dropped in training.
     mean, std
         Of the pixels, per colour channel; ImageNet's by default. torchvision's own pretrained
-        weights were trained with 0.5 for all of them.
+        weights were trained with 0.5 for all of them, which they get by name and by path, as their
+        file is known by its content, unless these settings say otherwise.
 
     Returns
     -------

@@ -6,7 +6,7 @@ from torch import nn
 
 from shapebias.classifier import Classifier
 from shapebias.ranges import Range
-from shapebias.slimming import slim
+from shapebias.slimming import initialised, slim
 from shapebias.vision import torchvision
 
 LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4")
@@ -18,7 +18,7 @@ def build(
     input_size: Annotated[int, Range(least=8)] = 224,
     depth: Literal[18, 34, 50, 101, 152] = 50,
     width: Annotated[float, Range(least=0.015625, step=0.015625)] = 1.0,
-    stem: Literal["imagenet", "small"] = "imagenet",
+    stem: Literal["imagenet", "small", "cifar"] = "imagenet",
     mean: list = (0.485, 0.456, 0.406),
     std: list = (0.229, 0.224, 0.225),
 ) -> Classifier:
@@ -35,8 +35,9 @@ def build(
     width
         Factor on the published numbers of channels.
     stem
-        "imagenet": the first convolution has stride 2, as published; "small": stride 1, for
-        images of about 32 pixels.
+        "imagenet": a first convolution of 7 × 7 at stride 2 and max-pooling, as published;
+        "small": the same at stride 1, whose weights fit either; "cifar": 3 × 3 at stride 1 and no
+        pooling, as is usual for images of 32 pixels (four times the work of "small").
     mean, std
         Of the pixels, per colour channel; ImageNet's by default.
 
@@ -54,6 +55,10 @@ def build(
     )
     if stem == "small":
         network.conv1.stride = (1, 1)
+    elif stem == "cifar":
+        stem_channels = network.conv1.out_channels
+        network.conv1 = initialised(nn.Conv2d(3, stem_channels, 3, padding=1, bias=False))
+        network.maxpool = nn.Identity()
     begun = [[network.conv1, network.bn1, network.relu], [network.maxpool, network.layer1]]
     rest = [[network.layer2], [network.layer3], [network.layer4]]
     return Classifier(

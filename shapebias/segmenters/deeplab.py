@@ -1,17 +1,20 @@
 """A small DeepLab: dilated convolutions, pyramid pooling and bilinear upsampling."""
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from shapebias.errors import ShapebiasError
+from shapebias.ranges import Range
 
 # Dilations of the pyramid, in positions of the encoder's output, a quarter of the resolution.
 RATES = (2, 4, 6)
 
 
-def build(*, classes: list, width: int = 16) -> "DeepLab":
+def build(*, classes: list, width: Annotated[int, Range(least=1)] = 16) -> "DeepLab":
     """Segmentation network with fresh weights from torch's global random numbers.
 
     Parameters

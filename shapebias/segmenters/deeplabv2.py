@@ -1,6 +1,7 @@
 """DeepLab-v2 on ResNet-101, for the public weights trained on COCO-Stuff 164k."""
 
 from collections import OrderedDict
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from shapebias.published_segmenter import PublishedSegmenter
+from shapebias.ranges import Range
 
 CLASSES = 182
 # Blocks, channels, stride and dilation of layer2 ... layer5.
@@ -17,7 +19,9 @@ RATES = (6, 12, 18, 24)
 MEAN = (104.008, 116.669, 122.675)
 
 
-def build(*, classes: list | None = None, short_side: int | None = None) -> "DeepLabV2":
+def build(
+    *, classes: list | None = None, short_side: Annotated[int, Range(least=32)] | None = None
+) -> "DeepLabV2":
     """Segmentation network with random weights, to be imported from a file.
 
     The file is `deeplabv2_resnet101_msc-cocostuff164k-100000.pth` of [2]_. It was evaluated at

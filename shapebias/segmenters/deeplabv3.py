@@ -1,12 +1,13 @@
 """DeepLab-v3 of torchvision, for its public weights with the classes of PASCAL VOC."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from shapebias.published_segmenter import PublishedSegmenter
+from shapebias.ranges import Range
 from shapebias.vision import torchvision
 
 CLASSES = 21
@@ -17,7 +18,7 @@ def build(
     *,
     backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50",
     classes: list | None = None,
-    short_side: int | None = 520,
+    short_side: Annotated[int, Range(least=32)] | None = 520,
 ) -> "DeepLabV3":
     """Segmentation network with random weights, to be imported from a file.
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -10,9 +11,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from shapebias.batching import device
-from shapebias.errors import ShapebiasError
 from shapebias.plugins import FilePath
 from shapebias.published_weights import fitted, read_weights
+from shapebias.ranges import Range
 from shapebias.vgg import as_pixels, as_tensor, check_sides, load_vgg19, vgg19
 
 # Added to variances, as published; flat channels would divide by zero.
@@ -24,7 +25,11 @@ LEAST = 9
 
 
 def build(
-    *, encoder: FilePath, decoder: FilePath, alpha: float = 1.0, style_size: int | None = 224
+    *,
+    encoder: FilePath,
+    decoder: FilePath,
+    alpha: Annotated[float, Range(least=0, most=1)] = 1.0,
+    style_size: Annotated[int, Range(least=9)] | None = 224,
 ) -> "AdaIN":
     """Stylizer ``stylizer(content, style, rng)`` of uint8 images ``(row, column, 3)``.
 
@@ -77,14 +82,6 @@ class AdaIN:
     decoder: nn.Module = field(repr=False)
     alpha: float
     style_size: int | None
-
-    def __post_init__(self):
-        if not 0 <= self.alpha <= 1:
-            raise ShapebiasError(f"adain needs an alpha in [0, 1], not {self.alpha}")
-        if self.style_size is not None and self.style_size < LEAST:
-            raise ShapebiasError(
-                f"adain needs a style_size of at least {LEAST}, not {self.style_size}"
-            )
 
     @torch.inference_mode()
     def __call__(

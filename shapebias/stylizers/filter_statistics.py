@@ -7,13 +7,14 @@ outlines stay the strongest, while colours and fine texture become the style's.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 from scipy.ndimage import gaussian_filter, uniform_filter
 
-from shapebias.errors import ShapebiasError
+from shapebias.ranges import Range
 from shapebias.texture_statistics import (
     bands,
     flat,
@@ -32,7 +33,12 @@ ROUNDS = 3
 LAYOUT_CYCLES = 8.0
 
 
-def build(*, content: float = 2.0, iterations: int = 2, scales: int = 4) -> "FilterStatistics":
+def build(
+    *,
+    content: Annotated[float, Range(above=0)] = 2.0,
+    iterations: Annotated[int, Range(least=1)] = 2,
+    scales: Annotated[int, Range(least=1)] = 4,
+) -> "FilterStatistics":
     """Stylizer ``stylizer(content, style, rng)`` of uint8 images ``(row, column, 3)``.
 
     Parameters
@@ -67,13 +73,6 @@ class FilterStatistics:
     content: float = 2.0
     iterations: int = 2
     scales: int = 4
-
-    def __post_init__(self):
-        if not self.content > 0 or self.iterations < 1 or self.scales < 1:
-            raise ShapebiasError(
-                "filter_statistics needs content above 0, iterations and scales of at least 1,"
-                f" not content {self.content}, iterations {self.iterations}, scales {self.scales}"
-            )
 
     def __call__(
         self,

@@ -1,7 +1,7 @@
 """Style transfer by optimisation: an image with one's features and another's Gram matrices."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from shapebias.batching import device
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.plugins import FilePath
+from shapebias.ranges import Range
 from shapebias.vgg import (
     VGG19,
     as_pixels,
@@ -34,11 +35,11 @@ def build(
     *,
     weights: FilePath | None = None,
     seed: int = 0,
-    steps: int = 300,
+    steps: Annotated[int, Range(least=1)] = 300,
     optimiser: Literal["lbfgs", "adam"] = "lbfgs",
-    learning_rate: float | None = None,
-    content_weight: float = 1.0,
-    style_weight: float = 1000.0,
+    learning_rate: Annotated[float, Range(above=0)] | None = None,
+    content_weight: Annotated[float, Range(least=0)] = 1.0,
+    style_weight: Annotated[float, Range(least=0)] = 1000.0,
     start: Literal["content", "noise"] = "content",
     pooling: Literal["average", "max"] = "average",
 ) -> "Gatys":
@@ -115,10 +116,6 @@ class Gatys:
             raise UnknownName("optimiser of gatys", self.optimiser, LEARNING_RATES)
         if self.start not in ("content", "noise"):
             raise UnknownName("start of gatys", self.start, ("content", "noise"))
-        if self.steps < 1 or min(self.content_weight, self.style_weight) < 0:
-            raise ShapebiasError(
-                f"gatys needs steps of at least 1 and weights that are not negative: {self}"
-            )
 
     def __call__(
         self,

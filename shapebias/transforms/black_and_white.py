@@ -3,13 +3,14 @@
 import io
 from dataclasses import dataclass
 from math import floor
+from typing import Annotated
 
 import cairosvg
 import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
-from shapebias.errors import ShapebiasError
+from shapebias.ranges import Range
 from shapebias.tracing import Outline, Point, find_tracer
 
 # Outlines are written in tenths of a pixel, as potrace's own SVG is.
@@ -18,10 +19,10 @@ UNITS_PER_PIXEL = 10
 
 def build(
     *,
-    threshold: float = 0.5,
-    turdsize: int = 2,
-    alphamax: float = 1.0,
-    opttolerance: float = 0.2,
+    threshold: Annotated[float, Range(least=0, most=1)] = 0.5,
+    turdsize: Annotated[int, Range(least=0)] = 2,
+    alphamax: Annotated[float, Range(least=0, most=1.334)] = 1.0,
+    opttolerance: Annotated[float, Range(least=0)] = 0.2,
 ) -> "BlackAndWhite":
     """Transform that draws the traced outlines of an image's dark parts in black on white.
 
@@ -60,12 +61,6 @@ class BlackAndWhite:
     turdsize: int = 2
     alphamax: float = 1.0
     opttolerance: float = 0.2
-
-    def __post_init__(self):
-        if not 0 <= self.threshold <= 1:
-            raise ShapebiasError(
-                f"black_and_white needs a threshold in [0, 1], not {self.threshold}"
-            )
 
     def __call__(
         self,

@@ -2,21 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 
 from shapebias.entry_level import entry_level_of
 from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.ranges import Range
 
 
 def build(
     *,
     segmenter: Callable,
     ground: Literal["white", "black"] = "white",
-    smallest: float = 0.01,
-    largest: float = 0.95,
+    smallest: Annotated[float, Range(least=0, most=1)] = 0.01,
+    largest: Annotated[float, Range(least=0, most=1)] = 0.95,
     entry_level: Literal["none", "imagenet_16"] = "none",
     unknown: Literal["refuse", "leave_out"] = "refuse",
 ) -> "Silhouette":

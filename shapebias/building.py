@@ -1,0 +1,144 @@
+"""Networks as a study describes them, built and tried on one image of their size."""
+
+import inspect
+from collections.abc import Callable
+from itertools import cycle
+from typing import Any, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from shapebias.classifier import Classifier
+from shapebias.errors import ShapebiasError
+from shapebias.plugins import build, factory_of
+
+# What torch and networks' own code raise for images of a size that they cannot take.
+REFUSALS = (RuntimeError, ValueError, AssertionError)
+# Side for which most published networks are made, in pixels.
+USUAL = 224
+
+
+def built(
+    architecture: dict[str, Any], classes: list[str], input_size: int | None = None
+) -> Classifier:
+    """Network of an architecture that is sure to give scores for images of its size.
+
+    Parameters
+    ----------
+    architecture
+        Kind and settings of a plug-in in `models`.
+    classes
+        Class names in the order of the scores.
+    input_size
+        Side of its images, in pixels; the architecture's own where None.
+
+    Raises
+    ------
+    ShapebiasError
+        If it cannot take images of that size, as where its maps shrink to nothing; the message
+        names the least size that it can. For what the plug-in itself raises.
+    """
+    try:
+        return _tried(architecture, classes, input_size)
+    except REFUSALS as error:
+
+        def works(size: int, **changes: Any) -> bool:
+            try:
+                with WithoutDraws():
+                    _tried(architecture | changes, classes, size)
+            except REFUSALS:
+                return False
+            return True
+
+        least = _least(works, input_size or USUAL)
+        # What fails at every size fails for another reason.
+        if least is None:
+            raise
+        raise ShapebiasError(
+            _told(architecture, input_size or USUAL, least, works) + f" ({_first_line(error)})"
+        ) from error
+
+
+def _tried(architecture: dict[str, Any], classes: list[str], size: int | None) -> Classifier:
+    given = {"input_size": size} if size else {}
+    network = build("models", classes=classes, **given, **architecture)
+    with torch.no_grad():
+        training = network.training
+        network.eval()(torch.zeros(1, 3, network.input_size, network.input_size))
+        network.train(training)
+    return network
+
+
+def _least(works: Callable[[int], bool], size: int) -> int | None:
+    """Least size above the one that does not work, or the usual one; None if none is found."""
+    high = next((n for n in (2 * size, 4 * size, 8 * size, USUAL) if works(n)), None)
+    if high is None or high < size:
+        return high
+    low = size
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if works(middle) else (middle, high)
+    return high
+
+
+def _told(architecture: dict[str, Any], size: int, least: int, works: Callable) -> str:
+    kind = architecture.get("name", architecture["kind"])
+    what = f"{kind} cannot take images of {size} pixels"
+    if least < size:
+        return f"{what}, but those of {least}: bring them to it (`resize`, `input_size`)"
+    parameter = inspect.signature(factory_of("models", architecture["kind"])).parameters.get("stem")
+    stems = get_args(parameter.annotation) if parameter else ()
+    fit = [f"`stem: {stem}`" for stem in stems if works(size, stem=stem)]
+    others = f", or choose {' or '.join(fit)}" if fit else ""
+    return f"{what}, the least are {least}: bring them to it (`resize`, `input_size`){others}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:150]
+
+
+class WithoutDraws(TorchFunctionMode):
+    """Within this context random initial weights are not drawn, as they would be overwritten.
+
+    Everything else that a network's construction computes, its buffers above all, is as ever,
+    and torch's random numbers stay where they were.
+
+    Notes
+    -----
+    `trunc_normal_` draws again what falls out of its range, until nothing does. So a tensor is
+    given a likely value in place of what lay in its memory, and the next one another.
+    """
+
+    DRAWS = (
+        Tensor.normal_,
+        Tensor.uniform_,
+        nn.init.normal_,
+        nn.init.uniform_,
+        nn.init.kaiming_uniform_,
+        nn.init.kaiming_normal_,
+    )
+
+    # In standard deviations: any range in which a normal value falls at 3 in 10 holds one of them.
+    LIKELY = (0.0, -0.52, 0.52, -1.28, 1.28)
+
+    def __init__(self):
+        super().__init__()
+        self._likely = cycle(self.LIKELY)
+
+    def __torch_function__(self, function, types, arguments=(), keywords=None):
+        """Fill a tensor with one value where it was to be filled at random."""
+        keywords = keywords or {}
+        if function not in self.DRAWS:
+            return function(*arguments, **keywords)
+        tensor, *numbers = arguments or (keywords["tensor"],)
+        return self._filled(tensor, function, dict(enumerate(numbers)) | keywords)
+
+    @torch.no_grad()
+    def _filled(self, tensor: Tensor, function: Any, given: dict[int | str, Any]) -> Tensor:
+        if function is Tensor.normal_:
+            mean, sd = given.get("mean", given.get(0, 0.0)), given.get("std", given.get(1, 1.0))
+            return tensor.fill_(mean + sd * next(self._likely))
+        if function is Tensor.uniform_:
+            return tensor.fill_(given.get("from", given.get(0, 0.0)))
+        return tensor.zero_()

@@ -1,0 +1,14 @@
+"""What torchvision calls the networks of a study; read while planning, and so without torch."""
+
+from typing import Any
+
+# Architectures whose weights torchvision publishes under names.
+LISTED = ("torchvision", "alexnet", "googlenet", "resnet")
+
+
+def torchvision_name(architecture: dict[str, Any]) -> str:
+    """Name of a network, by the kind (one of `LISTED`) and settings of its architecture."""
+    kind = architecture["kind"]
+    if kind == "torchvision":
+        return architecture["name"]
+    return f"resnet{architecture.get('depth', 50)}" if kind == "resnet" else kind
