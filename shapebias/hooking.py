@@ -50,7 +50,7 @@ def classifier(
     UnknownLayer
         If the network has no module of a name in `layers`.
     ShapebiasError
-        If one of them gives no feature maps, or the network takes no images of that size.
+        If one of them gives no feature maps.
     """
     wanted = list(layers.values()) if layers else list(stages)
     check_modules(network, wanted)

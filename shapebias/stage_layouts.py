@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from shapebias.errors import ShapebiasError
 from shapebias.layouts import Layout, possible_layouts
 from shapebias.single_weights import axes_of_weights
 
@@ -44,11 +43,6 @@ def stage_layouts(
     named
         Whether these very modules are wanted. Otherwise maps of one place are none, and the modules
         inside one that gives several tensors, or is never called, stand in for it.
-
-    Raises
-    ------
-    ShapebiasError
-        If the network takes no images of that size.
 
     Notes
     -----
@@ -183,12 +177,6 @@ def _run(
             functional_call(network.eval(), instead.get("weights", {}), (image,))
         except _Reached:
             pass
-        except (AssertionError, IndexError, RuntimeError, ValueError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            raise ShapebiasError(
-                f"{type(network).__name__} takes no images of {image.shape[2]} pixels a side "
-                f"({reason}): give it another `input_size`"
-            ) from error
         finally:
             network.train(training)
 

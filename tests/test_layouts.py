@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from shapebias.ablation import ablate
-from shapebias.concept_ablation import ablate_groups, groups_of
+from shapebias.concept_ablation import ablate_groups
+from shapebias.concept_groups import groups_of
 from shapebias.dissection import dissect
 from shapebias.errors import ShapebiasError
 from shapebias.hooking import HookedClassifier, classifier
@@ -230,6 +231,13 @@ def test_two_transformers_share_a_last_layer():
     for layer, activation in model.activations(images()):
         assert activation.shape == (2, 17, 48)
         assert torch.allclose(model.resume(layer, activation), expected, atol=1e-5)
+
+
+@pytest.mark.usefixtures("timm")
+def test_settings_that_a_network_does_not_take_are_told():
+    with pytest.raises(ShapebiasError, match=r"takes no such settings: .*'patches'") as error:
+        build("models", kind="timm", classes=CLASSES, name=VIT["name"], settings={"patches": 8})
+    assert "\n" not in str(error.value)
 
 
 class Blocks(nn.Module):

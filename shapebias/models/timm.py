@@ -56,8 +56,8 @@ def build(
     Raises
     ------
     ShapebiasError
-        If timm is absent, there is no such network or none of these settings and size, or a
-        layer's module gives no feature maps.
+        If timm is absent, there is no such network or none of these settings, or a layer's module
+        gives no feature maps.
 
     Notes
     -----
@@ -107,11 +107,10 @@ def _network(
             with suppress(TypeError):
                 return make(img_size=size, **settings)
         return make(**settings)
-    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    # Of a size that cannot be, others tell the least that can.
+    except TypeError as error:
         raise ShapebiasError(
-            f"models/timm: {name} cannot be built for {size} pixels with settings {settings}: "
-            f"{reason}"
+            f"models/timm: {name} takes no such settings: {str(error).splitlines()[0]}"
         ) from error
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from shapebias.classifier import Classifier
 from shapebias.cutting import stages_of
-from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.errors import UnknownName
 from shapebias.hooking import classifier
 from shapebias.ranges import Range
 from shapebias.vision import torchvision
@@ -101,9 +101,4 @@ def _network(name: str, n_classes: int, size: int) -> nn.Module:
     settings = plain if name in FROM_ELSEWHERE else {}
     if name.startswith("vit_"):
         settings = {"image_size": size}
-        if size % (side := int(name.rpartition("_")[2])):
-            raise ShapebiasError(
-                f"models/torchvision: {name} takes images whose side is a multiple of {side}, not "
-                f"{size}: give it another `input_size`"
-            )
     return torchvision.models.get_model(name, weights=None, num_classes=n_classes, **settings)
