@@ -1,6 +1,5 @@
 """Layers of transformers: tokens and channels-last outputs as maps, silent in every token."""
 
-import importlib
 from fractions import Fraction
 
 import pandas as pd
@@ -11,6 +10,7 @@ from torch import nn
 from shapebias.ablation import ablate
 from shapebias.concept_ablation import ablate_groups
 from shapebias.concept_groups import groups_of
+from shapebias.cutting import stages_of
 from shapebias.dissection import dissect
 from shapebias.errors import ShapebiasError
 from shapebias.hooking import HookedClassifier, classifier
@@ -18,6 +18,7 @@ from shapebias.layouts import Layout, possible_layouts
 from shapebias.plugins import build
 from shapebias.receptive_fields import Field, receptive_fields
 from shapebias.smoothness import activation_tv, total_variation
+from shapebias.vision import torchvision
 from tests.references import overlaps_by_loops
 from tests.test_dissection import CONCEPTS, concept_batches
 
@@ -51,8 +52,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def timm():
-    # Its own import of torchvision works after ours alone.
-    importlib.import_module("shapebias.vision")
+    # Its own import of torchvision works after ours alone, which is among those above.
     return pytest.importorskip("timm", reason="needs the optional package timm")
 
 
@@ -277,6 +277,35 @@ def mixing(*features, form, across=None):
 
     Block.form = form
     return Block
+
+
+@pytest.mark.parametrize("kind", ["vit", "swin"])
+@torch.no_grad()
+def test_torchvisions_transformers_by_their_classes(kind):
+    torch.manual_seed(0)
+    if kind == "vit":
+        network = torchvision.models.VisionTransformer(SIDE, 8, 2, 2, 24, 48, num_classes=3)
+        expected = ["encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_1"]
+    else:
+        network = torchvision.models.SwinTransformer(
+            [4, 4], 24, [1, 1], [2, 2], [4, 4], num_classes=3
+        )
+        expected = [f"features.{number}" for number in range(4)]
+    # A last layer of zeros would hide what is silent.
+    for value in network.parameters():
+        nn.init.normal_(value, std=0.2)
+    stages = [stage for stage in stages_of(network) if stage != "conv_proj"]
+    settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
+    model = classifier(network, layers=None, stages=stages, **settings).eval()
+    assert list(model.layers[:-1]) == expected
+    assert (
+        list(model.channels().values()) == [24, 24, 24] if kind == "vit" else [24, 24, 48, 48, 48]
+    )
+    for layer in model.layers:
+        wanted, _ = outputs(model, images(), (layer, 5))
+        assert not torch.allclose(wanted, model(images()), atol=1e-4)
+        with model.silenced(layer, [5]):
+            assert torch.allclose(model(images()), wanted, atol=1e-4)
 
 
 # What blocks give for an image of 32 pixels: 64 tokens, or 8 rows and columns.
