@@ -119,11 +119,12 @@ def _silenced_one_by_one(
     """Unit, image, decision and probabilities of pairs, units numbered through all layers."""
     remainders, first = Remainders(model) if model.cuttable else None, 0
     images = images.to(model.mean.device, torch.float32)
-    for layer, activation in model.walk(images):
+    for layer, activation in model.activations(images):
+        by_channel = model.layout(layer).by_channel(activation)
         chosen = torch.tensor(list(channels.get(layer, ())), dtype=torch.long)
         if not len(chosen):
             continue
-        place = torch.full((activation.shape[1],), -1).index_copy(
+        place = torch.full((by_channel.shape[1],), -1).index_copy(
             0, chosen, first + torch.arange(len(chosen))
         )
         after = (
@@ -131,7 +132,7 @@ def _silenced_one_by_one(
             if remainders is None
             else remainders.after(layer, activation)
         )
-        for image, channel in pairs_alive(activation, chosen, batch):
+        for image, channel in pairs_alive(by_channel, chosen, batch):
 
             def alone(run, layer=layer, image=image, channel=channel):
                 with model.silenced(layer, channel[run : run + 1]):
@@ -147,7 +148,7 @@ def _silenced_one_by_one(
 
 
 def pairs_alive(
-    activation: Float[Tensor, "image channel row column"],
+    activation: Float[Tensor, "image channel *place"],
     chosen: Int64[Tensor, " chosen"],
     batch: int,
 ) -> Iterator[tuple[Int64[Tensor, " run"], Int64[Tensor, " run"]]]:

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError, UnknownLayer
+from shapebias.layouts import MAPS, Layout
+from shapebias.pixel_maps import check_normalised_once
 from shapebias.ranges import wrong_colours
-from shapebias.wrappings import NORMALISERS
 
 
 class Classifier(nn.Module):
@@ -22,7 +23,7 @@ class Classifier(nn.Module):
     segments
         Layer name to the modules of `network` that lead to it from the layer before (from the
         normalised image for the first), in order. A layer's output is the activation after its
-        ReLU where one follows, of shape ``(image, channel, row, column)``.
+        ReLU where one follows.
     tail
         Modules from the last named layer to the class scores.
     classes
@@ -31,13 +32,14 @@ class Classifier(nn.Module):
         Per colour channel, of pixels in [0, 1].
     input_size
         Side of the square image that the network was made for, in pixels.
+    layouts
+        How the output of a layer is laid out where it is not ``(image, channel, row, column)``.
 
     Raises
     ------
     ShapebiasError
-        If `mean` and `std` are not of pixels in [0, 1], or not 0 and 1 although the network has a
-        normalising module of its own: one that holds a mean and a std, by their usual names or by
-        the values given. Constants written into a `forward` are not seen.
+        If `mean` and `std` are not of pixels in [0, 1], or not 0 and 1 although the network
+        normalises by itself; see `shapebias.pixel_maps.check_normalised_once`.
 
     Notes
     -----
@@ -57,16 +59,18 @@ class Classifier(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         input_size: int,
+        layouts: Mapping[str, Layout] | None = None,
     ):
         super().__init__()
         for name, values in (("mean", mean), ("std", std)):
             if wrong := wrong_colours(name, list(values)):
                 raise ShapebiasError(f"{name}: {wrong}")
-        _check_normalised_once(network, mean, std)
+        check_normalised_once(network, mean, std, input_size)
         self.network = network
         # Tuples, not containers of modules: the parameters stay registered under `network` alone.
         self._segments = {name: tuple(modules) for name, modules in segments.items()}
         self._tail = tuple(tail)
+        self._layouts = dict(layouts or {})
         self.classes = tuple(classes)
         self.input_size = input_size
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
@@ -83,29 +87,42 @@ class Classifier(nn.Module):
         if layer not in self._segments:
             raise UnknownLayer("layer", layer, self.layers)
 
+    def layout(self, layer: str) -> Layout:
+        """How a layer's output is laid out in the network."""
+        return self._layouts.get(layer, MAPS)
+
     def modules_of(self, layer: str | None) -> tuple[nn.Module, ...]:
         """Modules that lead to a layer from the one before; those after the last for None."""
         return self._tail if layer is None else self._segments[layer]
 
     def forward(self, images: Float[Tensor, "image 3 row column"]) -> Float[Tensor, "image class"]:
         """Class scores before the softmax."""
-        for _, activation in self.walk(images):  # noqa: B007
+        for _, activation in self.activations(images):  # noqa: B007
             pass
         return self.finish(activation)
 
-    def walk(self, images: Float[Tensor, "image 3 row column"]) -> Iterator[tuple[str, Tensor]]:
-        """Each layer's name and activation in turn, in one pass."""
+    def walk(
+        self, images: Float[Tensor, "image 3 row column"]
+    ) -> Iterator[tuple[str, Float[Tensor, "image channel row column"]]]:
+        """Each layer's name and feature maps in turn, in one pass."""
+        for layer, activation in self.activations(images):
+            yield layer, self.layout(layer).maps(activation, tuple(images.shape[2:]))
+
+    def activations(
+        self, images: Float[Tensor, "image 3 row column"]
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Each layer's name and output in turn, laid out as in the network, in one pass."""
         activation = (images - self.mean) / self.std
         for layer, modules in self._segments.items():
             activation = self._heard(layer, _through(modules, activation))
             yield layer, activation
 
     def finish(self, activation: Tensor) -> Float[Tensor, "image class"]:
-        """Class scores from the last layer's activation."""
+        """Class scores from the last layer's output."""
         return _through(self._tail, activation)
 
     def resume(self, layer: str, activation: Tensor) -> Float[Tensor, "image class"]:
-        """Class scores from one layer's activation, as if the network had computed it."""
+        """Class scores from one layer's output, as if the network had computed it."""
         self.check_layer(layer)
         after = self.layers[self.layers.index(layer) + 1 :]
         activation = self._heard(layer, activation)
@@ -117,11 +134,11 @@ class Classifier(nn.Module):
         """A layer's activation with its silent channels zero."""
         if layer not in self._silent:
             return activation
-        return activation.index_fill(1, self._silent[layer], 0.0)
+        return self.layout(layer).silent(activation, self._silent[layer])
 
     @contextmanager
     def silenced(self, layer: str, channels: Sequence[int]) -> Iterator[None]:
-        """Within this context the channels of a layer give zero everywhere.
+        """Within this context the channels of a layer give zero at every place, in every token.
 
         Contexts of different layers can be nested.
         """
@@ -158,47 +175,3 @@ def _through(modules: Sequence[nn.Module], activation: Tensor) -> Tensor:
     for module in modules:
         activation = module(activation)
     return activation
-
-
-def _check_normalised_once(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Raise `ShapebiasError` where pixels would be normalised here and again in the network."""
-    if any(mean) or any(one != 1 for one in std):
-        for name, module in network.named_modules():
-            named = any(_holds_three(module, pair) for pair in NORMALISERS)
-            if named or all(_holds(module, values) for values in (mean, std)):
-                raise ShapebiasError(
-                    f"{type(network).__name__} normalises by itself, in {name or 'its top module'}"
-                    ": give it mean [0, 0, 0] and std [1, 1, 1], or a network without that module"
-                )
-
-
-def _holds(module: nn.Module, values: Sequence[float]) -> bool:
-    """Whether an attribute that is not learnt holds these three numbers, as levels or shares."""
-    wanted = torch.tensor(values, dtype=torch.double)
-    held = [*vars(module).values(), *module.buffers(recurse=False)]
-    colours = [_as_three(one) for one in held if isinstance(one, Tensor | list | tuple)]
-    return any(
-        torch.allclose(one, scale * wanted, rtol=1e-3)
-        for one in colours
-        if one is not None
-        for scale in (1, 255)
-    )
-
-
-def _as_three(value: Tensor | Sequence) -> Tensor | None:
-    """Three numbers as a tensor; None for anything else."""
-    if not isinstance(value, Tensor):
-        if len(value) != 3 or not all(isinstance(one, int | float) for one in value):
-            return None
-        value = torch.tensor(value)
-    if value.numel() != 3 or value.is_meta:
-        return None
-    return value.detach().cpu().double().flatten()
-
-
-def _holds_three(module: nn.Module, names: tuple[str, str]) -> bool:
-    """Whether attributes of these names hold three numbers each, one a colour channel."""
-    found = [getattr(module, name, None) for name in names]
-    return all(
-        isinstance(one, Tensor | Sequence) and torch.as_tensor(one).numel() == 3 for one in found
-    )

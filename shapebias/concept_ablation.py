@@ -161,7 +161,7 @@ def _judged(
     def alone(place: int) -> Tensor:
         return model(images[place : place + 1])
 
-    for layer, activation in model.walk(images):
+    for layer, activation in model.activations(images):
         for number in starts[layer]:
             with ExitStack() as contexts:
                 for where, channels in silent[number].items():

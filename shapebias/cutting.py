@@ -1,7 +1,9 @@
 """Networks that were not made to be cut, cut at named layers by tracing their forward pass."""
 
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -14,7 +16,7 @@ from shapebias.errors import ShapebiasError, UnknownLayer
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU)
 ACTIVATION_FUNCTIONS = (functional.relu, functional.relu6, torch.relu, functional.gelu)
 # Modules that only hold a network's trunk, whose stages lie one level down.
-TRUNKS = ("features", "layers", "trunk_output", "blocks", "stages")
+TRUNKS = ("features", "layers", "trunk_output", "blocks", "stages", "encoder", "body")
 
 
 class CannotCut(ShapebiasError):
@@ -29,8 +31,8 @@ class Cut:
     tail: list[nn.Module]
 
 
-def cut(network: nn.Module, layers: Mapping[str, str]) -> Cut:
-    """Cut a network at layers that are named.
+def cut(network: nn.Module, layers: Mapping[str, str], *, once: bool = False) -> Cut:
+    """Cut a network at layers.
 
     Parameters
     ----------
@@ -39,6 +41,9 @@ def cut(network: nn.Module, layers: Mapping[str, str]) -> Cut:
     layers
         Name of each layer to the dotted name of the module whose output it is. Where nothing but
         batch norm and an activation function follows the module, it is the output of that.
+    once
+        Whether a layer that is the same as one before it is left out, as where a convolution and
+        its batch norm are two stages.
 
     Raises
     ------
@@ -49,56 +54,35 @@ def cut(network: nn.Module, layers: Mapping[str, str]) -> Cut:
         module's output.
     """
     modules = dict(network.named_modules())
-    for path in layers.values():
-        if path not in modules:
-            raise UnknownLayer(f"module of {type(network).__name__}", path, modules.keys() - {""})
+    check_modules(network, layers.values())
     graph = _traced(network, layers.values())
-    found = {name: _node_of(graph, path, modules) for name, path in layers.items()}
-    for name, node in found.items():
+    found: dict[str, fx.Node] = {}
+    for name, path in layers.items():
+        node = _node_of(graph, path, modules)
         if node is None or not _is_narrow(graph, node):
             raise CannotCut(
                 f"{type(network).__name__} cannot be cut at {layers[name]!r} (layer {name!r}), as "
                 "what follows needs more than its output, or it is never called"
             )
+        if not (once and node in found.values()):
+            found[name] = node
     return _cut_at(network, graph, found)
 
 
-def cut_at_stages(network: nn.Module, paths: Iterable[str], size: int) -> Cut:
-    """Cut a network after each of its stages; what is no stage of feature maps is passed over.
-
-    Parameters
-    ----------
-    network
-        As in `cut`.
-    paths
-        Dotted names of modules that may be stages.
-    size
-        Side of the network's images, in pixels.
-
-    Raises
-    ------
-    CannotCut
-        If the network cannot be traced, or none of them is a stage.
-    """
-    modules, paths = dict(network.named_modules()), list(paths)
-    graph = _traced(network, paths)
-    shapes = _shapes(network, graph, size)
-    found: dict[str, fx.Node] = {}
+def check_modules(network: nn.Module, paths: Iterable[str]) -> None:
+    """Raise `UnknownLayer` unless a network has modules of these dotted names."""
+    known = dict(network.named_modules()).keys() - {""}
     for path in paths:
-        node = _node_of(graph, path, modules)
-        if node and node not in found.values() and _is_narrow(graph, node) and is_map(shapes[node]):
-            found[path] = node
-    if not found:
-        raise CannotCut(f"{type(network).__name__} cannot be cut at any stage of feature maps")
-    return _cut_at(network, graph, found)
+        if path not in known:
+            raise UnknownLayer(f"module of {type(network).__name__}", path, known)
 
 
 def stages_of(network: nn.Module) -> list[str]:
-    """Modules with weights at a network's top, and one level down in what only holds its trunk."""
+    """Modules with weights at a network's top, and inside of what only holds its trunk."""
     found = []
     for name, child in network.named_children():
-        inner = [f"{name}.{key}" for key, one in child.named_children() if _has_weights(one)]
-        found += inner if name in TRUNKS else [name] if _has_weights(child) else []
+        inner = stages_of(child) if name in TRUNKS else []
+        found += [f"{name}.{path}" for path in inner] or ([name] if _has_weights(child) else [])
     return found
 
 
@@ -121,7 +105,7 @@ class StageTracer(fx.Tracer):
 def _traced(network: nn.Module, paths: Iterable[str]) -> fx.Graph:
     training = network.training
     try:
-        graph = StageTracer(paths).trace(network.eval())
+        graph = StageTracer(paths).trace(network.eval(), concrete_args=_defaults(network))
     except (fx.proxy.TraceError, TypeError, RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0][:100]
         raise CannotCut(
@@ -129,11 +113,29 @@ def _traced(network: nn.Module, paths: Iterable[str]) -> fx.Graph:
         ) from error
     finally:
         network.train(training)
+    _drop_other_arguments(graph)
     if not drop_dead_code(graph, network):
         raise CannotCut(
             f"{type(network).__name__} cannot be cut, as it changes values in place and reads on"
         )
     return graph
+
+
+def _defaults(network: nn.Module) -> dict[str, Any]:
+    """Arguments besides the image, as they are when it is given alone."""
+    _, *others = inspect.signature(network.forward).parameters.values()
+    return {one.name: one.default for one in others if one.default is not one.empty}
+
+
+def _drop_other_arguments(graph: fx.Graph) -> None:
+    """Take out what tracing adds to see that the other arguments are as they were."""
+    _, *others = (node for node in graph.nodes if node.op == "placeholder")
+    added = dict.fromkeys(others)
+    for node in graph.nodes:
+        if any(one in added for one in node.all_input_nodes):
+            added[node] = None
+    for node in reversed(added):
+        graph.erase_node(node)
 
 
 def _node_of(graph: fx.Graph, path: str, modules: Mapping[str, nn.Module]) -> fx.Node | None:
@@ -156,35 +158,6 @@ def _is_narrow(graph: fx.Graph, node: fx.Node) -> bool:
     place = nodes.index(node)
     before = set(nodes[:place])
     return not any(before & set(after.all_input_nodes) for after in nodes[place + 1 :])
-
-
-def is_map(shape: tuple[int, ...]) -> bool:
-    """Whether values of a shape are feature maps of a square image."""
-    # Transformers with channels last have unequal last two lengths, pooled features have ones.
-    return len(shape) == 4 and shape[2] == shape[3] > 1
-
-
-class _Shapes(fx.Interpreter):
-    """Run of a graph that notes the shape of each node's value."""
-
-    def __init__(self, network: nn.Module, graph: fx.Graph):
-        super().__init__(network, graph=graph)
-        self.shapes: dict[fx.Node, tuple[int, ...]] = {}
-
-    def run_node(self, n: fx.Node):
-        """Value of one node."""
-        value = super().run_node(n)
-        self.shapes[n] = tuple(getattr(value, "shape", ()))
-        return value
-
-
-@torch.no_grad()
-def _shapes(network: nn.Module, graph: fx.Graph, size: int) -> dict[fx.Node, tuple[int, ...]]:
-    training = network.training
-    run = _Shapes(network.eval(), graph)
-    run.run(torch.zeros(1, 3, size, size))
-    network.train(training)
-    return run.shapes
 
 
 def _cut_at(network: nn.Module, graph: fx.Graph, found: Mapping[str, fx.Node]) -> Cut:

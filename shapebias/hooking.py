@@ -5,13 +5,14 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from shapebias.classifier import Classifier
-from shapebias.cutting import CannotCut, cut, cut_at_stages, is_map
+from shapebias.cutting import CannotCut, check_modules, cut
 from shapebias.errors import ShapebiasError, UnknownLayer
+from shapebias.layouts import Layout, in_order
+from shapebias.stage_layouts import stage_layouts
 
 
 def classifier(
@@ -20,6 +21,8 @@ def classifier(
     layers: Mapping[str, str] | None,
     stages: Iterable[str],
     input_size: int,
+    channels: Mapping[str, int] | None = None,
+    orders: Mapping[str, Tensor] | None = None,
     **described: Any,
 ) -> Classifier:
     """A network as every measurement sees it: cut where that can be, else watched by hooks.
@@ -35,20 +38,56 @@ def classifier(
         Dotted names of modules that may be stages.
     input_size
         Side of the images, in pixels.
+    channels
+        Number of channels that stages are known to have.
+    orders
+        Token of each place of the maps, row by row, of modules whose tokens are in another order.
     described
         The other settings of `Classifier`: classes, mean, std.
+
+    Raises
+    ------
+    UnknownLayer
+        If the network has no module of a name in `layers`.
+    ShapebiasError
+        If one of them gives no feature maps.
     """
+    wanted = list(layers.values()) if layers else list(stages)
+    check_modules(network, wanted)
+    found = stage_layouts(network, wanted, input_size, channels=channels, named=bool(layers))
+    for path, order in (orders or {}).items():
+        if path in found:
+            found[path] = in_order(found[path], order)
+    if layers and (missing := [path for path in wanted if path not in found]):
+        raise ShapebiasError(
+            f"{type(network).__name__} gives no feature maps at {', '.join(missing)}: name other "
+            "modules of it"
+        )
+    modules = layers or {path: path for path in found}
+    layouts = {name: found[path] for name, path in modules.items()}
+    described |= {"input_size": input_size, "layouts": layouts}
+    if not found:
+        print(
+            f"{type(network).__name__} gives no feature maps at its stages: what it decides can be "
+            "measured, but none of its layers"
+        )
+        return HookedClassifier(network, layers={}, **described)
     try:
-        parts = cut(network, layers) if layers else cut_at_stages(network, stages, input_size)
+        _check_single(network, layouts)
+        parts = cut(network, modules, once=not layers)
     except CannotCut as error:
         print(f"{error}: silencing a channel will run the whole network, through hooks")
-        modules = layers or {stage: stage for stage in stages}
-        return HookedClassifier(
-            network, layers=modules, named=bool(layers), input_size=input_size, **described
-        )
-    return Classifier(
-        network, segments=parts.segments, tail=parts.tail, input_size=input_size, **described
-    )
+        return HookedClassifier(network, layers=modules, **described)
+    return Classifier(network, segments=parts.segments, tail=parts.tail, **described)
+
+
+def _check_single(network: nn.Module, layouts: Mapping[str, Layout]) -> None:
+    for name, layout in layouts.items():
+        if layout.item is not None:
+            raise CannotCut(
+                f"{type(network).__name__} cannot be cut at layer {name!r}, which gives more than "
+                "its maps"
+            )
 
 
 class HookedClassifier(Classifier):
@@ -59,18 +98,9 @@ class HookedClassifier(Classifier):
     network
         From normalised images to class scores.
     layers
-        Name of each layer to the dotted name of its module.
-    named
-        Whether each of them must give feature maps; otherwise those that do not are passed over.
+        Name of each layer to the dotted name of its module, in the order of their calls.
     settings
-        The other settings of `Classifier`: classes, mean, std, input_size.
-
-    Raises
-    ------
-    UnknownLayer
-        If there is no such module.
-    ShapebiasError
-        If a named module gives no feature maps.
+        The other settings of `Classifier`: classes, mean, std, input_size, layouts.
 
     Notes
     -----
@@ -81,18 +111,9 @@ class HookedClassifier(Classifier):
 
     cuttable = False
 
-    def __init__(
-        self, network: nn.Module, *, layers: Mapping[str, str], named: bool, **settings: Any
-    ):
+    def __init__(self, network: nn.Module, *, layers: Mapping[str, str], **settings: Any):
         super().__init__(network, segments={}, tail=(), **settings)
-        modules = dict(network.named_modules())
-        for path in layers.values():
-            if path not in modules:
-                raise UnknownLayer(
-                    f"module of {type(network).__name__}", path, modules.keys() - {""}
-                )
         self._paths = dict(layers)
-        self._paths = self._with_maps(named)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -108,8 +129,10 @@ class HookedClassifier(Classifier):
         """Class scores before the softmax."""
         return self._run(images)
 
-    def walk(self, images: Float[Tensor, "image 3 row column"]) -> Iterator[tuple[str, Tensor]]:
-        """Each layer's name and activation in turn, after one pass through the whole network."""
+    def activations(
+        self, images: Float[Tensor, "image 3 row column"]
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Each layer's name and output in turn, after one pass through the whole network."""
         seen: dict[str, Tensor] = {}
         self._run(images, seen)
         yield from ((layer, seen[layer]) for layer in self.layers)
@@ -122,28 +145,11 @@ class HookedClassifier(Classifier):
             return self.network((images - self.mean) / self.std)
 
     def _meet(
-        self, layer: str, seen: dict[str, Any] | None, module: nn.Module, given: Any, output: Any
+        self, layer: str, seen: dict[str, Tensor] | None, module: nn.Module, args: Any, given: Any
     ) -> Any:
-        output = self._heard(layer, output)
+        layout = self.layout(layer)
+        output = self._heard(layer, layout.inside(given))
         if seen is not None:
-            # What comes last stands last, and what is changed in place later is as it was here.
-            seen.pop(layer, None)
-            seen[layer] = output.clone() if isinstance(output, Tensor) else output
-        return output
-
-    @torch.no_grad()
-    def _with_maps(self, named: bool) -> dict[str, str]:
-        modes = self.training
-        seen: dict[str, Any] = {}
-        self.eval()._run(torch.zeros(1, 3, self.input_size, self.input_size), seen)
-        self.train(modes)
-        shapes = {layer: tuple(getattr(value, "shape", ())) for layer, value in seen.items()}
-        maps = [layer for layer, n in shapes.items() if (len(n) == 4 if named else is_map(n))]
-        missing = [layer for layer in self._paths if layer not in maps]
-        what = f"{type(self.network).__name__} gives no feature maps"
-        if named and missing:
-            paths = ", ".join(self._paths[layer] for layer in missing)
-            raise ShapebiasError(f"{what} at {paths}: name other modules of it")
-        if not maps:
-            print(f"{what} at its stages: what it decides can be measured, but none of its layers")
-        return {layer: self._paths[layer] for layer in maps}
+            # What is changed in place later is as it was here.
+            seen[layer] = output.clone()
+        return layout.put_back(given, output)

@@ -50,6 +50,9 @@ class Field:
 
     def joined(self, other: "Field") -> "Field":
         """Field that holds both."""
+        # What sees the whole image has no stride, whatever else meets it.
+        if not (self.stride and other.stride):
+            return self if not self.stride else other
         start = min(self.start, other.start)
         stop = max(self.start + self.size, other.start + other.size)
         return Field(start, stop - start, max(self.stride, other.stride))

@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from shapebias.classifier import Classifier
+from shapebias.layouts import MAPS, Layout
 from shapebias.remainder_graphs import PackedLinear, graph_of
 
 # How often smaller than the intact output the largest value may be that a subtraction leaves: its
@@ -44,18 +45,21 @@ class Remainders:
         segments = [*map(model.modules_of, model.layers), model.modules_of(None)]
         self._layers = dict(zip(model.layers, range(1, len(segments)), strict=True))
         self._segments = [_Segment(graph_of(modules)) for modules in segments[1:]]
+        self._layouts = {layer: model.layout(layer) for layer in model.layers}
 
-    def after(self, layer: str, activation: Float[Tensor, "image channel row column"]) -> "After":
-        """What follows a layer, for the images of which it gave this activation."""
-        segments = self._segments[self._layers[layer] - 1 :]
-        return After(segments, activation.contiguous(memory_format=torch.channels_last))
+    def after(self, layer: str, activation: Tensor) -> "After":
+        """What follows a layer, for the images of which it gave this output."""
+        segments, layout = self._segments[self._layers[layer] - 1 :], self._layouts[layer]
+        if layout == MAPS:
+            activation = activation.contiguous(memory_format=torch.channels_last)
+        return After(segments, activation, layout)
 
 
 class After:
     """What follows one layer on a few images; what the intact images give is computed once."""
 
-    def __init__(self, segments: "list[_Segment]", activation: Tensor):
-        self._segments, self._activation = segments, activation
+    def __init__(self, segments: "list[_Segment]", activation: Tensor, layout: Layout):
+        self._segments, self._activation, self._layout = segments, activation, layout
         self._intact: dict[fx.Node, Tensor] = {}
 
     def scores(
@@ -63,7 +67,12 @@ class After:
     ) -> Float[Tensor, "run class"]:
         """Class scores of each image without a channel; runs of one channel stand together."""
         device = self._activation.device
-        value: Any = Silent(self._activation, Runs(image.to(device), channel.to(device)))
+        image, channel = image.to(device), channel.to(device)
+        # Only maps are followed by convolutions and pooling that keep channels apart.
+        if self._layout == MAPS:
+            value: Any = Silent(self._activation, Runs(image, channel))
+        else:
+            value = self._layout.silent_runs(self._activation, image, channel)
         for segment in self._segments:
             value = segment.through(value, self._intact)
         return dense(value)

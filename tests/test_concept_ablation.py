@@ -226,7 +226,7 @@ def test_equal_sets_of_channels_are_silenced_once(monkeypatch):
 def test_a_network_that_cannot_be_cut_gives_the_same():
     model = exact_network(8)
     hooked = HookedClassifier(
-        model.network, layers={"conv1": "1", "conv2": "3"}, named=True, classes=model.classes,
+        model.network, layers={"conv1": "1", "conv2": "3"}, classes=model.classes,
         mean=[0.0] * 3, std=[1.0] * 3, input_size=8,
     )  # fmt: skip
     rows = rows_of(exact_images(8, 8), list("abcdabcd"), list("bcdabcda"))

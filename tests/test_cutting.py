@@ -9,7 +9,7 @@ from torch import nn
 
 from shapebias.checkpoints import load_network, load_weights, save_network
 from shapebias.classifier import Classifier
-from shapebias.cutting import cut, cut_at_stages, stages_of
+from shapebias.cutting import cut
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.models import alexnet, factory, googlenet, resnet
 from shapebias.models import timm as timm_networks
@@ -162,13 +162,11 @@ class Normalising(Forked):
 
 def test_a_cut_that_leaves_something_behind_is_refused():
     network = Forked()
-    assert cut_at_stages(network, stages_of(network), 16).segments.keys() == {"first"}
+    assert cut(network, {"a": "first"}).segments.keys() == {"a"}
     with pytest.raises(ShapebiasError, match="cannot be cut at 'second'"):
         cut(network, {"b": "second"})
     with pytest.raises(UnknownName, match="did you mean 'second'"):
         cut(network, {"b": "secnd"})
-    with pytest.raises(ShapebiasError, match="cannot be cut at any stage"):
-        cut_at_stages(network, ["second"], 16)
     with pytest.raises(ShapebiasError, match="nor traced for it") as error:
         cut(Undecided(), {"a": "first"})
     assert "\n" not in str(error.value)

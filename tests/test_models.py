@@ -148,7 +148,14 @@ class NormalisingInside(torch.nn.Module):
             self.register_buffer(key, held) if buffer else setattr(
                 self, key, held.flatten().tolist()
             )
-        self.body = torch.nn.Conv2d(3, 2, 8)
+        self.name, self.body = name, torch.nn.Conv2d(3, 2, 8)
+
+    def forward(self, pixels):
+        mean, std = (
+            torch.as_tensor(getattr(self, f"{self.name}_{which}")).view(1, 3, 1, 1)
+            for which in ("mean", "std")
+        )
+        return self.body((pixels - mean) / std).flatten(1)
 
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -163,7 +170,7 @@ def test_no_network_normalises_twice_whatever_it_calls_it(scale, buffer):
         rest = {"classes": ["a", "b"], "input_size": 8}
         return Classifier(network, **parts, **rest, mean=mean, std=std)
 
-    with pytest.raises(ShapebiasError, match="normalises by itself, in its top module"):
+    with pytest.raises(ShapebiasError, match="normalises by itself"):
         made(*IMAGENET)
     assert made([0, 0, 0], [1, 1, 1])(torch.zeros(1, 3, 8, 8)).shape == (1, 2)
 

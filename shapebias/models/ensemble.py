@@ -37,8 +37,8 @@ def build(
     Raises
     ------
     ShapebiasError
-        If there are not two members, one does not end in a linear layer, or they have no named
-        layer in common at which their maps are of one size.
+        If there are not two members, one cannot be cut at its layers or does not end in a linear
+        layer, or they have no named layer in common at which their maps are of one size and form.
 
     References
     ----------
@@ -49,20 +49,26 @@ def build(
         raise ShapebiasError(f"models/ensemble: `members` names two networks, not {len(members)}")
     size = {"input_size": input_size} if input_size else {}
     pair = [build_plugin("models", classes=classes, **size, **member) for member in members]
+    for member in pair:
+        if not member.cuttable:
+            raise ShapebiasError(f"models/ensemble: {member} cannot be cut: give it other `layers`")
     places = _places(*pair)
     rests = [_without_last(member) for member in pair]
     network = LateFusion(*pair, sum(count for _, count in rests), len(classes))
     segments, begun, split = {}, [[Normalised(member)] for member in pair], None
-    for layer in pair[0].layers:
-        if layer in places:
-            steps = [_steps(member, places, layer) for member in pair]
-            segments[layer] = [Both(*map(operator.add, begun, steps), split=split)]
-            begun, split = [[], []], places[layer]
+    layouts = {layer: pair[0].layout(layer) for layer in places}
+    axis = 1
+    for layer, layout in layouts.items():
+        steps = [_steps(member, places, layer) for member in pair]
+        axes = (axis, layout.axis)
+        segments[layer] = [Both(*map(operator.add, begun, steps), split=split, axes=axes)]
+        begun, split, axis = [[], []], places[layer], layout.axis
     ends = [_steps(pair[n], places, None) + rest for n, (rest, _) in enumerate(rests)]
     return Classifier(
         network,
         segments=segments,
-        tail=[Both(*ends, split=split), network.last],
+        tail=[Both(*ends, split=split, axes=(axis, 1)), network.last],
+        layouts=layouts,
         classes=classes,
         # Each member normalises for itself.
         mean=[0.0] * 3,
@@ -99,21 +105,29 @@ class Both(nn.Module):
         Modules to run one after another.
     split
         Channels of the input that are the first member's; None where both read the whole input.
+    axes
+        Of the channels, in the input and in the output.
     """
 
     def __init__(
-        self, first: Sequence[nn.Module], second: Sequence[nn.Module], *, split: int | None
+        self,
+        first: Sequence[nn.Module],
+        second: Sequence[nn.Module],
+        *,
+        split: int | None,
+        axes: tuple[int, int],
     ):
         super().__init__()
         self.first, self.second = nn.Sequential(*first), nn.Sequential(*second)
-        self.split = split
+        self.split, self.axes = split, axes
 
-    def forward(self, activation: Float[Tensor, "image channel *map"]) -> Tensor:
+    def forward(self, activation: Tensor) -> Tensor:
         """Outputs of the first member's modules, then those of the second's."""
-        if self.split is None:
-            return torch.cat([self.first(activation), self.second(activation)], dim=1)
-        own, other = activation[:, : self.split], activation[:, self.split :]
-        return torch.cat([self.first(own), self.second(other)], dim=1)
+        own = other = activation
+        if self.split is not None:
+            rest = activation.shape[self.axes[0]] - self.split
+            own, other = activation.split([self.split, rest], dim=self.axes[0])
+        return torch.cat([self.first(own), self.second(other)], dim=self.axes[1])
 
 
 class Normalised(nn.Module):
@@ -140,13 +154,14 @@ def _places(first: Classifier, second: Classifier) -> dict[str, int]:
     """Layers that both have, with maps of one size, and the first member's channels there."""
     blank = torch.zeros(1, 3, first.input_size, first.input_size)
     shapes = [
-        {layer: activation.shape for layer, activation in member.eval().walk(blank)}
+        {layer: (maps.shape, member.layout(layer)) for layer, maps in member.eval().walk(blank)}
         for member in (first, second)
     ]
     found = {
         layer: shape[1]
-        for layer, shape in shapes[0].items()
-        if shapes[1].get(layer, ())[2:] == shape[2:]
+        for layer, (shape, layout) in shapes[0].items()
+        if layer in shapes[1]
+        and (shapes[1][layer][0][2:], shapes[1][layer][1]) == (shape[2:], layout)
     }
     if not found or list(found) != [layer for layer in second.layers if layer in found]:
         raise ShapebiasError(

@@ -31,7 +31,7 @@ def build(
     mean: list | None = None,
     std: list | None = None,
 ) -> Classifier:
-    """Network with fresh random weights, cut at named layers.
+    """Network with fresh random weights and named layers.
 
     Parameters
     ----------
@@ -40,11 +40,13 @@ def build(
     name
         As torchvision calls it: "vgg16_bn", "densenet121", "efficientnet_b0".
     input_size
-        Side of the images, in pixels; 224, or 299 for inception_v3, by default.
+        Side of the images, in pixels; 224, or 299 for inception_v3, by default. A vision
+        transformer is built for it, and it must be a multiple of its patches' side.
     layers
         Name of each layer to the module whose output it is ("features.0"); the activation function
         that follows the module counts to it. By default the paper's for AlexNet, GoogLeNet and
-        ResNets, and the stages that give feature maps for all others.
+        ResNets, and the stages that give feature maps for all others, all blocks of a vision
+        transformer.
     mean, std
         Of the pixels, per colour channel; by default those of the published weights: ImageNet's,
         and 0.5 for GoogLeNet and Inception v3.
@@ -63,11 +65,16 @@ def build(
         raise UnknownName("network of torchvision", name, known)
     usual_mean, usual_std = HALVES if name in FROM_ELSEWHERE else IMAGENET
     size = input_size or (299 if name == "inception_v3" else 224)
-    network = _network(name, len(classes))
+    network = _network(name, len(classes), size)
+    stages, channels = stages_of(network), {}
+    if isinstance(network, torchvision.models.VisionTransformer):
+        stages = [stage for stage in stages if stage.startswith("encoder.")]
+        channels = dict.fromkeys(stages, network.hidden_dim)
     return classifier(
         network,
         layers=layers or usual_layers(network),
-        stages=stages_of(network),
+        stages=stages,
+        channels=channels,
         classes=classes,
         mean=mean or usual_mean,
         std=std or usual_std,
@@ -87,9 +94,11 @@ def usual_layers(network: nn.Module) -> dict[str, str] | None:
     return None
 
 
-def _network(name: str, n_classes: int) -> nn.Module:
+def _network(name: str, n_classes: int, size: int) -> nn.Module:
     # Without the second normalisation that these two networks carry for weights of their own, and
     # without auxiliary classifiers, which serve in training alone.
     plain = {"transform_input": False, "aux_logits": False, "init_weights": False}
     settings = plain if name in FROM_ELSEWHERE else {}
+    if name.startswith("vit_"):
+        settings = {"image_size": size}
     return torchvision.models.get_model(name, weights=None, num_classes=n_classes, **settings)

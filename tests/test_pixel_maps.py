@@ -1,0 +1,169 @@
+"""Nothing normalises twice, however a network's own normalisation is written down."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from shapebias.classifier import Classifier
+from shapebias.errors import ShapebiasError
+from shapebias.pixel_maps import check_normalised_once, own_scale_and_shift
+from shapebias.plugins import build
+from shapebias.vision import torchvision
+
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+HALVES = ([0.5] * 3, [0.5] * 3)
+NONE = ([0.0] * 3, [1.0] * 3)
+SIDE = 16
+
+
+class Network(nn.Module):
+    """A network that may do something to its pixels first."""
+
+    def __init__(self, first=None):
+        super().__init__()
+        self.first = first
+        self.convolution = nn.Conv2d(3, 4, 3)
+        self.norm = nn.BatchNorm2d(4)
+        self.last = nn.Linear(4, 2)
+
+    def forward(self, pixels):
+        pixels = pixels if self.first is None else self.first(pixels)
+        return self.last(self.norm(self.convolution(pixels)).mean(dim=(2, 3)))
+
+
+class Attributes(nn.Module):
+    """Constants under names of nobody's choosing."""
+
+    def __init__(self, mean, std, hold):
+        super().__init__()
+        self.off, self.by = (hold(torch.tensor(one).view(3, 1, 1)) for one in (mean, std))
+
+    def forward(self, pixels):
+        return (pixels - self.off) / self.by
+
+
+class InPlace(nn.Module):
+    def forward(self, pixels):
+        pixels = pixels.clone()
+        for colour, (mean, std) in enumerate(zip(*IMAGENET, strict=True)):
+            pixels[:, colour].sub_(mean).div_(std)
+        return pixels
+
+
+class OwnWay(nn.Module):
+    """Any function as a module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, pixels):
+        return self.function(pixels)
+
+
+def fixed_norm():
+    norm = nn.BatchNorm2d(3, affine=False, eps=0.0)
+    norm.running_mean.copy_(torch.tensor(IMAGENET[0]))
+    norm.running_var.copy_(torch.tensor(IMAGENET[1]) ** 2)
+    return norm
+
+
+NORMALISING = {
+    "numbers": OwnWay(lambda pixels: (pixels - 0.5) / 0.5),
+    "to both sides of zero": OwnWay(lambda pixels: 2 * pixels - 1),
+    "torchvision's function": OwnWay(
+        lambda pixels: torchvision.transforms.functional.normalize(pixels, *IMAGENET)
+    ),
+    "torchvision's module": torchvision.transforms.Normalize(*HALVES),
+    "lists": OwnWay(lambda pixels: (pixels - torch.tensor(0.4)) * torch.tensor(4.0)),
+    "frozen parameters": Attributes(*IMAGENET, lambda one: nn.Parameter(one, requires_grad=False)),
+    "tensors": Attributes(*IMAGENET, nn.Identity()),
+    "in place": InPlace(),
+    "a batch norm without weights": fixed_norm(),
+    "channels last": OwnWay(
+        lambda pixels: ((pixels.permute(0, 2, 3, 1) - 0.45) / 0.225).permute(0, 3, 1, 2)
+    ),
+    "padded before": OwnWay(lambda pixels: 2 * functional.pad(pixels, (1, 1, 1, 1)) - 1),
+    "single colours": OwnWay(
+        lambda pixels: torch.cat([(pixels[:, n : n + 1] - 0.5) / 0.25 for n in range(3)], dim=1)
+    ),
+}
+
+
+def wrapped(network, mean, std):
+    return Classifier(
+        network, segments={}, tail=[], classes="ab", mean=mean, std=std, input_size=SIDE
+    )
+
+
+@pytest.mark.parametrize("first", NORMALISING.values(), ids=NORMALISING)
+@pytest.mark.parametrize("entry", [IMAGENET, HALVES], ids=["ImageNet", "halves"])
+def test_twice_is_refused_in_one_line(first, entry):
+    network = Network(first).train()
+    with pytest.raises(ShapebiasError, match="normalises by itself") as error:
+        wrapped(network, *entry)
+    assert "\n" not in str(error.value)
+    # Once is what it is for; and looking has changed nothing.
+    wrapped(network, *NONE)
+    assert network.training
+    assert network.norm.num_batches_tracked == 0
+
+
+ONCE = {
+    "nothing": None,
+    "levels": OwnWay(lambda pixels: 255 * pixels),
+    # What torchvision does with ImageNet's pixels for weights that were trained with halves.
+    "another normalisation": OwnWay(
+        lambda pixels: (pixels * torch.tensor(IMAGENET[1]).view(3, 1, 1)
+        + torch.tensor(IMAGENET[0]).view(3, 1, 1) - 0.5) / 0.5
+    ),
+    "undone": OwnWay(
+        lambda pixels: pixels * torch.tensor(IMAGENET[1]).view(3, 1, 1)
+        + torch.tensor(IMAGENET[0]).view(3, 1, 1)
+    ),
+    "resized": OwnWay(lambda pixels: functional.interpolate(pixels, size=9, mode="bilinear")),
+    "learnt": nn.BatchNorm2d(3),
+    "of each image": OwnWay(
+        lambda pixels: pixels - pixels.mean(dim=(1, 2, 3), keepdim=True)
+    ),
+    "left unread": OwnWay(lambda pixels: (2 * pixels - 1, pixels)[1]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("first", ONCE.values(), ids=ONCE)
+def test_what_is_no_second_normalisation_is_taken(first):
+    wrapped(Network(first), *IMAGENET)
+
+
+def test_scale_and_shift_are_those_of_the_code():
+    network = Network(Attributes(*IMAGENET, nn.Identity()))
+    scale, shift = own_scale_and_shift(network, *HALVES, SIDE)
+    assert scale.tolist() == pytest.approx([1 / one for one in IMAGENET[1]], rel=1e-4)
+    assert shift.tolist() == pytest.approx(
+        [-mean / std for mean, std in zip(*IMAGENET, strict=True)], rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_torchvisions_own_second_normalisation_stays_possible(name):
+    settings = {"weights": None, "transform_input": True, "init_weights": False}
+    network = torchvision.models.get_model(name, **settings)
+    check_normalised_once(network, *IMAGENET, 299)
+    # On pixels that were normalised with halves already it would be one too many.
+    with pytest.raises(ShapebiasError, match="normalises by itself"):
+        check_normalised_once(network, *HALVES, 299)
+
+
+def test_networks_without_values_are_left_alone():
+    with torch.device("meta"):
+        network = Network(OwnWay(lambda pixels: 2 * pixels - 1))
+    check_normalised_once(network, *IMAGENET, SIDE)
+
+
+def test_our_own_networks_stop_at_their_first_convolution():
+    ran = []
+    model = build("models", kind="resnet", depth=18, width=0.125, classes=["a"], input_size=32)
+    model.network.conv1.register_forward_hook(lambda *_: ran.append(True))
+    check_normalised_once(model.network, *IMAGENET, 32)
+    assert not ran
