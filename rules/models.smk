@@ -30,11 +30,14 @@ rule train_network:
         gpu=training_devices,
         mem_mb=training_memory,
         runtime=1440,
+        # Among resources, as no result follows from them.
+        save_every=epochs_between_savings,
+        save_seconds=seconds_between_savings,
     params:
         code=code_of("train_network", plugins_of_model, plugins_of_training),
         architecture=architecture_of,
         input_size=entry("models/{model}/input_size", optional=True),
-        training=entry("models/{model}/training"),
+        training=training_settings,
         attack=training_attack,
     script:
         "../scripts/train_network.py"

@@ -1,5 +1,8 @@
 # Which files and settings the jobs of a network take, by the names in the study.
 
+# When a training is saved on its way, which changes nothing in what comes out.
+SAVINGS = ("save_every", "save_minutes")
+
 
 def training_files(wildcards):
     return image_files(config["models"][wildcards.model]["training"]["images"])
@@ -32,6 +35,19 @@ def training_memory(wildcards, attempt):
     """Megabytes of a training, by those of its images; more at each attempt."""
     training = config["models"][wildcards.model]["training"]
     return int((3_000 + 1_000 * training["memory"] * training["devices"]) * attempt)
+
+
+def training_settings(wildcards):
+    """What a trained network follows from."""
+    return without(config["models"][wildcards.model]["training"], *SAVINGS)
+
+
+def epochs_between_savings(wildcards):
+    return config["models"][wildcards.model]["training"]["save_every"]
+
+
+def seconds_between_savings(wildcards):
+    return round(60 * config["models"][wildcards.model]["training"]["save_minutes"])
 
 
 def training_attack(wildcards):

@@ -6,8 +6,8 @@ from shapebias.networks import state_beside, train_network
 from shapebias.tables import write_table
 
 
-def main(images, validation, weights, description, log, speed, *, name, starts, **settings):
-    state = state_beside(weights, name=name, **settings)
+def main(images, validation, weights, description, log, speed, *, name, starts, saving, **settings):
+    state = state_beside(weights, *saving, name=name, **settings)
     given = {"name": name, "starts": starts, "state": state}
     network, epochs = train_network(images, validation, **given, **settings)
     architecture = settings["architecture"]
@@ -27,6 +27,7 @@ if __name__ == "__main__":
             snakemake.input.validation,
             **snakemake.output,
             name=snakemake.wildcards.model,
+            saving=(snakemake.resources.save_every, snakemake.resources.save_seconds),
             starts=list(zip(*[iter(snakemake.input.starts)] * 2, strict=True)),
             architecture=snakemake.params.architecture,
             input_size=snakemake.params.input_size,

@@ -19,6 +19,8 @@ from shapebias.writing import written_whole
 STANDARD = "#0072B2"
 ROBUST = "#D55E00"
 OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#8C6D1F", "#4D4D4D")
+# Networks of one colour differ in their marks.
+MARKS = ("o", "s", "^", "D", "v", "P", "X")
 FAINT = "#8A8A8A"
 # Text width of a page, in inches; a narrow figure fills one of its two columns.
 PAGE = 7.0
@@ -61,11 +63,12 @@ LOOK = {
 
 @dataclass(frozen=True)
 class Network:
-    """A network as a figure shows it: its name in the tables, what to call it, its colour."""
+    """A network as a figure shows it: name in the tables, what to call it, colour and mark."""
 
     model: str
     label: str
     colour: str
+    mark: str = MARKS[0]
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def panels(models: Iterable[str], pairs: Pairs) -> list[Panel]:
             found.append(Panel(pair, measured, pair))
     paired = {model for sides in pairs.values() for model in sides.values()}
     alone = tuple(
-        Network(model, model, OTHERS[i % len(OTHERS)])
+        Network(model, model, OTHERS[i % len(OTHERS)], MARKS[i // len(OTHERS) % len(MARKS)])
         for i, model in enumerate(model for model in models if model not in paired)
     )
     if alone:
@@ -152,16 +155,16 @@ def grid(
 
 
 def legend(figure: Figure, shown: Sequence[Panel], more: Sequence[Line2D] = ()) -> None:
-    """Name the colours above the panels: standard and robust, then the networks in no pair.
+    """Name colours and marks above the panels: standard and robust, then networks in no pair.
 
     Marks of another kind follow, `more`.
     """
-    named = {network.label: network.colour for panel in shown for network in panel.networks}
+    named = {network.label: network for panel in shown for network in panel.networks}
     if len(named) < 2 and not more:
         return
     handles = [
-        Line2D([], [], color=colour, marker="o", linestyle="none", markersize=5.5, label=label)
-        for label, colour in named.items()
+        Line2D([], [], color=one.colour, marker=one.mark, ls="none", markersize=5.5, label=label)
+        for label, one in named.items()
     ]
     handles += more
     figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 5))

@@ -22,10 +22,7 @@ from shapebias.seeds import seed_of
 from shapebias.training_state import TrainingState
 
 # Keys of a study's `training` that say on what, where from and with what means, not how.
-NOT_OF_THE_LOOP = (
-    *("images", "validation", "recipe", "start", "save_every", "save_minutes"),
-    *("devices", "precision", "memory"),
-)
+NOT_OF_THE_LOOP = ("images", "validation", "recipe", "start", "devices", "precision", "memory")
 # Weights and description of a trained network.
 Files = tuple[str | Path, str | Path]
 
@@ -96,21 +93,25 @@ def classes_in(paths: Sequence[str | Path]) -> list[str]:
     return sorted({label for _, label in labelled})
 
 
-def state_beside(path_to_weights: str | Path, *, name: str, **settings: Any) -> TrainingState:
+def state_beside(
+    path_to_weights: str | Path, every: int, seconds: float, *, name: str, **settings: Any
+) -> TrainingState:
     """State of a training, in the folder of its weights; it is of these settings alone.
 
     Parameters
     ----------
     path_to_weights
         File that the trained network will have.
+    every
+        Epochs between two savings.
+    seconds
+        After so long without a saving, the state is saved in the midst of an epoch.
     name, settings
         What `train_network` takes besides images.
     """
-    training = dict(settings["training"])
-    every, minutes = training.pop("save_every", 1), training.pop("save_minutes", 30)
-    identity = {"name": name, **settings, "training": training, **current()}
+    identity = {"name": name, **settings, **current()}
     path = Path(path_to_weights).with_name("training_state.pt")
-    return TrainingState(path, identity=identity, every=every, minutes=minutes)
+    return TrainingState(path, identity=identity, every=every, seconds=seconds)
 
 
 def _trained(fabric: Fabric, job: dict[str, Any]) -> dict[str, Any]:

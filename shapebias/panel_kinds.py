@@ -87,7 +87,8 @@ def _draw_lines(
     for network in panel.networks:
         own = frame[frame["model"] == network.model]
         at = [layers.index(layer) for layer in own["layer"]]
-        axes.plot(at, own[value], "o-", color=network.colour, markersize=3.2, clip_on=False)
+        line = {"color": network.colour, "marker": network.mark, "markersize": 3.2}
+        axes.plot(at, own[value], **line, clip_on=False)
         if "low" in own:
             axes.fill_between(at, own["low"], own["high"], color=network.colour, alpha=0.18, lw=0)
         if chance is not None:

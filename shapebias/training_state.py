@@ -55,7 +55,7 @@ class TrainingState:
         is not gone on with.
     every
         Epochs between two savings; the last epoch is always saved.
-    minutes
+    seconds
         After so long without a saving, the state is saved in the midst of an epoch.
 
     Attributes
@@ -76,11 +76,11 @@ class TrainingState:
         *,
         identity: dict[str, Any],
         every: int = 1,
-        minutes: float = 30.0,
+        seconds: float = 1800.0,
     ):
         self.path = Path(path)
         self.every = every
-        self.minutes = minutes
+        self.seconds = seconds
         text = json.dumps(identity, sort_keys=True, default=str)
         self.identity = hashlib.sha256(text.encode()).hexdigest()
         self._saved = time.monotonic()
@@ -116,7 +116,7 @@ class TrainingState:
 
     def due(self, fabric: Fabric) -> bool:
         """Whether it is time for a saving in the midst of an epoch, by the first device's clock."""
-        late = time.monotonic() - self._saved > 60 * self.minutes
+        late = time.monotonic() - self._saved > self.seconds
         return fabric.broadcast(late) if fabric.world_size > 1 else late
 
     def save(

@@ -175,21 +175,28 @@ def test_chance_is_drawn_where_it_was_measured(kind):
             assert len(broken) == 2
 
 
-def test_networks_can_be_told_apart_by_level_and_points_are_in_order():
+def test_accuracy_by_level_is_that_of_the_pairs_own_images_and_in_order():
     alone = [f"network_{i}" for i in range(10)]
-    table = invented("accuracy", PAIRS, alone).query("selection == 'all'")
+    table = invented("accuracy", PAIRS, alone)
+    noisier = table[table["image_set"] == "noisy"].assign(image_set="noisier")
+    table = pd.concat([table, noisier.assign(top1=noisier["top1"] / 2)])
     levels = {"noisy": 2.0, "noisier": float("inf")}
-    table = pd.concat([table, table[table["image_set"] == "noisy"].assign(image_set="noisier")])
-    curves = [{"title": "noise", "setting": "sd", "levels": levels}]
+    curves = [{"title": title, "setting": "sd", "levels": levels} for title in ("noise", "grain")]
     figure = draw("accuracy_by_level", accuracy=table, pairs=PAIRS, curves=curves, clean="clean")
-    (axes,) = figure.axes
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["clean", "2", "∞"]
-    drawn = axes.lines[::2]
-    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in drawn}
-    assert len(drawn) == len(looks) == 16
-    own = table[table["model"] == "alexnet"].set_index("image_set")["top1"]
-    assert drawn[0].get_ydata().tolist() == (100 * own[["noisy", "noisier"]]).tolist()
-    assert drawn[0].get_color() == STANDARD
+    titles = [(axes.get_title(loc="left"), axes.get_xlabel()) for axes in figure.axes]
+    names = [*PAIRS, "other networks"]
+    assert titles == [(name, f"{title}: sd") for title in ("noise", "grain") for name in names]
+    for axes, pair in zip(figure.axes, names, strict=False):
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["clean", "2", "∞"]
+        selection = pair if (table["selection"] == pair).any() else "all"
+        shown = list(PAIRS[pair].values()) if pair in PAIRS else alone
+        lines = axes.lines[::2]
+        for model, line in zip(shown, lines, strict=True):
+            own = table[(table["model"] == model) & (table["selection"] == selection)]
+            wanted = 100 * own.set_index("image_set")["top1"][["noisy", "noisier"]]
+            assert line.get_ydata().tolist() == wanted.tolist()
+        assert len({(line.get_color(), line.get_marker()) for line in lines}) == len(shown)
+    assert figure.axes[0].lines[0].get_color() == STANDARD
 
 
 def test_every_trained_network_has_a_panel_with_its_name_and_its_own_curves():

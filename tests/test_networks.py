@@ -210,4 +210,5 @@ def test_what_a_network_starts_from_is_watched(tmp_path):
         found = re.findall(r"models/(\w+)/(?=weights|model\.json)", inputs)
         assert set(found) == parents and len(found) == 2 * len(parents)
     assert "gpu=2" in jobs["tuned"] and "gpu=1" in jobs["both_0"]
+    assert "save_every=1, save_seconds=1800" in jobs["tuned"]
     assert "mem_mb=5000" in jobs["tuned"] and "mem_mb=6000" in jobs["both_0"]

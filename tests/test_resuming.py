@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 EPOCHS = 5
 
 
-def train(path, progress=None, every=1, epochs=EPOCHS, identity=None, recipe=None, minutes=30.0):
+def train(path, progress=None, every=1, epochs=EPOCHS, identity=None, recipe=None, seconds=1800.0):
     """A network with dropout, whose recipe draws too: every random state matters."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -46,7 +46,7 @@ def train(path, progress=None, every=1, epochs=EPOCHS, identity=None, recipe=Non
         augmentation="crop_and_flip",
         validation=(images[:8], labels[:8]),
         state=path
-        and TrainingState(path, identity=identity or {"seed": 0}, every=every, minutes=minutes),
+        and TrainingState(path, identity=identity or {"seed": 0}, every=every, seconds=seconds),
         progress=progress,
     )
     for entry in log:
@@ -119,7 +119,7 @@ def test_in_the_midst_of_an_epoch(tmp_path, undisturbed, stop):
     recipe = Stopping(attack=attack, warmup=0.5, label_smoothing=0.0)
     with pytest.raises(Killed):
         # Saved after every step but an epoch's last, with which the epoch itself is saved.
-        train(path, recipe=recipe, minutes=0.0)
+        train(path, recipe=recipe, seconds=0.0)
     kept = torch.load(path, weights_only=True)["position"]
     steps = 5 * len(kept["history"]) + kept["step"]
     assert steps == math.ceil(stop * 25 - 1e-6)
@@ -236,8 +236,8 @@ def test_the_weights_of_a_kept_state_can_be_imported(tmp_path):
     assert all(torch.equal(weights[f"network.{key}"], value) for key, value in found.items())
 
 
-@pytest.mark.parametrize(("since", "minutes"), [(0.55, 30.0), (0.45, 0.0)])
-def test_weights_that_break_before_the_loss_are_not_saved(tmp_path, since, minutes):
+@pytest.mark.parametrize(("since", "seconds"), [(0.55, 1800.0), (0.45, 0.0)])
+def test_weights_that_break_before_the_loss_are_not_saved(tmp_path, since, seconds):
     class Poisoned(Recipe):
         def loss(self, model, images, labels, *, done, generator):
             loss = torch.nn.functional.cross_entropy(model(images), labels)
@@ -248,7 +248,7 @@ def test_weights_that_break_before_the_loss_are_not_saved(tmp_path, since, minut
     path = tmp_path / "training_state.pt"
     # At 0.48, in the midst of epoch 3, or at 0.56, in its last step.
     with pytest.raises(ShapebiasError, match="diverged in epoch 3"):
-        train(path, recipe=Poisoned(), minutes=minutes)
+        train(path, recipe=Poisoned(), seconds=seconds)
     kept = torch.load(path, weights_only=True)
     assert len(kept["position"]["history"]) == 2
     assert all(torch.isfinite(value).all() for value in kept["model"].values())

@@ -131,7 +131,7 @@ def train(images, labels, path=None, stop=None):
         seed=0,
         augmentation="flip",
         validation=(images, labels),
-        state=path and TrainingState(path, identity={}, minutes=0.0),
+        state=path and TrainingState(path, identity={}, seconds=0.0),
     )
     return torch.cat([value.flatten().float() for value in model.state_dict().values()])
 

@@ -122,12 +122,15 @@ def test_a_number_of_parts_counts_for_what_is_split_by_it_and_what_follows(tiny)
         assert tiny.planned() == conflict_jobs(("0", "1"))
 
 
-def test_memory_counts_for_nothing(tiny):
+def test_memory_and_savings_count_for_nothing(tiny):
     path = tiny.folder / tiny.study
     old = "layers: [conv4, conv5], parts: 2"
     with (
         edited(path, "dissection: {", "dissection: {memory: 3, "),
         edited(path, old, f"{old}, memory: 9"),
+        edited(
+            path, "      epochs: 2", "      epochs: 2\n      save_every: 2\n      save_minutes: 1"
+        ),
     ):
         assert tiny.planned() == set()
 

@@ -49,7 +49,9 @@ def _draw_points(axes: Axes, rows: pd.DataFrame, panel: Panel, sets: list[str]) 
         own = rows[rows["model"] == network.model].set_index("image_set")
         at = np.array([sets.index(name) for name in own.index]) + shift
         axes.hlines(at, 100 * own["top1_low"], 100 * own["top1_high"], color=network.colour, lw=1.2)
-        axes.plot(100 * own["top1"], at, "o", color=network.colour, clip_on=False, zorder=3)
+        axes.plot(
+            100 * own["top1"], at, network.mark, color=network.colour, clip_on=False, zorder=3
+        )
     axes.set_xlim(0, 100)
     axes.set_xticks(range(0, 101, 25))
     axes.set_ylim(len(sets) - 0.5, -0.5)
