@@ -12,6 +12,7 @@ from shapebias.building import WithoutDraws, built
 from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.packages import file_in_package
+from shapebias.pixel_maps import check_normalised_once
 from shapebias.plugins import build, factory_of
 from shapebias.published_weights import fitted, read_weights
 from shapebias.records import sha256_of
@@ -51,7 +52,16 @@ def load_network(
         load_file(path_to_weights), norm or description.get("norm", "main"), str(path_to_weights)
     )
     model.network.load_state_dict(fitted(model.network, held, str(path_to_weights)))
+    # What a training has found of its pixels is learnt, as the statistics of a batch norm are.
+    if "training" not in description["provenance"]:
+        check_weights_normalise_once(model)
     return model.eval()
+
+
+def check_weights_normalise_once(model: Classifier) -> None:
+    """Raise `ShapebiasError` where a network normalises by constants that came with its weights."""
+    mean, std = _pixels(model).values()
+    check_normalised_once(model.network, mean, std, model.input_size)
 
 
 def save_network(
@@ -184,6 +194,7 @@ def load_weights(model: Classifier, path: str | Path, *, norm: str = "main") -> 
     found = weights_with_norm(found, norm, str(path))
     weights = fitted(model.network, found, str(path))
     model.network.load_state_dict(weights, strict=False)
+    check_weights_normalise_once(model)
     return {
         "file": path.name,
         "sha256": sha256_of(path),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from shapebias.building import built
-from shapebias.checkpoints import load_network
+from shapebias.checkpoints import check_weights_normalise_once, load_network
 from shapebias.classifier import Classifier
 from shapebias.devices import Fabric, fabric_of, launched
 from shapebias.errors import ShapebiasError, UnknownName
@@ -166,6 +166,7 @@ def _begin(network: Classifier, job: dict[str, Any]) -> None:
         network.network.load_state_dict(
             fitted(network.network, weights, f"the network {job['training']['start']}")
         )
+        check_weights_normalise_once(network)
     elif starts:
         _join(network, starts)
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from shapebias.checkpoints import load_network, load_weights, save_network
 from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.pixel_maps import check_normalised_once, own_scale_and_shift
@@ -167,3 +168,46 @@ def test_our_own_networks_stop_at_their_first_convolution():
     model.network.conv1.register_forward_hook(lambda *_: ran.append(True))
     check_normalised_once(model.network, *IMAGENET, 32)
     assert not ran
+
+
+def filled_later(mean, std):
+    """A network whose constants are 0 and 1 until its weights are loaded."""
+    network = Network(Attributes(mean, std, nn.Identity()))
+    for name in ("off", "by"):
+        value = getattr(network.first, name)
+        delattr(network.first, name)
+        network.first.register_buffer(name, value)
+    return network
+
+
+def later():
+    """What a study's factory returns."""
+    return filled_later(*NONE)
+
+
+FACTORY = {"kind": "factory", "function": "tests.test_pixel_maps:later"}
+
+
+def test_constants_that_come_with_the_weights_are_judged(tmp_path):
+    torch.save(filled_later(*IMAGENET).state_dict(), tmp_path / "x.pth")
+    given = {"classes": ["a", "b"], "input_size": SIDE}
+    model = build("models", **FACTORY, mean=IMAGENET[0], std=IMAGENET[1], **given)
+    with pytest.raises(ShapebiasError, match="normalises by itself"):
+        load_weights(model, tmp_path / "x.pth")
+    load_weights(build("models", **FACTORY, mean=NONE[0], std=NONE[1], **given), tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize(
+    "provenance", [{"file": "x.pth"}, {"training": {}}], ids=lambda one: next(iter(one))
+)
+def test_saved_constants_are_judged_where_no_training_found_them(tmp_path, provenance):
+    architecture = FACTORY | {"mean": IMAGENET[0], "std": IMAGENET[1]}
+    model = build("models", classes=["a", "b"], input_size=SIDE, **architecture)
+    model.network.load_state_dict(filled_later(*IMAGENET).state_dict())
+    files = tmp_path / "weights.safetensors", tmp_path / "model.json"
+    save_network(model, *files, architecture=architecture, provenance=provenance)
+    if "training" in provenance:
+        load_network(*files)
+    else:
+        with pytest.raises(ShapebiasError, match="normalises by itself"):
+            load_network(*files)
