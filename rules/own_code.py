@@ -43,11 +43,20 @@ def wrong_function(function: str) -> str | None:
     found = next(filter(None, (_files(folder, module) for folder in map(Path, sys.path))), None)
     if found is None:
         return None
-    tree = ast.parse(found[-1].read_text(encoding="utf-8"))
+    try:
+        tree = _tree(found[-1])
+        # What it imports of its own package is read as well.
+        digest_of_module(module)
+    except SyntaxError as error:
+        return f"{error.filename}, line {error.lineno}, is no Python: {error.msg}"
     known = {name for node in ast.walk(tree) for name in _named(node)}
     if name in known or {"*", "__getattr__"} & known:
         return None
     return str(UnknownName(f"function of {module}", name, _functions(tree)))
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes(), filename=str(path))
 
 
 def _functions(tree: ast.Module) -> list[str]:
@@ -73,7 +82,7 @@ def _digest(folder: Path, waiting: list[Path]) -> str:
         path = waiting.pop()
         name = path.relative_to(folder).as_posix()
         if name not in digests:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
+            tree = _tree(path)
             for imported in _imports(tree, name.split("/")):
                 waiting += _files(folder, imported)
             digests[name] = bare_digest(tree)

@@ -14,6 +14,7 @@ from rules.plugins import handed_in
 from shapebias import plugins
 from shapebias.errors import ShapebiasError
 from shapebias.published_images import check_request
+from shapebias.timm_settings import wrong_setting
 
 
 def check_values(study: dict[str, Any], files: list[Path]) -> None:
@@ -53,6 +54,9 @@ def wrong_of_network(entry: dict[str, Any]) -> str | None:
         return f"architecture.name: {wrong}"
     if architecture["kind"] == "factory" and (wrong := wrong_function(architecture["function"])):
         return f"architecture.function: {wrong}"
+    timms = architecture["kind"] == "timm"
+    if timms and (wrong := wrong_setting(architecture.get("settings") or {})):
+        return f"architecture.settings: {wrong}"
     weights = entry.get("weights", {}).get("name")
     if weights and (wrong := wrong_weights(architecture, weights)):
         return f"weights: {wrong}"

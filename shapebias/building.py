@@ -10,13 +10,17 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from shapebias.classifier import Classifier
-from shapebias.errors import ShapebiasError
+from shapebias.errors import CannotTake, ShapebiasError
 from shapebias.plugins import build, factory_of
+from shapebias.system_faults import explained
+from shapebias.trying import first_line
 
 # What torch and networks' own code raise for images of a size that they cannot take.
-REFUSALS = (RuntimeError, ValueError, AssertionError)
+REFUSALS = (CannotTake, RuntimeError, ValueError, AssertionError)
 # Side for which most published networks are made, in pixels.
 USUAL = 224
+# Sides of patches, of windows, and of what networks shrink to one place.
+MULTIPLES = (4, 8, 14, 16, 28, 32)
 
 
 def built(
@@ -37,11 +41,13 @@ def built(
     ------
     ShapebiasError
         If it cannot take images of that size, as where its maps shrink to nothing; the message
-        names the least size that it can. For what the plug-in itself raises.
+        names a size that it can, the least where that is sure. For what the plug-in itself raises.
     """
     try:
         return _tried(architecture, classes, input_size)
     except REFUSALS as error:
+        if explained(error):
+            raise
 
         def works(size: int, **changes: Any) -> bool:
             try:
@@ -51,13 +57,13 @@ def built(
                 return False
             return True
 
-        least = _least(works, input_size or USUAL)
+        size = input_size or USUAL
+        found = _that_works(works, size)
         # What fails at every size fails for another reason.
-        if least is None:
+        if found is None and isinstance(error, CannotTake):
             raise
-        raise ShapebiasError(
-            _told(architecture, input_size or USUAL, least, works) + f" ({_first_line(error)})"
-        ) from error
+        told = _told(architecture, size, *found, works) if found else _name(architecture) + " fails"
+        raise ShapebiasError(f"{told} ({first_line(error)})") from error
 
 
 def _tried(architecture: dict[str, Any], classes: list[str], size: int | None) -> Classifier:
@@ -70,32 +76,37 @@ def _tried(architecture: dict[str, Any], classes: list[str], size: int | None) -
     return network
 
 
-def _least(works: Callable[[int], bool], size: int) -> int | None:
-    """Least size above the one that does not work, or the usual one; None if none is found."""
-    high = next((n for n in (2 * size, 4 * size, 8 * size, USUAL) if works(n)), None)
-    if high is None or high < size:
-        return high
+def _that_works(works: Callable[[int], bool], size: int) -> tuple[int, bool] | None:
+    """A size that works, and whether it is the least of all that do; None if none is found.
+
+    The nearest of some that are multiples, which are all that some networks take: where those that
+    follow work as well, the least is sought between.
+    """
+    multiples = sorted({-(-(size + 1) // step) * step for step in MULTIPLES})
+    tried = (*multiples, 2 * size, 4 * size, 8 * size, USUAL)
+    high = next((n for n in tried if works(n)), None)
+    if high is None or high < size or not (works(high + 1) and works(high + 3)):
+        return high and (high, False)
     low = size
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if works(middle) else (middle, high)
-    return high
+    return high, True
 
 
-def _told(architecture: dict[str, Any], size: int, least: int, works: Callable) -> str:
-    kind = architecture.get("name", architecture["kind"])
-    what = f"{kind} cannot take images of {size} pixels"
-    if least < size:
-        return f"{what}, but those of {least}: bring them to it (`resize`, `input_size`)"
+def _name(architecture: dict[str, Any]) -> str:
+    return architecture.get("name") or architecture.get("function") or architecture["kind"]
+
+
+def _told(architecture: dict[str, Any], size: int, other: int, least: bool, works: Callable) -> str:
+    what = f"{_name(architecture)} cannot take images of {size} pixels"
+    if not least:
+        return f"{what}, but those of {other}: bring them to it (`resize`, `input_size`)"
     parameter = inspect.signature(factory_of("models", architecture["kind"])).parameters.get("stem")
     stems = get_args(parameter.annotation) if parameter else ()
     fit = [f"`stem: {stem}`" for stem in stems if works(size, stem=stem)]
     others = f", or choose {' or '.join(fit)}" if fit else ""
-    return f"{what}, the least are {least}: bring them to it (`resize`, `input_size`){others}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:150]
+    return f"{what}, the least are {other}: bring them to it (`resize`, `input_size`){others}"
 
 
 class WithoutDraws(TorchFunctionMode):

@@ -11,6 +11,10 @@ class ShapebiasError(Exception):
     """A mistake in what the library was given; its message is meant for the person at the desk."""
 
 
+class CannotTake(ShapebiasError):
+    """A network that does not run on an image of its size, or cannot be built for it."""
+
+
 class UnknownName(ShapebiasError):
     """A name that is none of those known, with the nearest known one.
 

@@ -77,7 +77,8 @@ def _scores(
 ) -> Float[Tensor, "image class"]:
     try:
         return model(images.to(model.mean.device, torch.float32)).float()
-    except RuntimeError as error:
+    # Transformers check the size by assertions.
+    except (RuntimeError, ValueError, AssertionError) as error:
         size, meant = tuple(images.shape[2:]), (model.input_size, model.input_size)
         if size == meant or out_of_memory(error):
             raise

@@ -72,8 +72,105 @@ def broken():
 
 
 def test_what_fails_at_every_size_is_told_as_it_is():
-    with pytest.raises(ValueError, match="of the user's own"):
+    with pytest.raises(ShapebiasError, match=r"fails on .* 32×32 pixels: ValueError: .*user's own"):
         built(own("broken"), CLASSES, 32)
+
+
+def test_no_least_size_is_told_where_larger_ones_fail():
+    with pytest.raises(ShapebiasError, match="images of 50 pixels, but those of 64: bring"):
+        built({"kind": "torchvision", "name": "vit_b_16"}, CLASSES, 50)
+
+
+def needing(width):
+    return nn.Linear(3, width)
+
+
+def raising():
+    raise KeyError("no such entry")
+
+
+def scripted():
+    return torch.jit.trace(nn.Flatten(), torch.zeros(1, 3, 8, 8))
+
+
+def parallel():
+    return nn.DataParallel(rigid())
+
+
+def half():
+    return rigid().half()
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("needing", "needing missing a required argument: 'width'"),
+        ("raising", r"raising raises KeyError: 'no such entry' \(.*test_building.py, line \d+\)"),
+        ("scripted", "is a ScriptModule, which hides its layers"),
+        ("parallel", "is a DataParallel, which hides its layers: give its `.module`"),
+        ("half", r"has weight in float16: make the network `.float\(\)`"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_functions_that_fail_are_told_in_one_line(function, said):
+    with pytest.raises(ShapebiasError, match=said) as caught:
+        built(own(function), CLASSES, 32)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_that_a_function_does_not_take():
+    with pytest.raises(ShapebiasError, match=r"rigid got an unexpected keyword argument 'depth'"):
+        built(own("rigid") | {"settings": {"depth": 3}}, CLASSES, 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import math\nimport nothing_of_that_name\n", r"ModuleNotFoundError: .*py, line 2\)"),
+        ("1 / 0\n", r"ZeroDivisionError: .*py, line 1\)"),
+        ("def make(:\n", r"SyntaxError: .*line 1\)"),
+    ],
+    ids=["import", "value", "syntax"],
+)
+def test_a_module_that_cannot_be_imported_is_told(tmp_path, monkeypatch, text, said):
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"unimportable_{len(text)}"
+    (tmp_path / f"{name}.py").write_text(text)
+    architecture = own("x") | {"function": f"{name}:make"}
+    with pytest.raises(ShapebiasError, match=f"importing {name} raises {said}") as caught:
+        built(architecture, CLASSES, 32)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"num_classes": 5}, "num_classes is no setting here: the number of classes follows"),
+        ({"pretrained": True}, "pretrained is no setting here: give `weights`"),
+        ({"in_chans": 1}, "in_chans is no setting"),
+        ({"features_only": True}, "features_only is no setting"),
+        ({"checkpoint_path": "x.pth"}, "checkpoint_path is no setting"),
+        (
+            {"global_pool": ""},
+            "resnet10t fails on an image of 32×32 pixels: RuntimeError: mat1",
+        ),
+        ({"widht": 3}, "takes no such settings"),
+    ],
+    ids=lambda one: next(iter(one)) if isinstance(one, dict) else "",
+)
+def test_timms_settings_that_the_workflow_gives_itself(settings, said):
+    pytest.importorskip("timm")
+    with pytest.raises(ShapebiasError, match=said) as caught:
+        built({"kind": "timm", "name": "resnet10t", "settings": settings}, CLASSES, 32)
+    assert "\n" not in str(caught.value)
+
+
+def test_timms_transformers_that_cannot_be_made():
+    pytest.importorskip("timm")
+    settings = {"embed_dim": 30, "num_heads": 4, "depth": 1}
+    with pytest.raises(ShapebiasError, match=r"cannot be made .*Error: ") as caught:
+        built({"kind": "timm", "name": "vit_tiny_patch16_224", "settings": settings}, CLASSES, 32)
+    assert "\n" not in str(caught.value)
 
 
 def test_building_draws_what_the_plugin_draws_and_no_more():

@@ -85,6 +85,8 @@ def test_an_ensemble_counts_its_members():
         ("package.other:make", "there is no module 'package.other'"),
         ("everything:whatever", None),
         ("compiled:whatever", None),
+        ("spoilt:make", "spoilt.py, line 2, is no Python: invalid syntax"),
+        ("above.nets:make", "wrong.py, line 1, is no Python: "),
     ],
 )
 def test_functions_that_are_not_there(tmp_path, monkeypatch, function, said):
@@ -95,6 +97,10 @@ def test_functions_that_are_not_there(tmp_path, monkeypatch, function, said):
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "inner.py").write_text("make = print\n")
     (tmp_path / "everything.py").write_text("from os import *\n")
+    (tmp_path / "spoilt.py").write_text("import os\ndef make(:\n")
+    (tmp_path / "above").mkdir()
+    (tmp_path / "above" / "nets.py").write_text("from above.wrong import make\n")
+    (tmp_path / "above" / "wrong.py").write_text("make = = 1\n")
     (tmp_path / "compiled.cpython-311.so").touch()
     found = wrong_function(function)
     assert found is None if said is None else said in found

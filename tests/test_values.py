@@ -210,6 +210,12 @@ def test_weights_that_a_library_does_not_have(architecture, weights, said):
         check_values(study_with(models=models), [])
 
 
+def test_settings_of_timms_that_the_workflow_gives_itself():
+    architecture = {"kind": "timm", "name": "resnet18", "settings": {"num_classes": 5}}
+    with pytest.raises(StudyError, match=r"^models\.foreign\.architecture\.settings: num_classes"):
+        check_values(study_with(models=imported(**architecture)), [])
+
+
 def test_a_library_that_is_not_here_says_nothing(monkeypatch):
     monkeypatch.setattr(architectures, "_files", lambda library: [])
     assert wrong_name({"kind": "timm", "name": "nothing"}) is None
@@ -255,6 +261,11 @@ def test_modules_that_are_no_layers_of_a_network(monkeypatch):
     study = study_with(models=models)
     study["measurements"] = {}
     with pytest.raises(StudyError, match=r"^models\.foreign\.architecture: .*did you mean 'feat"):
+        check_values(study, [])
+    study["models"] = imported(kind="torchvision", name="squeezenet1_1")
+    study["models"] = {"foreign": study["models"]["foreign"]}
+    study["measurements"] = {"ablation": {"images": "conflict", "layers": ["features.33"]}}
+    with pytest.raises(StudyError, match=r"^measurements\.ablation\.layers: .*layer of foreign"):
         check_values(study, [])
     # What is made already has been judged by its job.
     monkeypatch.setattr(module_paths, "results_of", lambda *entry: ROOT)

@@ -1,9 +1,12 @@
 """A user's own network, from a function in a package of theirs."""
 
 import importlib
+import inspect
+import traceback
+from contextlib import suppress
+from types import ModuleType
 from typing import Annotated, Any
 
-import torch
 from torch import nn
 
 from shapebias.classifier import Classifier
@@ -11,6 +14,8 @@ from shapebias.cutting import stages_of
 from shapebias.errors import ShapebiasError
 from shapebias.hooking import classifier
 from shapebias.ranges import Range
+from shapebias.system_faults import explained
+from shapebias.trying import check_scores, first_line
 
 # A user's module may import torchvision, which has to come through its one door first.
 from shapebias.vision import torchvision  # noqa: F401
@@ -61,8 +66,8 @@ def build(
     Raises
     ------
     ShapebiasError
-        If there is no such function, it returns no network of as many classes, or the network
-        normalises by itself although `mean` and `std` say otherwise.
+        If there is no such function, it fails, it returns no network of as many classes, or the
+        network normalises by itself although `mean` and `std` say otherwise.
     """
     network = _called(function, settings or {})
     check_scores(network, len(classes), input_size, function)
@@ -79,33 +84,61 @@ def build(
 
 def _called(function: str, settings: dict[str, Any]) -> nn.Module:
     package, _, name = function.partition(":")
-    try:
-        module = importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        # What the user's own module fails to import is told as it is.
-        if error.name is None or not f"{package}.".startswith(f"{error.name}."):
-            raise
-        raise ShapebiasError(
-            f"models/factory: there is no module {package!r} for {function!r}: install its "
-            "package, or put its folder on PYTHONPATH"
-        ) from error
+    module = _imported(package, function)
     if not name or not hasattr(module, name):
         raise ShapebiasError(
             f"models/factory: {function!r} names no function: write package.module:function"
         )
-    return getattr(module, name)(**settings)
+    make = getattr(module, name)
+    with suppress(ValueError):
+        # What is written in C has no signature at times.
+        _check_settings(make, function, settings)
+    try:
+        return make(**settings)
+    except Exception as error:
+        # What the system refuses has its own line.
+        if explained(error):
+            raise
+        raise ShapebiasError(f"models/factory: {function} raises {_told(error)}") from error
 
 
-@torch.no_grad()
-def check_scores(network: Any, n_classes: int, size: int, source: str) -> None:
-    """Raise `ShapebiasError` unless this is a network that gives a score a class."""
-    if not isinstance(network, nn.Module):
-        raise ShapebiasError(f"{source} returns {type(network).__name__} and no torch.nn.Module")
-    training = network.training
-    scores = network.eval()(torch.zeros(1, 3, size, size))
-    network.train(training)
-    shape = tuple(getattr(scores, "shape", ()))
-    if shape != (1, n_classes):
+def _imported(package: str, function: str) -> ModuleType:
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{package}.".startswith(f"{error.name}."):
+            raise _cannot_import(package, error) from error
         raise ShapebiasError(
-            f"{source} gives scores of shape {shape} for one image, and `classes` has {n_classes}"
-        )
+            f"models/factory: there is no module {package!r} for {function!r}: install its "
+            "package, or put its folder on PYTHONPATH"
+        ) from error
+    except Exception as error:
+        raise _cannot_import(package, error) from error
+
+
+def _cannot_import(package: str, error: Exception) -> ShapebiasError:
+    return ShapebiasError(f"models/factory: importing {package} raises {_told(error)}")
+
+
+def _check_settings(make: Any, function: str, settings: dict[str, Any]) -> None:
+    try:
+        inspect.signature(make).bind(**settings)
+    except TypeError as error:
+        raise ShapebiasError(
+            f"models/factory: {function} {error}: correct `settings`, its keywords"
+        ) from error
+
+
+def _told(error: Exception) -> str:
+    """An error in one line, with the last line of the user's own code on the way to it."""
+    text = f"{type(error).__name__}: {first_line(error)}"
+    # Python's own machinery of imports has no files, and packages raise what others gave them.
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith("<")
+        and "site-packages" not in frame.filename
+        and frame.filename not in (__file__, importlib.__file__)
+    ]
+    return f"{text} ({own[-1].filename}, line {own[-1].lineno})" if own else text

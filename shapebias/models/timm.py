@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from shapebias.classifier import Classifier
 from shapebias.cutting import stages_of
-from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.errors import CannotTake, ShapebiasError, UnknownName
 from shapebias.hooking import classifier
 from shapebias.packages import import_package
 from shapebias.ranges import Range
+from shapebias.timm_settings import wrong_setting
+from shapebias.trying import check_scores, first_line
 
 # timm imports torchvision, which has to come through its one door first.
 from shapebias.vision import torchvision  # noqa: F401
@@ -40,6 +42,7 @@ def build(
         As timm calls it: "resnet50d", "convnext_tiny", "tf_efficientnet_b0.ap_in1k".
     settings
         Further keywords of timm's own for the network: {patch_size: 8, depth: 6} of a transformer.
+        Those of classes, colours, sizes and published weights are the workflow's.
     input_size
         Side of the images, in pixels; the network's own by default. A transformer is built for it.
     layers
@@ -67,9 +70,12 @@ def build(
     timm = import_package("timm")
     if not timm.is_model(name):
         raise UnknownName("network of timm", name, timm.list_models())
+    if wrong := wrong_setting(settings or {}):
+        raise ShapebiasError(f"models/timm: settings: {wrong}")
     own = _published(timm, name)
     size = input_size or own.input_size[-1]
     network = _network(timm, name, len(classes), size, own.input_size[-1], settings or {})
+    check_scores(network, len(classes), size, name)
     # A network whose description fits its modules tells its stages, each of them once.
     told = [(one["module"], one["num_chs"]) for one in getattr(network, "feature_info", None) or []]
     channels = dict(told)
@@ -102,15 +108,20 @@ def _network(
 ) -> nn.Module:
     make = partial(timm.create_model, name, pretrained=False, num_classes=n_classes)
     try:
-        if size != own_size and "img_size" not in settings:
+        if size != own_size:
             # Those that have a size of their own must be told.
             with suppress(TypeError):
                 return make(img_size=size, **settings)
         return make(**settings)
-    # Of a size that cannot be, others tell the least that can.
-    except TypeError as error:
+    except (TypeError, KeyError, AttributeError) as error:
         raise ShapebiasError(
-            f"models/timm: {name} takes no such settings: {str(error).splitlines()[0]}"
+            f"models/timm: {name} takes no such settings: {first_line(error)}"
+        ) from error
+    # Of a size that cannot be, others tell the least that can.
+    except (RuntimeError, ValueError, AssertionError, ArithmeticError, IndexError) as error:
+        raise CannotTake(
+            f"models/timm: {name} cannot be made for {size} pixels with these settings: "
+            f"{type(error).__name__}: {first_line(error)}"
         ) from error
 
 

@@ -6,9 +6,10 @@ from torch import nn
 
 from shapebias.classifier import Classifier
 from shapebias.cutting import stages_of
-from shapebias.errors import UnknownName
+from shapebias.errors import CannotTake, UnknownName
 from shapebias.hooking import classifier
 from shapebias.ranges import Range
+from shapebias.trying import check_scores, first_line
 from shapebias.vision import torchvision
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -66,6 +67,7 @@ def build(
     usual_mean, usual_std = HALVES if name in FROM_ELSEWHERE else IMAGENET
     size = input_size or (299 if name == "inception_v3" else 224)
     network = _network(name, len(classes), size)
+    check_scores(network, len(classes), size, name)
     stages, channels = stages_of(network), {}
     if isinstance(network, torchvision.models.VisionTransformer):
         stages = [stage for stage in stages if stage.startswith("encoder.")]
@@ -101,4 +103,9 @@ def _network(name: str, n_classes: int, size: int) -> nn.Module:
     settings = plain if name in FROM_ELSEWHERE else {}
     if name.startswith("vit_"):
         settings = {"image_size": size}
-    return torchvision.models.get_model(name, weights=None, num_classes=n_classes, **settings)
+    try:
+        return torchvision.models.get_model(name, weights=None, num_classes=n_classes, **settings)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise CannotTake(
+            f"models/torchvision: {name} cannot be made for {size} pixels: {first_line(error)}"
+        ) from error
