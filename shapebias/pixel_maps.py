@@ -1,14 +1,16 @@
 """What a network does to pixels before its first weights, found by running it on plain colours."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import permutations
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from shapebias.errors import ShapebiasError
+from shapebias.wrappings import ROLES
 
 # Black, the three colours, grey and white: more than an affine map of each colour has unknowns.
 COLOURS = ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0.5, 0.5, 0.5), (1, 1, 1))
@@ -17,6 +19,8 @@ TOLERANCE = 1e-3
 # Scale and shift of each colour.
 Change = tuple[Float64[Tensor, " colour"], Float64[Tensor, " colour"]]
 UNCHANGED: Change = (torch.ones(3).double(), torch.zeros(3).double())
+# Of constants that are taken off images, rows and columns first or last.
+SHAPES = ((3, 1, 1), (1, 3, 1, 1), (1, 1, 3), (1, 1, 1, 3))
 # Usual scales of pixels: in [0, 1], and levels. The means of photos and the deviations by which
 # they are divided, of pixels in [0, 1]; or nothing is taken off.
 SCALES, MEANS, DEVIATIONS = (1.0, 255.0), (0.25, 0.65), (0.15, 1.05)
@@ -41,7 +45,8 @@ def check_normalised_once(
     ------
     ShapebiasError
         If the network itself changes each colour by a scale and a shift, `mean` and `std` are not 0
-        and 1, and both together are no plausible normalisation.
+        and 1, and its own change is a normalisation of bare pixels, or both together are no
+        plausible one.
 
     Notes
     -----
@@ -49,8 +54,9 @@ def check_normalised_once(
     mean that photos have, in [0.25, 0.65], and s is in [0.15, 1.05], or 255 times smaller for
     networks of levels: true of every published one, and of those that undo a normalisation for
     another, as GoogLeNet and Inception do; but not of ImageNet's or of halves done twice, nor of
-    one after the other. What is no map of single colours, or comes after the first weights, is not
-    judged.
+    one after the other. A network that takes the mean of photos off colours from which one was
+    taken already is meant for bare pixels, whatever both are together. What is no map of single
+    colours, or comes after the first weights, is not judged.
     """
     if not any(mean) and all(one == 1 for one in std):
         return
@@ -59,7 +65,8 @@ def check_normalised_once(
         return
     taken_off = torch.tensor(mean).double() - torch.tensor(std).double() * shift / scale
     divided_by = torch.tensor(std).double() / scale
-    if not _is_plausible(taken_off, divided_by):
+    of_bare_pixels = any(mean) and _are_means(-shift / scale)
+    if of_bare_pixels or not _is_plausible(taken_off, divided_by):
         raise ShapebiasError(
             f"{type(network).__name__} normalises by itself, to mean {_shown(taken_off)} and "
             f"std {_shown(divided_by)} together with those given: give it mean [0, 0, 0] and std "
@@ -70,13 +77,26 @@ def check_normalised_once(
 def own_scale_and_shift(
     network: nn.Module, mean: Sequence[float], std: Sequence[float], size: int
 ) -> Change:
-    """Scale and shift of each colour by a network, before its first weights; 1 and 0 for none."""
+    """Scale and shift of each colour by a network, before its first weights; 1 and 0 for none.
+
+    Of colours as the network is given them; but of bare ones where it does not change those evenly,
+    as where it first keeps pixels in [0, 1].
+    """
     weight = next(network.parameters(), torch.zeros(()))
     if weight.is_meta:
         return UNCHANGED
     colours = torch.tensor(COLOURS, device=weight.device)
     normalised = (colours - colours.new_tensor(mean)) / colours.new_tensor(std)
-    watching = _UpToWeights(normalised[:, :, None, None].expand(-1, -1, size, size).contiguous())
+    change, is_even = _change_of(network, normalised, size)
+    return change if is_even else _change_of(network, colours, size)[0]
+
+
+def _change_of(
+    network: nn.Module, colours: Float[Tensor, "image colour"], size: int
+) -> tuple[Change, bool]:
+    """What a network does to plain colours, and whether nothing else happens to them after it."""
+    images = colours[:, :, None, None].expand(-1, -1, size, size).contiguous()
+    watching = _UpToWeights(images, _constants(network))
     training = network.training
     reached = None
     try:
@@ -107,10 +127,13 @@ class _UpToWeights(TorchDispatchMode):
     ----------
     image
         One image a colour; what becomes of them is followed.
+    constants
+        Numbers of parameters (`id`) that are no weights.
     """
 
-    def __init__(self, image: Tensor):
+    def __init__(self, image: Tensor, constants: set[int]):
         super().__init__()
+        self.constants = constants
         self.image = image
         self.before = image[:, :, 0, 0].double().cpu()
         # Each with what it was made from. The tensors are kept, so that no other one gets a number
@@ -122,7 +145,11 @@ class _UpToWeights(TorchDispatchMode):
         """Run an operation, and note what it makes of pixels or of weights."""
         given = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
         seen = [one for one in given if id(one) in self.pixels]
-        learnt = any(_is_learnt(one) or id(one) in self.weights for one in given)
+        learnt = any(
+            (isinstance(one, nn.Parameter) and id(one) not in self.constants)
+            or id(one) in self.weights
+            for one in given
+        )
         if seen and learnt:
             raise _Reached(seen[0])
         result = func(*args, **(kwargs or {}))
@@ -133,48 +160,80 @@ class _UpToWeights(TorchDispatchMode):
                 self.weights[id(one)] = one
         return result
 
-    def change_of(self, made: Tensor | None) -> Change:
-        """Scale and shift of the last tensor on the way to one that has the colours apart."""
+    def change_of(self, made: Tensor | None) -> tuple[Change, bool]:
+        """Scale and shift of the last tensor on the way to one that has the colours apart.
+
+        And whether all that follows it leaves them apart nowhere.
+        """
+        is_even = True
         while made is not None:
-            if change := self._change(made):
-                return change
+            tables = list(_colours(made, len(self.before)))
+            for colours in tables:
+                if change := self._change(colours):
+                    return change, is_even
+            is_even = is_even and not tables
             made = self.pixels[id(made)][1]
-        return UNCHANGED
+        return UNCHANGED, True
 
-    def _change(self, made: Tensor) -> Change | None:
-        """Scale and shift of each colour; None where that is not what was done."""
-        colours = _colours(made, len(self.before))
-        if colours is None:
-            return None
-        scale = (colours[-1] - colours[0]) / (self.before[-1] - self.before[0])
-        shift = colours[0] - scale * self.before[0]
-        error = (colours - (scale * self.before + shift)).abs().amax()
-        affine = (scale != 0).all() and error <= TOLERANCE * (colours[-1] - colours[0]).abs().amax()
-        return (scale, shift) if affine else None
+    def _change(self, colours: Float64[Tensor, "image colour"]) -> Change | None:
+        """Scale and shift of each colour; None where that is not what was done.
 
-
-def _is_learnt(value: Tensor) -> bool:
-    # Constants of three colours are parameters at times, which nothing trains.
-    return isinstance(value, nn.Parameter) and (value.requires_grad or value.numel() > 3)
-
-
-def _colours(made: Tensor, number: int) -> Tensor | None:
-    """Colours in the middle of images; None for anything else."""
-    if made.ndim != 4 or len(made) != number or not made.is_floating_point():
+        The colours may have changed places, as where blue comes first.
+        """
+        for order in map(list, permutations(range(3))):
+            before = self.before[:, order]
+            scale = (colours[-1] - colours[0]) / (before[-1] - before[0])
+            shift = colours[0] - scale * before[0]
+            error = (colours - (scale * before + shift)).abs().amax()
+            most = TOLERANCE * (colours[-1] - colours[0]).abs().amax()
+            if (scale != 0).all() and error <= most:
+                places = torch.tensor(order).argsort()
+                return scale[places], shift[places]
         return None
-    if made.shape[1] == 3:
-        return made[:, :, made.shape[2] // 2, made.shape[3] // 2].double().cpu()
-    if made.shape[3] == 3:
-        return made[:, made.shape[1] // 2, made.shape[2] // 2].double().cpu()
-    return None
+
+
+def _constants(network: nn.Module) -> set[int]:
+    """Numbers of the parameters that stand for means and deviations of the three colours.
+
+    Those that nothing trains, that are shaped to be taken off images, or that are named so.
+    """
+    return {
+        id(one)
+        for name, one in network.named_parameters()
+        if one.numel() <= 3
+        and (
+            not one.requires_grad
+            or tuple(one.shape) in SHAPES
+            or name.rpartition(".")[2].strip("_") in ROLES
+        )
+    }
+
+
+def _colours(made: Tensor, number: int) -> Iterator[Float64[Tensor, "image colour"]]:
+    """Colours in the middle of images, along each axis that may be theirs.
+
+    Images may be in patches, along axes of their own or among the images.
+    """
+    if made.ndim < 4 or len(made) % number or not made.is_floating_point():
+        return
+    images = made.unflatten(0, (number, -1))
+    for axis in range(2, images.ndim):
+        if images.shape[axis] == 3:
+            middle = images.movedim(axis, -1)
+            while middle.ndim > 2:
+                middle = middle.select(1, middle.shape[1] // 2)
+            yield middle.double().cpu()
+
+
+def _are_means(values: Tensor) -> bool:
+    low, high = MEANS
+    return bool(((values >= low) & (values <= high)).all())
 
 
 def _is_plausible(mean: Tensor, std: Tensor) -> bool:
-    low, high = MEANS
-    means = (mean.abs() <= TOLERANCE).all() or ((mean >= low) & (mean <= high)).all()
     low, high = DEVIATIONS
     stds = any(((std * by >= low) & (std * by <= high)).all() for by in SCALES)
-    return bool(means) and stds
+    return (bool((mean.abs() <= TOLERANCE).all()) or _are_means(mean)) and stds
 
 
 def _shown(values: Tensor) -> list[float]:

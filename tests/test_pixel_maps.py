@@ -52,6 +52,25 @@ class InPlace(nn.Module):
         return pixels
 
 
+class Named(nn.Module):
+    """Trainable constants that are known by their names alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean, self.std = (nn.Parameter(torch.tensor(one)) for one in IMAGENET)
+
+    def forward(self, pixels):
+        return (pixels - self.mean[:, None, None]) / self.std[:, None, None]
+
+
+def patches(pixels):
+    return pixels.reshape(-1, 3, 2, 8, 2, 8)
+
+
+def back(pixels):
+    return pixels.reshape(-1, 3, 16, 16)
+
+
 class OwnWay(nn.Module):
     """Any function as a module."""
 
@@ -86,6 +105,32 @@ NORMALISING = {
         lambda pixels: ((pixels.permute(0, 2, 3, 1) - 0.45) / 0.225).permute(0, 3, 1, 2)
     ),
     "padded before": OwnWay(lambda pixels: 2 * functional.pad(pixels, (1, 1, 1, 1)) - 1),
+    "levels less the means of levels": OwnWay(
+        lambda pixels: 255 * pixels - torch.tensor([123.7, 116.3, 103.5]).view(3, 1, 1)
+    ),
+    "blue first": OwnWay(
+        lambda pixels: (
+            255 * pixels[:, [2, 1, 0]] - torch.tensor([103.5, 116.3, 123.7]).view(3, 1, 1)
+        )
+    ),
+    "kept in range before": OwnWay(
+        lambda pixels: (
+            (pixels.clamp(0, 1) - torch.tensor(IMAGENET[0]).view(3, 1, 1))
+            / torch.tensor(IMAGENET[1]).view(3, 1, 1)
+        )
+    ),
+    "in patches": OwnWay(lambda pixels: back((patches(pixels) - 0.45) / 0.225)),
+    "in patches, colours last": OwnWay(
+        lambda pixels: back(
+            ((patches(pixels).movedim(1, -1) - torch.tensor(IMAGENET[0])) / 0.225).movedim(-1, 1)
+        )
+    ),
+    "patches among the images": OwnWay(
+        lambda pixels: (2 * pixels.reshape(-1, 3, 8, 16) - 1).reshape(pixels.shape)
+    ),
+    "trainable parameters": Attributes(*IMAGENET, nn.Parameter),
+    "trainable numbers by name": Named(),
+    "the mean alone": OwnWay(lambda pixels: pixels - torch.tensor(IMAGENET[0]).view(3, 1, 1)),
     "single colours": OwnWay(
         lambda pixels: torch.cat([(pixels[:, n : n + 1] - 0.5) / 0.25 for n in range(3)], dim=1)
     ),
@@ -111,6 +156,15 @@ def test_twice_is_refused_in_one_line(first, entry):
     assert network.norm.num_batches_tracked == 0
 
 
+class OwnScale(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1, 3, 1, 1))
+
+    def forward(self, pixels):
+        return self.scale * pixels
+
+
 ONCE = {
     "nothing": None,
     "levels": OwnWay(lambda pixels: 255 * pixels),
@@ -128,6 +182,18 @@ ONCE = {
     "of each image": OwnWay(
         lambda pixels: pixels - pixels.mean(dim=(1, 2, 3), keepdim=True)
     ),
+    "kept in range alone": OwnWay(lambda pixels: pixels.clamp(-3, 3)),
+    "blue first": OwnWay(lambda pixels: pixels[:, [2, 1, 0]]),
+    "in patches": OwnWay(lambda pixels: back(patches(pixels))),
+    "only where that was not done": OwnWay(
+        lambda pixels: 2 * pixels - 1 if pixels.min() >= 0 else pixels
+    ),
+    "undone and kept in range": OwnWay(
+        lambda pixels: ((pixels * torch.tensor(IMAGENET[1]).view(3, 1, 1)
+        + torch.tensor(IMAGENET[0]).view(3, 1, 1)).clamp(0, 1) - 0.5) / 0.5
+    ),
+    "trainable scales": OwnScale(),
+    "a learnt filter": nn.Conv2d(3, 3, 1, groups=3),
     "left unread": OwnWay(lambda pixels: (2 * pixels - 1, pixels)[1]),
 }  # fmt: skip
 
