@@ -17,6 +17,8 @@ RESERVED = {
     "segmenters": {"kind", "concepts", "category", "training", "weights"},
     "attacks": {"kind"},
 }
+# Suffixes of checkpoint files.
+FILES = (".pth", ".pt", ".bin", ".ckpt", ".tar", ".safetensors")
 
 
 def check_plugins(study: dict[str, Any]) -> None:
@@ -106,6 +108,18 @@ def check_weights(where: str, entry: dict[str, Any]) -> None:
     given = {"name"} if isinstance(weights, str) else weights.keys()
     if ("path" in given) + ("package" in given) != ("name" not in given or "path" in given):
         raise StudyError(f"{where}.weights needs one of `path`, `package` and `name`")
+    name = weights if isinstance(weights, str) else weights.get("name", "")
+    if "/" in name or name.endswith(FILES):
+        raise StudyError(
+            f"{where}.weights: {name!r} is a file and no name of weights: write {{path: {name}}}"
+        )
+    if "name" in given and kind == "timm":
+        network = f"{entry['architecture']['name'].partition('.')[0]}.{name}"
+        raise StudyError(
+            f"{where}.weights: timm's weights are taken by `path`: download the file whose address "
+            f"timm.get_pretrained_cfg({network!r}).url gives, and write `name: {network}` in the "
+            "architecture, for their mean and std"
+        )
     if "name" in given and kind not in LISTED:
         raise StudyError(
             f"{where}.weights: torchvision lists none for the kind {kind!r}, only for "

@@ -12,10 +12,11 @@ from shapebias.building import WithoutDraws, built
 from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.packages import file_in_package
-from shapebias.pixel_maps import check_normalised_once
+from shapebias.pixel_maps import check_normalised_once, mean_and_std_together
 from shapebias.plugins import build, factory_of
 from shapebias.published_weights import fitted, read_weights
 from shapebias.records import sha256_of
+from shapebias.timm_files import in_timms_names
 from shapebias.wrappings import of_network
 from shapebias.writing import written_whole
 
@@ -190,10 +191,11 @@ def load_weights(model: Classifier, path: str | Path, *, norm: str = "main") -> 
     """
     path = Path(path)
     found, normalisation = of_network(model.network, read_weights(path))
-    _check_normalisation(model, normalisation, path)
-    found = weights_with_norm(found, norm, str(path))
+    found = weights_with_norm(in_timms_names(model.network, found), norm, str(path))
     weights = fitted(model.network, found, str(path))
     model.network.load_state_dict(weights, strict=False)
+    # Last, as constants of a network's own may be among the weights.
+    _check_normalisation(model, normalisation, path)
     check_weights_normalise_once(model)
     return {
         "file": path.name,
@@ -238,9 +240,12 @@ def _check_pixels(model: Classifier, description: dict[str, Any], path: str | Pa
 
 
 def _check_normalisation(model: Classifier, found: dict[str, list[float]], path: Path) -> None:
-    """The network normalises once, itself, and as the file says that it was trained."""
+    """The network normalises once, and as the file says that it was trained."""
+    if not found:
+        return
+    mean, std = mean_and_std_together(model.network, *_pixels(model).values(), model.input_size)
     for name, values in found.items():
-        own = getattr(model, name).flatten().tolist()
+        own = mean if name == "mean" else std
         if not all(abs(one - other) <= 1e-4 for one, other in zip(own, values, strict=True)):
             raise ShapebiasError(
                 f"{path} was trained with {name} {[round(value, 4) for value in values]} of the "

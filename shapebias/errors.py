@@ -40,7 +40,9 @@ class UnknownLayer(UnknownName):
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Second half of a message about an unknown name: the nearest one, and all or the nearest."""
     known = sorted(known)
-    nearest = difflib.get_close_matches(name, known, n=FEW, cutoff=0.5)
+    folded = {one.casefold(): one for one in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=FEW, cutoff=0.5)
+    nearest = [folded[one] for one in close]
     guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
     if len(known) > MANY:
         return f"{guess} ({len(known)} are known, such as {', '.join(nearest or known[:FEW])})"

@@ -63,8 +63,7 @@ def check_normalised_once(
     scale, shift = own_scale_and_shift(network, mean, std, size)
     if (scale - 1).abs().amax() <= TOLERANCE and shift.abs().amax() <= TOLERANCE:
         return
-    taken_off = torch.tensor(mean).double() - torch.tensor(std).double() * shift / scale
-    divided_by = torch.tensor(std).double() / scale
+    taken_off, divided_by = _together(mean, std, (scale, shift))
     of_bare_pixels = any(mean) and _are_means(-shift / scale)
     if of_bare_pixels or not _is_plausible(taken_off, divided_by):
         raise ShapebiasError(
@@ -72,6 +71,23 @@ def check_normalised_once(
             f"std {_shown(divided_by)} together with those given: give it mean [0, 0, 0] and std "
             "[1, 1, 1], or a network that does not"
         )
+
+
+def mean_and_std_together(
+    network: nn.Module, mean: Sequence[float], std: Sequence[float], size: int
+) -> tuple[list[float], list[float]]:
+    """What is taken off pixels in [0, 1] and what they are divided by, by both together.
+
+    Parameters as of `check_normalised_once`.
+    """
+    both = _together(mean, std, own_scale_and_shift(network, mean, std, size))
+    return both[0].tolist(), both[1].tolist()
+
+
+def _together(mean: Sequence[float], std: Sequence[float], change: Change) -> Change:
+    scale, shift = change
+    stds = torch.tensor(std).double()
+    return torch.tensor(mean).double() - stds * shift / scale, stds / scale
 
 
 def own_scale_and_shift(

@@ -25,9 +25,12 @@ NO_CHECKPOINTS = {
 }
 # Auxiliary classifiers, of GoogLeNet and Inception v3.
 AUXILIARIES = ("aux", "AuxLogits.")
+# Parts of the names of weights whose shapes follow from the size of images and of patches.
+OF_SIZES = ("pos_embed", "position", "patch_embed", "conv_proj")
 # First bytes of the archives that torch writes, and of what may hold pickles of protocol 3 to 5.
 ZIP = (b"PK\x03\x04",)
 LATER_PICKLES = (*ZIP, b"\x80\x03", b"\x80\x04", b"\x80\x05")
+TORCH = (*ZIP, b"\x80\x02")
 # What torch and zipfile raise for files that they cannot open.
 UNREADABLE = (
     *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError),
@@ -53,15 +56,24 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise ShapebiasError(f"the weights {path} are a folder: name the file in it")
     if not path.is_file():
         raise ShapebiasError(f"the weights {path} do not exist: download them, or correct the path")
-    found = unwrapped(_safetensors(path) if _is_safetensors(path) else _torch_file(path))
-    weights = {key: one for key, one in found.items() if _is_weight(key, one)}
+    held = _safetensors(path) if _is_safetensors(path) else _torch_file(path)
+    weights = {key: one for key, one in unwrapped(held).items() if _is_weight(key, one)}
     if not weights:
-        raise ShapebiasError(f"{path} holds no weights, at its top or under {', '.join(HOLDERS)}")
+        keys = (
+            f"the keys {_few(list(map(str, held)))}"
+            if isinstance(held, Mapping)
+            else (f"a {type(held).__name__} alone")
+        )
+        raise ShapebiasError(
+            f"{path} holds no weights, at its top or under {', '.join(HOLDERS)}: it has {keys}"
+        )
     return plain_keys(weights)
 
 
 def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
     """The weights that a network needs, once it is sure that they are its own.
+
+    Those of half precision are left in it: `load_state_dict` converts.
 
     Parameters
     ----------
@@ -107,7 +119,10 @@ def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> di
 def _in_precision(
     weights: Mapping[str, Tensor], wanted: dict[str, Tensor], source: str
 ) -> OrderedDict[str, Tensor]:
-    """Weights in the network's precision; whole numbers, as counters are, in any that holds them.
+    """Weights in a precision that the network's holds; whole numbers in the network's own.
+
+    Half precision stays as it is: to convert it all would take three times its memory, and what is
+    loaded is converted tensor by tensor.
 
     Raises
     ------
@@ -120,7 +135,8 @@ def _in_precision(
         plain = value.layout == torch.strided and not value.is_meta and not value.is_complex()
         if not plain or (kind.is_floating_point and not value.is_floating_point()):
             raise ShapebiasError(f"{source}: {key} does not hold plain numbers; save it densely")
-        found[key] = value.to(kind)
+        narrow = kind.is_floating_point and value.element_size() < kind.itemsize
+        found[key] = value if narrow else value.to(kind)
         if kind.is_floating_point and value.dtype != kind:
             precisions.add(str(value.dtype).removeprefix("torch."))
         if not kind.is_floating_point and (found[key] != value).any():
@@ -162,6 +178,10 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
+        if _starts(path, TORCH):
+            raise ShapebiasError(
+                f"{path} is a file of torch's and none of safetensors': let its name end in .pth"
+            ) from error
         raise _damaged(path, error) from error
 
 
@@ -201,7 +221,8 @@ def _refused(path: Path, error: Exception) -> ShapebiasError:
         return ShapebiasError(
             f"{path} {'runs' if wanted else 'is a pickle that may run'} code when it is opened, "
             f"which is refused{asked}; if you trust it, run "
-            "torch.load(path, weights_only=False) yourself and save its state_dict alone"
+            "torch.load(path, weights_only=False) yourself and save its state_dict alone, by "
+            "torch.save(state_dict, other_path) without a `pickle_protocol`"
         )
     return _damaged(path, error)
 
@@ -244,4 +265,8 @@ def _cause_of_shapes(unfit: list[str], wanted: dict[str, Tensor]) -> str:
     last = list(wanted)[-1].rpartition(".")[0]
     if all(key.rpartition(".")[0] == last for key in unfit):
         return "the number of classes differs: check `classes`"
+    if all(any(one in key for one in OF_SIZES) for key in unfit):
+        return (
+            "made for images of another size, or for other patches: check `input_size`, patch_size"
+        )
     return "another width or depth: check the architecture's settings"

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 # Where training programs keep the weights among optimiser states, counters and the like; averaged
 # weights only where there are no others.
-HOLDERS = ("state_dict", "model", "model_state_dict", "network", "net", "state_dict_ema")
+HOLDERS = (
+    *("state_dict", "model", "model_state_dict", "model_state", "network", "net"),
+    *("state_dict_ema", "model_ema", "teacher"),
+)
 # A file can hold a mapping that holds itself.
 DEEPEST = 8
 # Wrappers that leave their name in front of every key (`base`: a segmenter at several scales).
@@ -74,15 +77,40 @@ def of_network(
     wanted = network.state_dict().keys()
     weights = {key: value for key, value in weights.items() if not key.startswith(COMPANIONS)}
     prefix = _prefix(weights, wanted)
+    weights = {key.removeprefix(prefix): value for key, value in weights.items()}
+    above = _above(weights, wanted)
     bare, normalisation = {}, {}
     for key, value in weights.items():
-        name = key.removeprefix(prefix)
+        name = above + key
         role = ROLES.get(name.rpartition(".")[2])
         if role and role not in normalisation and name not in wanted and _is_of_colours(value):
             normalisation[role] = value.flatten().tolist()
-        else:
+        elif name in wanted or not _is_count(name, value):
             bare[name] = value
+        else:
+            print(f"{name} is left out: a count or an index, and no weight")
     return bare, normalisation
+
+
+def _above(weights: Mapping[str, Tensor], wanted: Collection[str]) -> str:
+    """What a network that wraps another wants before all names of a file of the inner one."""
+    if any(key in wanted for key in weights):
+        return ""
+    starts = {key[: place.end()] for key in wanted for place in re.finditer(r"\.", key)}
+    return next(
+        (
+            start
+            for start in sorted(starts)
+            if weights and all(start + key in wanted for key in weights)
+        ),
+        "",
+    )
+
+
+def _is_count(name: str, value: Tensor) -> bool:
+    """Whether an entry is a metric's count, or an index that networks compute themselves."""
+    whole = not (value.is_floating_point() or value.is_complex() or value.is_quantized)
+    return whole and not name.endswith("num_batches_tracked")
 
 
 def _prefix(weights: Mapping[str, Tensor], wanted: Collection[str]) -> str:

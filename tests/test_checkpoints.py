@@ -17,6 +17,7 @@ from shapebias.checkpoints import (
 from shapebias.errors import ShapebiasError
 from shapebias.models import efficientnet_lite
 from shapebias.plugins import build
+from shapebias.published_weights import fitted
 from shapebias.wrappings import of_network
 
 CLASSES = ["circle", "square", "star"]
@@ -179,6 +180,12 @@ WRAPPINGS = {
         "state_dict": {**prefixed(state, "model."), "criterion.weight": torch.ones(3)}
     },
     "net": lambda state: {"net": state, "acc": 0.5},
+    "model_state": lambda state: {"model_state": state, "epoch": 3},
+    "model_ema": lambda state: {"model_ema": prefixed(state, "module.")},
+    "teacher": lambda state: {"student": {}, "teacher": prefixed(state, "module.backbone.")},
+    "metrics": lambda state: {
+        "state_dict": {**prefixed(state, "model."), "train_acc.tp": torch.zeros(3).long()}
+    },
     "average": lambda state: {"state_dict_ema": prefixed(state, "module.")},
     "average beside": lambda state: {
         "state_dict_ema": {key: 0 * state[key] for key in state},
@@ -227,6 +234,105 @@ def test_a_network_that_normalises_itself_keeps_its_constants():
     state = dict(bare.state_dict())
     assert of_network(bare, state) == (state, {})
     assert of_network(bare, prefixed(state, "net.")) == (state, {})
+
+
+class Wrapped(torch.nn.Module):
+    """A network within another, which may normalise its pixels."""
+
+    def __init__(self, normalises=False):
+        super().__init__()
+        self.model = network().network
+        if normalises:
+            self.register_buffer("off", MEAN)
+            self.register_buffer("by", STD)
+
+    def forward(self, images):
+        return self.model((images - self.off) / self.by if hasattr(self, "off") else images)
+
+
+class Bound(Wrapped):
+    """One whose constants are no part of its files."""
+
+    def __init__(self):
+        super().__init__()
+        self.off, self.by = MEAN, STD
+
+
+def own(name, mean, std):
+    architecture = {"function": f"tests.test_checkpoints:{name}", "mean": mean, "std": std}
+    return build("models", classes=CLASSES, input_size=32, kind="factory", **architecture)
+
+
+IMAGENET = {"mean": MEAN.flatten().tolist(), "std": STD.flatten().tolist()}
+
+
+@pytest.mark.parametrize("prefix", ["", "model.", "module."])
+def test_weights_of_the_network_that_another_wraps(tmp_path, prefix):
+    torch.save(prefixed(network(seed=1).network.state_dict(), prefix), tmp_path / "x.pth")
+    model = own("Wrapped", **IMAGENET)
+    load_weights(model, tmp_path / "x.pth")
+    assert same(model.network.model, network(seed=1).network)
+
+
+def test_a_file_and_a_network_that_both_normalise_agree(tmp_path):
+    state = prefixed(network(seed=1).network.state_dict(), "module.model.")
+    state |= {"module.normalizer.new_mean": MEAN, "module.normalizer.new_std": STD}
+    torch.save({"model": state}, tmp_path / "x.pth")
+    model = own("Bound", [0.0] * 3, [1.0] * 3)
+    load_weights(model, tmp_path / "x.pth")
+    assert same(model.network.model, network(seed=1).network)
+    torch.save({"model": state | {"module.normalizer.new_std": 2 * STD}}, tmp_path / "x.pth")
+    with pytest.raises(ShapebiasError, match="was trained with std"):
+        load_weights(own("Bound", [0.0] * 3, [1.0] * 3), tmp_path / "x.pth")
+
+
+def test_images_of_another_size_are_the_cause():
+    pytest.importorskip("timm")
+    given = {"kind": "timm", "name": "vit_tiny_patch16_224", "settings": {"depth": 1}}
+    one, other = (build("models", classes=CLASSES, input_size=n, **given) for n in (32, 64))
+    with pytest.raises(ShapebiasError, match=r"pos_embed .*check `input_size`, patch_size"):
+        fitted(one.network, other.network.state_dict(), "x")
+
+
+def test_names_of_those_who_published_a_network_that_timm_has(tmp_path, capsys):
+    pytest.importorskip("timm")
+    settings = {"embed_dim": 8, "depths": [1, 1], "num_heads": [1, 2], "window_size": 4}
+    given = {"kind": "timm", "name": "swin_tiny_patch4_window7_224", "settings": settings}
+    model, other = (build("models", classes=CLASSES, input_size=32, **given) for _ in range(2))
+    state = {
+        key.replace("layers.1.downsample", "layers.0.downsample").replace("head.fc.", "head."): one
+        for key, one in other.network.state_dict().items()
+    }
+    state["layers.0.blocks.0.attn.relative_position_index"] = torch.zeros(16, 16).long()
+    torch.save({"model": state}, tmp_path / "x.pth")
+    load_weights(model, tmp_path / "x.pth")
+    assert same(model, other)
+    assert "changed by timm's rules for SwinTransformer" in capsys.readouterr().out
+
+
+def test_a_file_without_weights_tells_its_keys(tmp_path):
+    torch.save({"epoch": 3, "optimizer": {"lr": 0.1}}, tmp_path / "x.pth")
+    with pytest.raises(ShapebiasError, match="it has the keys epoch, optimizer"):
+        load_weights(network(), tmp_path / "x.pth")
+    torch.save([1, 2], tmp_path / "x.pth")
+    with pytest.raises(ShapebiasError, match="it has a list alone"):
+        load_weights(network(), tmp_path / "x.pth")
+
+
+def test_a_file_of_torchs_under_another_name(tmp_path):
+    torch.save(network().network.state_dict(), tmp_path / "x.safetensors")
+    with pytest.raises(ShapebiasError, match=r"is a file of torch's .* end in \.pth"):
+        load_weights(network(), tmp_path / "x.safetensors")
+
+
+def test_half_precision_is_not_copied_before_it_is_loaded():
+    bare = network().network
+    half = {
+        key: one.half() if one.is_floating_point() else one
+        for key, one in bare.state_dict().items()
+    }
+    found = fitted(bare, half, "x")
+    assert all(found[key].data_ptr() == half[key].data_ptr() for key in half)
 
 
 def test_numbers_of_numpy_are_no_code(tmp_path):

@@ -210,6 +210,22 @@ def test_weights_that_a_library_does_not_have(architecture, weights, said):
         check_values(study_with(models=models), [])
 
 
+@pytest.mark.parametrize(
+    ("kind", "weights", "said"),
+    [
+        ({"kind": "resnet"}, "imagenet1k_v1", "did you mean 'IMAGENET1K_V1'"),
+        ({"kind": "resnet"}, "here/x.pth", r"'here/x.pth' is a file .* write \{path: here/x.pth\}"),
+        ({"kind": "timm", "name": "resnet18"}, "a1_in1k", r"`name: resnet18\.a1_in1k`"),
+    ],
+    ids=["case", "file", "timm"],
+)
+def test_what_is_no_name_of_weights(kind, weights, said):
+    models = imported(**kind)
+    models["foreign"]["weights"] = weights
+    with pytest.raises(StudyError, match=rf"^models\.foreign\.weights: .*{said}"):
+        check_values(read_study(TINY | {"models": models}, whole=True), [])
+
+
 def test_settings_of_timms_that_the_workflow_gives_itself():
     architecture = {"kind": "timm", "name": "resnet18", "settings": {"num_classes": 5}}
     with pytest.raises(StudyError, match=r"^models\.foreign\.architecture\.settings: num_classes"):
