@@ -182,7 +182,15 @@ def _modules_between(network: nn.Module, nodes: list[fx.Node], start: int, end: 
         last = node
     if len(own) == len(between):
         return own
+    # What the rest reads besides the last of these values, as a sum around a block does, must be
+    # computed within it.
+    while own and _reads(between[len(own) :], nodes[start : start + len(own)]):
+        own.pop()
     return [*own, *_after(network, nodes[start + len(own)], between[len(own) :])]
+
+
+def _reads(later: list[fx.Node], earlier: list[fx.Node]) -> bool:
+    return any(one in earlier for node in later for one in node.all_input_nodes)
 
 
 def _after(network: nn.Module, given: fx.Node, between: list[fx.Node]) -> list[nn.Module]:
