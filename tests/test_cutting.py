@@ -129,7 +129,7 @@ def test_a_saved_network_comes_back(tmp_path):
     assert torch.equal(again(images()), model(images()))
 
 
-@pytest.mark.parametrize("layers", [["layer1.0.relu"], ["maxpool", "layer1.0.relu", "layer3.1.relu"]])
+@pytest.mark.parametrize("layers", [["layer1.0.relu"], ["maxpool", "layer3.1.relu"]])
 def test_layers_before_an_identity_skip(layers):
     torch.manual_seed(0)
     named = {f"layer{n}": path for n, path in enumerate(layers)}
