@@ -161,10 +161,11 @@ def _run(
 ) -> None:
     """Tell what modules give for an image.
 
-    With `weights` in place of some of the network's, and with what `given` makes of what the
-    modules are given, of the first of them alone.
+    With `weights` in place of some of the network's and the others fixed, and with what `given`
+    makes of what the modules are given, of the first of them alone.
     """
     training, alone = network.training, bool(instead)
+    standing_in = {**_fixed(network), **instead["weights"]} if alone else {}
     modules = dict(network.named_modules())
     with ExitStack() as hooks:
         for path in paths:
@@ -174,11 +175,22 @@ def _run(
                 before = partial(_replace, instead["given"])
                 hooks.enter_context(modules[path].register_forward_pre_hook(before))
         try:
-            functional_call(network.eval(), instead.get("weights", {}), (image,))
+            functional_call(network.eval(), standing_in, (image,))
         except _Reached:
             pass
         finally:
             network.train(training)
+
+
+def _fixed(network: nn.Module) -> dict[str, Tensor]:
+    """A network's weights without gradients, and batch norms' statistics as they begin."""
+    found = {name: one.detach() for name, one in network.named_parameters()}
+    for name, one in network.named_buffers():
+        if name.endswith("running_mean"):
+            found[name] = torch.zeros_like(one)
+        elif name.endswith("running_var"):
+            found[name] = torch.ones_like(one)
+    return found
 
 
 class _Reached(Exception):

@@ -339,6 +339,31 @@ def test_lengths_that_coincide_are_told_apart_or_refused(case, capsys):
         assert model.channels() == dict.fromkeys(stages, channels)
 
 
+class Square(nn.Module):
+    """Maps of as many rows as channels, after a ReLU that may be dead."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 4, 4)
+        self.norm = nn.Sequential(nn.BatchNorm2d(8), nn.ReLU())
+        self.last = nn.Linear(8, 3)
+
+    def forward(self, pixels):
+        return self.last(self.norm(self.stem(pixels)).mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("biased", ["stem.bias", "norm.0.running_mean"])
+def test_layers_do_not_depend_on_the_draw_of_weights(biased):
+    settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
+    for seed in range(8):
+        torch.manual_seed(seed)
+        network = Square()
+        network.state_dict()[biased].copy_(90.0 * torch.randn(8).sign())
+        model = classifier(network, layers=None, stages=["norm"], **settings)
+        assert model.layers == ("norm",)
+        assert model.layout("norm") == Layout()
+
+
 @pytest.mark.parametrize(
     ("shape", "known", "expected"),
     [
