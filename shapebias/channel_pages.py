@@ -23,7 +23,7 @@ FLIPPED = 14
 SMALL, LARGE = 64, 112
 # What a channel sees, as a page says it.
 PART = "Cut to what it sees where it is most active; even grey at an edge lies outside the image."
-WHOLE = "It sees the whole image; where it is below its threshold, the image is darkened."
+WHOLE = "It sees the whole image at most; where it is below its threshold, the image is darkened."
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def channel_page(
         study=study,
         model=model,
         channels=views,
+        layers=network.layers,
     )
 
 

@@ -17,6 +17,8 @@ ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU)
 ACTIVATION_FUNCTIONS = (functional.relu, functional.relu6, torch.relu, functional.gelu)
 # Modules that only hold a network's trunk, whose stages lie one level down.
 TRUNKS = ("features", "layers", "trunk_output", "blocks", "stages", "encoder", "body")
+# Share of the weights of a module that wraps another, under whatever name, that the other holds.
+NEARLY_ALL = 0.9
 
 
 class CannotCut(ShapebiasError):
@@ -79,15 +81,22 @@ def check_modules(network: nn.Module, paths: Iterable[str]) -> None:
 
 def stages_of(network: nn.Module) -> list[str]:
     """Modules with weights at a network's top, and inside of what only holds its trunk."""
-    found = []
+    found, every = [], _weights(network)
     for name, child in network.named_children():
-        inner = stages_of(child) if name in TRUNKS else []
-        found += [f"{name}.{path}" for path in inner] or ([name] if _has_weights(child) else [])
+        wrapped = _weights(child) >= NEARLY_ALL * every and _is_made_of_parts(child)
+        inner = stages_of(child) if name in TRUNKS or wrapped else []
+        found += [f"{name}.{path}" for path in inner] or ([name] if _weights(child) else [])
     return found
 
 
-def _has_weights(module: nn.Module) -> bool:
-    return any(True for _ in module.parameters())
+def _weights(module: nn.Module) -> int:
+    return sum(one.numel() for one in module.parameters())
+
+
+def _is_made_of_parts(module: nn.Module) -> bool:
+    """Whether a module is a row of others, or has parts that have parts, and is no single block."""
+    inner = [one for child in module.children() for one in child.children()]
+    return isinstance(module, nn.Sequential) or any(_weights(one) for one in inner)
 
 
 class StageTracer(fx.Tracer):
@@ -182,7 +191,15 @@ def _modules_between(network: nn.Module, nodes: list[fx.Node], start: int, end: 
         last = node
     if len(own) == len(between):
         return own
+    # What the rest reads besides the last of these values, as a sum around a block does, must be
+    # computed within it.
+    while own and _reads(between[len(own) :], nodes[start : start + len(own)]):
+        own.pop()
     return [*own, *_after(network, nodes[start + len(own)], between[len(own) :])]
+
+
+def _reads(later: list[fx.Node], earlier: list[fx.Node]) -> bool:
+    return any(one in earlier for node in later for one in node.all_input_nodes)
 
 
 def _after(network: nn.Module, given: fx.Node, between: list[fx.Node]) -> list[nn.Module]:

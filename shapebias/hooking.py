@@ -76,9 +76,12 @@ def classifier(
         _check_single(network, layouts)
         parts = cut(network, modules, once=not layers)
     except CannotCut as error:
-        print(f"{error}: silencing a channel will run the whole network, through hooks")
+        print(
+            f"{error}: silencing a channel will run the whole network, through hooks, and values "
+            "are those of the modules themselves, before an activation function that is no module"
+        )
         return HookedClassifier(network, layers=modules, **described)
-    return Classifier(network, segments=parts.segments, tail=parts.tail, **described)
+    return CutClassifier(network, segments=parts.segments, tail=parts.tail, **described)
 
 
 def _check_single(network: nn.Module, layouts: Mapping[str, Layout]) -> None:
@@ -88,6 +91,27 @@ def _check_single(network: nn.Module, layouts: Mapping[str, Layout]) -> None:
                 f"{type(network).__name__} cannot be cut at layer {name!r}, which gives more than "
                 "its maps"
             )
+
+
+class CutClassifier(Classifier):
+    """A network that was traced in eval mode and cut; in training mode it runs by itself.
+
+    Notes
+    -----
+    A traced step has eval mode's form for good, such as a dropout that is a function and no module.
+    What is cut serves in eval mode, and where channels are silent.
+    """
+
+    def forward(self, images: Float[Tensor, "image 3 row column"]) -> Float[Tensor, "image class"]:
+        """Class scores before the softmax."""
+        if not self.training or self.is_changed():
+            return super().forward(images)
+        return _scores(self.network((images - self.mean) / self.std))
+
+
+def _scores(given: Any) -> Tensor:
+    """Class scores; auxiliary ones, which some networks add in training mode, stand after them."""
+    return given if isinstance(given, Tensor) else given[0]
 
 
 class HookedClassifier(Classifier):
@@ -142,7 +166,7 @@ class HookedClassifier(Classifier):
             for layer, path in self._paths.items():
                 hook = partial(self._meet, layer, seen)
                 hooks.enter_context(self.network.get_submodule(path).register_forward_hook(hook))
-            return self.network((images - self.mean) / self.std)
+            return _scores(self.network((images - self.mean) / self.std))
 
     def _meet(
         self, layer: str, seen: dict[str, Tensor] | None, module: nn.Module, args: Any, given: Any

@@ -82,8 +82,9 @@ def receptive_fields(model: Classifier, shape: tuple[int, int]) -> dict[str, Fie
     One blank image is run, and what each operation does to the field is added up: windows of
     convolutions and pooling widen it, branches that meet join theirs, and what works on single
     places leaves it. ASSUME that an operation which keeps a map's size works on single places, and
-    that after any other (pooling to a fixed size, attention) every place sees the whole image. The
-    gate of a squeeze-and-excitation, a map of one place, does not count.
+    after any other (pooling to a fixed size, attention) a place may see the whole image. That is an
+    upper bound: attention within windows, as Swin's, sees less. The gate of a
+    squeeze-and-excitation, a map of one place, does not count.
     """
     found = {}
     with torch.inference_mode(mode=False), torch.no_grad():

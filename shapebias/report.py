@@ -88,6 +88,7 @@ def render_report(
         style=Markup(STYLE.read_text(encoding="utf-8")),
         study=study,
         channels=linked_channels(tables, channel_pages),
+        layerless=_layerless(study, tables),
         channel_headings=HEADINGS,
         introduction=html_of(introduction),
         setup=setup(study),
@@ -100,6 +101,13 @@ def render_report(
         ],
         provenance={"fingerprint": "", "packages": {}, "inputs": {}} | dict(provenance or {}),
     )
+
+
+def _layerless(study: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Networks of which no channel could be silenced, where that was to be done."""
+    if "ablation" not in tables:
+        return []
+    return sorted(study.get("models", {}).keys() - set(tables["ablation"]["model"]))
 
 
 def study_findings(study: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> list[Finding]:

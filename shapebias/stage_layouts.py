@@ -48,8 +48,8 @@ def stage_layouts(
     -----
     The image is square, and so are its maps: that tells rows and columns from channels. Where
     lengths coincide, or tokens could be channels, the channels are along the axis at whose single
-    places single weights act, as biases do. Where that does not decide, the module is passed over
-    with a line.
+    places single weights act, as biases do. Where that does not decide, and where a map has one
+    place, the module is passed over with a line.
     """
     finder, paths = _Finder(network, size, channels or {}, named), list(paths)
     for _ in range(1 if named else DEPTH):
@@ -61,7 +61,19 @@ def stage_layouts(
             one for path in paths for one in (_below(network, path) if path in unclear else [path])
         ]
     found = {path: finder.layout(path, given) for path, given in calls.items()}
+    single = [path for path, given in calls.items() if any(map(_is_one_place, given.values()))]
+    if single and not named:
+        print(
+            f"{type(network).__name__} gives a single place at {', '.join(single)} for images of "
+            f"{size} pixels: no layer is there"
+        )
     return {path: layout for path, layout in found.items() if layout is not None}
+
+
+def _is_one_place(shape: torch.Size) -> bool:
+    """Whether this is the shape of a map of one place, or of one token."""
+    maps = len(shape) == 4 and (shape[2] == shape[3] == 1 or shape[1] == shape[2] == 1)
+    return maps or (len(shape) == 3 and shape[1] == 1)
 
 
 class _Finder:
@@ -161,10 +173,11 @@ def _run(
 ) -> None:
     """Tell what modules give for an image.
 
-    With `weights` in place of some of the network's, and with what `given` makes of what the
-    modules are given, of the first of them alone.
+    With `weights` in place of some of the network's and the others fixed, and with what `given`
+    makes of what the modules are given, of the first of them alone.
     """
     training, alone = network.training, bool(instead)
+    standing_in = {**_fixed(network), **instead["weights"]} if alone else {}
     modules = dict(network.named_modules())
     with ExitStack() as hooks:
         for path in paths:
@@ -174,11 +187,22 @@ def _run(
                 before = partial(_replace, instead["given"])
                 hooks.enter_context(modules[path].register_forward_pre_hook(before))
         try:
-            functional_call(network.eval(), instead.get("weights", {}), (image,))
+            functional_call(network.eval(), standing_in, (image,))
         except _Reached:
             pass
         finally:
             network.train(training)
+
+
+def _fixed(network: nn.Module) -> dict[str, Tensor]:
+    """A network's weights without gradients, and batch norms' statistics as they begin."""
+    found = {name: one.detach() for name, one in network.named_parameters()}
+    for name, one in network.named_buffers():
+        if name.endswith("running_mean"):
+            found[name] = torch.zeros_like(one)
+        elif name.endswith("running_var"):
+            found[name] = torch.ones_like(one)
+    return found
 
 
 class _Reached(Exception):

@@ -285,7 +285,7 @@ TABLES = {
             _count("column", "", "where in the channel's map that is, from 0"),
             _count("top", "pixels", "first row of the image that this place sees, from 0"),
             _count("left", "pixels", "first column of the image that this place sees, from 0"),
-            _count("height", "pixels", "rows that it sees: its receptive field"),
+            _count("height", "pixels", "rows that it sees at most: its receptive field"),
             _count("width", "pixels", "columns that it sees; part may lie outside the image"),
         ),
     ),

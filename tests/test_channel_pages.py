@@ -180,7 +180,7 @@ def test_a_page_holds_each_channel_and_loads_nothing():
     assert "<figcaption>shape: bright<br>texture: dark&lt;<br>bright 0.90→" in one
     assert "grey at an edge" not in one
     assert "1 of 5" in one and "<b><span>threshold</span>0.5</b>" in one
-    assert "It sees the whole image" in one and "Nothing excites it" in two
+    assert "It sees the whole image at most" in one and "Nothing excites it" in two
     # IoU 0 is no label.
     assert "blue" not in two.split("</h2>")[0]
     for target in re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"'>\s)]+)""", html):
@@ -201,3 +201,13 @@ def test_a_network_without_flips_has_a_page():
     none = ABLATION[1:2]
     html = page(channels=important_channels(none, None, 2), top_images=None, concept_rows=None)
     assert "No image changes its label" in html
+
+
+def test_a_network_without_layers_says_so():
+    network = one_channel_reader()
+    network._segments = {}
+    none = important_channels(ABLATION[1:2], None, 2)
+    given = {"flips": frame("ablation_flips", []), "conflict_rows": lambda only: []}
+    html = channel_page(network, study="s", model="a", channels=none, **given)
+    assert "This network has no layers" in html
+    assert "No image changes its label" not in html

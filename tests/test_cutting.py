@@ -129,6 +129,21 @@ def test_a_saved_network_comes_back(tmp_path):
     assert torch.equal(again(images()), model(images()))
 
 
+@pytest.mark.parametrize("layers", [["layer1.0.relu"], ["maxpool", "layer3.1.relu"]])
+def test_layers_before_an_identity_skip(layers):
+    torch.manual_seed(0)
+    named = {f"layer{n}": path for n, path in enumerate(layers)}
+    settings = {"name": "resnet18", "input_size": 32, "layers": named}
+    model = torchvision_networks.build(classes=CLASSES, **settings).eval()
+    assert model.cuttable
+    with torch.no_grad():
+        expected = model.network((images(32) - model.mean) / model.std)
+        for layer, value in model.walk(images(32)):
+            assert (value >= 0).all()
+            assert torch.equal(model.resume(layer, value), expected), layer
+        assert torch.equal(model(images(32)), expected)
+
+
 class Forked(nn.Module):
     """Two convolutions, the first of which is needed again after the second."""
 

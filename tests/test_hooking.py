@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from shapebias.ablation import ablate
-from shapebias.classifier import Classifier
+from shapebias.attack_twins import twin_of
 from shapebias.errors import ShapebiasError, UnknownLayer
 from shapebias.hooking import HookedClassifier, classifier
 from shapebias.tallies import CHANGES, FLIPS
@@ -63,6 +63,17 @@ class Auxiliary(Plain):
         return self.last(second.mean(dim=(2, 3)))
 
 
+class Dropping(Plain):
+    """In training mode half of the features are dropped by a function, and a head answers too."""
+
+    def forward(self, pixels):
+        maps = self.second(self.first(pixels))
+        mean, variance = torch.zeros(5), torch.ones(5)
+        maps = functional.batch_norm(maps, mean, variance, training=self.training)
+        scores = self.last(functional.dropout(maps.mean(dim=(2, 3)), 0.5, self.training))
+        return (scores, scores) if self.training else scores
+
+
 class InPlace(Plain):
     """What a step is given is read on, after the step has changed it."""
 
@@ -95,7 +106,7 @@ def conflict(model, number=10):
 
 @pytest.mark.parametrize("kind", [Plain, Auxiliary])
 def test_what_can_be_cut_is_cut(kind, capsys):
-    assert type(built(kind)) is Classifier
+    assert built(kind).cuttable
     assert capsys.readouterr().out == ""
 
 
@@ -106,6 +117,7 @@ def test_what_cannot_is_watched_and_says_so(kind, capsys):
     said = capsys.readouterr().out
     assert "cannot be cut" in said
     assert "run the whole network" in said
+    assert "before an activation function that is no module" in said
     assert len(said.splitlines()) == 1
 
 
@@ -147,6 +159,25 @@ def test_silencing_is_that_of_the_whole_network(kind):
     assert list(flips.iloc[:, :3].itertuples(index=False, name=None)) == expected
     assert len(scores) == 9
     assert len(expected) > 0
+
+
+def test_functions_of_the_mode_act_in_training():
+    model = built(Dropping)
+    assert model.cuttable
+    images = torch.rand(4, 3, 12, 12)
+    torch.manual_seed(0)
+    trained = model.train()(images)
+    torch.manual_seed(0)
+    assert torch.equal(trained, model.network(images)[0])
+    assert not torch.equal(trained, model(images))
+    twin = twin_of(model)(images)
+    model.eval()
+    assert torch.equal(model(images), model.network(images))
+    assert torch.allclose(twin, model(images), atol=1e-5)
+    model.train()
+    with model.silenced("second", range(5)):
+        silent = model(images)
+    assert torch.allclose(silent, model.network.last.bias.expand(4, 3))
 
 
 def test_layers_are_found_where_none_are_named():

@@ -339,6 +339,72 @@ def test_lengths_that_coincide_are_told_apart_or_refused(case, capsys):
         assert model.channels() == dict.fromkeys(stages, channels)
 
 
+class Square(nn.Module):
+    """Maps of as many rows as channels, after a ReLU that may be dead."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 4, 4)
+        self.norm = nn.Sequential(nn.BatchNorm2d(8), nn.ReLU())
+        self.last = nn.Linear(8, 3)
+
+    def forward(self, pixels):
+        return self.last(self.norm(self.stem(pixels)).mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("biased", ["stem.bias", "norm.0.running_mean"])
+def test_layers_do_not_depend_on_the_draw_of_weights(biased):
+    settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
+    for seed in range(8):
+        torch.manual_seed(seed)
+        network = Square()
+        network.state_dict()[biased].copy_(90.0 * torch.randn(8).sign())
+        model = classifier(network, layers=None, stages=["norm"], **settings)
+        assert model.layers == ("norm",)
+        assert model.layout("norm") == Layout()
+
+
+class Wrapped(nn.Module):
+    """A network under some name, behind or before little else."""
+
+    def __init__(self, name, trunk):
+        super().__init__()
+        self.before, self.name = nn.Identity(), name
+        setattr(self, name, trunk)
+
+    def forward(self, pixels):
+        return getattr(self, self.name)(self.before(pixels))
+
+
+def test_what_wraps_one_trunk_has_its_stages():
+    trunk = torchvision.models.resnet18(num_classes=3)
+    expected = [name for name in stages_of(trunk) if name not in ("bn1", "fc")]
+    assert expected == ["conv1", "layer1", "layer2", "layer3", "layer4"]
+    once = Wrapped("model", trunk)
+    for network, prefix in [
+        (once, "model."),
+        (nn.Sequential(nn.Identity(), trunk), "1."),
+        (Wrapped("net", once), "net.model."),
+    ]:
+        settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": 64}
+        model = classifier(network, layers=None, stages=stages_of(network), **settings)
+        assert list(model.layers) == [prefix + name for name in expected]
+        assert model.cuttable
+    # A block is a stage as it is, however much of the weights it holds.
+    assert stages_of(Wrapped("block", torchvision.models.resnet.BasicBlock(8, 8))) == ["block"]
+
+
+def test_a_stage_of_one_place_is_told(capsys):
+    network = torchvision.models.resnet18(num_classes=3)
+    settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
+    model = classifier(network, layers=None, stages=stages_of(network), **settings)
+    assert "layer4" not in model.layers
+    said = capsys.readouterr().out
+    assert (
+        said == "ResNet gives a single place at layer4 for images of 32 pixels: no layer is there\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("shape", "known", "expected"),
     [

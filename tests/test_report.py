@@ -283,6 +283,13 @@ def test_a_study_of_nothing_has_a_page():
     assert "no figure" in html and "no table" in html
 
 
+def test_networks_without_layers_are_named():
+    html = page(tables={"ablation": ablated(a=(500, 500, 20, 90))})
+    assert "no channels to silence: a_r.</p>" in html
+    both = ablated(a=(500, 500, 20, 90), a_r=(500, 0, 90, 0))
+    assert "Without layers" not in page(tables={"ablation": both})
+
+
 def test_captions_can_hold_no_raw_html_or_files():
     caption = ".. raw:: html\n\n   <b>bold</b>\n\n.. include:: /etc/hostname\n"
     assert "<b>bold" not in page(captions={"accuracy": caption})
