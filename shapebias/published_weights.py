@@ -221,8 +221,8 @@ def _refused(path: Path, error: Exception) -> ShapebiasError:
         return ShapebiasError(
             f"{path} {'runs' if wanted else 'is a pickle that may run'} code when it is opened, "
             f"which is refused{asked}; if you trust it, run "
-            "torch.load(path, weights_only=False) yourself and save its state_dict alone, by "
-            "torch.save(state_dict, other_path) without a `pickle_protocol`"
+            "torch.load(path, weights_only=False) yourself and save its state_dict alone"
+            f"{'' if wanted else ', by torch.save without a `pickle_protocol`'}"
         )
     return _damaged(path, error)
 

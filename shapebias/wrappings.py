@@ -28,6 +28,8 @@ FORMER_NAMES = {
 }
 # Modules that were saved along and touch no score: an attacker with its own copy, losses.
 COMPANIONS = ("attacker.", "criterion.", "loss.", "loss_fn.")
+# What metrics that were saved along call their counts.
+COUNTS = ("tp", "fp", "tn", "fn", "correct", "total", "confmat")
 # What modules that normalise pixels call their two constants.
 NORMALISERS = (("mean", "std"), ("new_mean", "new_std"), ("mu", "sigma"))
 ROLES = {
@@ -110,7 +112,8 @@ def _above(weights: Mapping[str, Tensor], wanted: Collection[str]) -> str:
 def _is_count(name: str, value: Tensor) -> bool:
     """Whether an entry is a metric's count, or an index that networks compute themselves."""
     whole = not (value.is_floating_point() or value.is_complex() or value.is_quantized)
-    return whole and not name.endswith("num_batches_tracked")
+    counter = name.endswith("num_batches_tracked")
+    return name.rpartition(".")[2] in COUNTS or (whole and not counter)
 
 
 def _prefix(weights: Mapping[str, Tensor], wanted: Collection[str]) -> str:

@@ -184,7 +184,11 @@ WRAPPINGS = {
     "model_ema": lambda state: {"model_ema": prefixed(state, "module.")},
     "teacher": lambda state: {"student": {}, "teacher": prefixed(state, "module.backbone.")},
     "metrics": lambda state: {
-        "state_dict": {**prefixed(state, "model."), "train_acc.tp": torch.zeros(3).long()}
+        "state_dict": {
+            **prefixed(state, "model."),
+            "train_acc.tp": torch.zeros(3),
+            "seen": torch.tensor(7),
+        }
     },
     "average": lambda state: {"state_dict_ema": prefixed(state, "module.")},
     "average beside": lambda state: {

@@ -91,6 +91,17 @@ def test_mistakes_are_named():
         predict(model, batches)
 
 
+@pytest.mark.parametrize("error", [AssertionError, RuntimeError, ValueError])
+def test_images_of_another_size_than_a_network_takes(error):
+    def refuse(*_):
+        raise error("Input height (5) doesn't match")
+
+    model, batches = exact_network(0), batches_of(torch.rand(2, 3, 5, 5), [None] * 2, 2)
+    model.network[0].register_forward_pre_hook(refuse)
+    with pytest.raises(ShapebiasError, match=r"cannot take those of 5×5: give .* `resize`"):
+        predict(model, batches)
+
+
 @pytest.mark.parametrize(("shape", "size"), [((224, 224), 20), ((64, 64), 128), ((2000, 2000), 1)])
 def test_batches_hold_as_many_pixels_as_fit_caches(shape, size):
     row = {"image_id": "a", "label": None, "pixels": np.zeros((*shape, 3), np.uint8)}
