@@ -107,7 +107,7 @@ def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> di
         first = f"{tuple(weights[unfit[0]].shape)} where {tuple(wanted[unfit[0]].shape)} is needed"
         raise ShapebiasError(
             f"{source} does not fit {type(network).__name__}: {_few(unfit)} ({first}); "
-            f"{_cause_of_shapes(unfit, wanted)}"
+            f"{_cause_of_shapes(unfit, wanted, weights)}"
         )
     chosen = _in_precision({key: weights[key] for key in wanted if key in weights}, wanted, source)
     # The versions of the modules' layouts, which some modules ask for.
@@ -261,8 +261,12 @@ def _cause_of_names(missing: list[str], wanted: dict[str, Tensor]) -> str:
     return "check the architecture's kind and settings, such as its depth"
 
 
-def _cause_of_shapes(unfit: list[str], wanted: dict[str, Tensor]) -> str:
+def _cause_of_shapes(
+    unfit: list[str], wanted: dict[str, Tensor], weights: Mapping[str, Tensor]
+) -> str:
     last = list(wanted)[-1].rpartition(".")[0]
+    if all(weights[key].numel() == wanted[key].numel() for key in unfit):
+        return "as many numbers, laid out otherwise: bring them to that shape, and save them again"
     if all(key.rpartition(".")[0] == last for key in unfit):
         return "the number of classes differs: check `classes`"
     if all(any(one in key for one in OF_SIZES) for key in unfit):

@@ -314,6 +314,14 @@ def test_names_of_those_who_published_a_network_that_timm_has(tmp_path, capsys):
     assert "changed by timm's rules for SwinTransformer" in capsys.readouterr().out
 
 
+def test_another_layout_is_no_other_number_of_classes():
+    bare = network().network
+    state = dict(bare.state_dict())
+    state["fc.weight"] = state["fc.weight"][:, :, None, None]
+    with pytest.raises(ShapebiasError, match="as many numbers, laid out otherwise"):
+        fitted(bare, state, "x")
+
+
 def test_a_file_without_weights_tells_its_keys(tmp_path):
     torch.save({"epoch": 3, "optimizer": {"lr": 0.1}}, tmp_path / "x.pth")
     with pytest.raises(ShapebiasError, match="it has the keys epoch, optimizer"):

@@ -8,7 +8,8 @@ from torch.nn import functional
 from shapebias.checkpoints import load_network, load_weights, save_network
 from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
-from shapebias.pixel_maps import check_normalised_once, own_scale_and_shift
+from shapebias.pixel_maps import check_normalised_once
+from shapebias.pixel_runs import own_scale_and_shift
 from shapebias.plugins import build
 from shapebias.vision import torchvision
 
