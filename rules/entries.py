@@ -109,6 +109,8 @@ def check_weights(where: str, entry: dict[str, Any]) -> None:
     if ("path" in given) + ("package" in given) != ("name" not in given or "path" in given):
         raise StudyError(f"{where}.weights needs one of `path`, `package` and `name`")
     name = weights if isinstance(weights, str) else weights.get("name", "")
+    if "://" in name:
+        raise StudyError(f"{where}.weights: download {name}, and write {{path: the file}}")
     if "/" in name or name.endswith(FILES):
         raise StudyError(
             f"{where}.weights: {name!r} is a file and no name of weights: write {{path: {name}}}"

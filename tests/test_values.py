@@ -215,9 +215,10 @@ def test_weights_that_a_library_does_not_have(architecture, weights, said):
     [
         ({"kind": "resnet"}, "imagenet1k_v1", "did you mean 'IMAGENET1K_V1'"),
         ({"kind": "resnet"}, "here/x.pth", r"'here/x.pth' is a file .* write \{path: here/x.pth\}"),
+        ({"kind": "resnet"}, "https://here/x.pth", r"download https://here/x.pth, and write"),
         ({"kind": "timm", "name": "resnet18"}, "a1_in1k", r"`name: resnet18\.a1_in1k`"),
     ],
-    ids=["case", "file", "timm"],
+    ids=["case", "file", "address", "timm"],
 )
 def test_what_is_no_name_of_weights(kind, weights, said):
     models = imported(**kind)
