@@ -112,6 +112,7 @@ rule write_channel_page:
 rule write_report:
     """The study on one page: set-up, findings, every figure and table."""
     input:
+        models=expand("<results>/models/{model}/model.json", model=MODELS),
         tables=expand("<results>/tables/{table}.parquet", table=GATHERED + DERIVED),
         figures=expand("<results>/figures/{figure}.png", figure=DRAWN),
         channels=expand("<results>/report/channels/{model}.html", model=PAGED),
@@ -135,6 +136,7 @@ rule write_report:
                 for name, settings in MEASURED.items()
             }
         },
+        models=MODELS,
         tables=GATHERED + DERIVED,
         figures=DRAWN,
         channel_pages=CHANNEL_PAGES,

@@ -29,6 +29,8 @@ PAGE = 7.0
 COLUMN = 3.5
 # Inches that a figure has for a legend; for a higher one it grows.
 LEGEND = 0.35
+# Inches that one more line of a title takes.
+LINE = 0.14
 # Letters an inch, at least, of a legend and of a bold title.
 LETTERS = 13
 
@@ -202,9 +204,14 @@ def explain(figure: Figure, handles: Sequence[Line2D], place: str) -> None:
 
 
 def entitle(axes: Axes, title: str, *, pad: float = 6) -> Text:
-    """Give a panel its title, on several lines where it is wider than the panel."""
-    width = axes.figure.get_figwidth() / axes.get_subplotspec().get_gridspec().ncols
-    return axes.set_title(folded(title, width - 0.5), pad=pad)
+    """Give a panel its title, on as many lines as it needs, for which the figure grows."""
+    figure, place = axes.figure, axes.get_subplotspec()
+    text = folded(title, figure.get_figwidth() / place.get_gridspec().ncols - 0.5)
+    beside = [one for one in figure.axes if one.get_subplotspec().rowspan == place.rowspan]
+    highest = max(one.get_title(loc="left").count("\n") for one in beside)
+    more = max(0, text.count("\n") - highest)
+    figure.set_figheight(figure.get_figheight() + LINE * more)
+    return axes.set_title(text, pad=pad)
 
 
 def folded(text: str, width: float) -> str:
