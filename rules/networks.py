@@ -5,6 +5,8 @@ from typing import Any
 from shapebias.errors import UnknownName
 
 Networks = dict[str, dict[str, Any]]
+# Settings of an architecture on which the shapes of its weights depend.
+SHAPING = ("depth", "width", "batch_norm")
 
 
 def starts_of(networks: Networks, name: str) -> list[str]:
@@ -51,6 +53,17 @@ def wrong_start(networks: Networks) -> tuple[str, str] | None:
                 return where, str(UnknownName("entry of models", start, networks))
         if circle := _circle(networks, name):
             return where, f"it starts from itself ({' <- '.join(circle)})"
+        if not members_of(entry) and named and (wrong := _unlike(networks, name, named[0])):
+            return where, wrong
+    return None
+
+
+def _unlike(networks: Networks, name: str, start: str) -> str | None:
+    """In what a network cannot have the weights of another, as far as the study tells."""
+    own, other = (networks[one]["architecture"] for one in (name, start))
+    for key in SHAPING if own["kind"] == other["kind"] else ():
+        if key in own and key in other and own[key] != other[key]:
+            return f"{start} has `{key}: {other[key]}`, and {name} `{key}: {own[key]}`"
     return None
 
 

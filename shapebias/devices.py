@@ -4,6 +4,8 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,7 +83,8 @@ def launched(fabric: Fabric, work: Callable[..., Any], *arguments: Any) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder, "result.pt")
         sys.stdout.flush()
-        fabric.launch(_noted, work, result, target, torch.get_num_threads(), *arguments)
+        settings = (os.getpid(), result, target, torch.get_num_threads())
+        fabric.launch(_noted, work, *settings, *arguments)
         if target:
             # What this process prints next comes after what the others have added.
             sys.stdout.seek(0, os.SEEK_END)
@@ -91,11 +94,13 @@ def launched(fabric: Fabric, work: Callable[..., Any], *arguments: Any) -> Any:
 def _noted(
     fabric: Fabric,
     work: Callable[..., Any],
+    parent: int,
     result: Path,
     log: str | None,
     threads: int,
     *arguments: Any,
 ) -> None:
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     torch.set_num_threads(max(1, threads // fabric.world_size))
     with contextlib.ExitStack() as stack:
         if log is not None:
@@ -104,6 +109,13 @@ def _noted(
         found = work(fabric, *arguments)
     if fabric.is_global_zero:
         torch.save(found, result)
+
+
+def _end_with(parent: int) -> None:
+    """End this process at once when the one that started it is gone, which may have been killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def average_gradients(fabric: Fabric, parameters: list[nn.Parameter]) -> None:

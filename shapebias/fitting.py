@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from shapebias.attack_twins import compiled_twin
 from shapebias.augmenting import Augmentation, augmentation_by_name
+from shapebias.course import advice_on, check_course, has_learnt_nothing, is_doubtful
 from shapebias.devices import Fabric, added, average_gradients, average_statistics, fabric_of
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.progress import Counter
@@ -23,11 +24,6 @@ from shapebias.scoring import Samples, accuracy, as_floats, as_samples
 from shapebias.training_state import Position, TrainingState, all_finite
 
 Labels = Int[Tensor, " image"]
-# Times the loss of guessing at which a training has left the rails for good.
-DIVERGED = 100
-# Times that loss, and the loss of the epoch before, above which an epoch may end on the way there:
-# the state before it is left as it is. Advprop's sum of two losses begins at twice.
-DOUBTFUL = 3
 # Validation images that are attacked after an epoch, which takes as long as training on them.
 ATTACKED = 256
 TRAINED = ("all", "last")
@@ -142,11 +138,11 @@ def fit(
             fused=True,
         )
         generator = torch.Generator(labels.device).manual_seed(seed + fabric.global_rank)
+        n_classes = int(labels.max()) + 1
         loop = _Loop(model, samples, labels, recipe, optimizer, generator, augment, batch, state,
-                     fabric, trained, channels_last)  # fmt: skip
+                     fabric, trained, channels_last, n_classes)  # fmt: skip
         position = loop.restored()
         history, per_epoch = position.history, len(samples) // batch
-        n_classes = int(labels.max()) + 1
         if progress is not None and fabric.is_global_zero:
             left = (epochs - len(history)) * per_epoch - position.step
             loop.counter = Counter("training", left * batch)
@@ -155,7 +151,7 @@ def fit(
                 break
             dones = [(epoch - 1 + step / per_epoch) / epochs for step in range(per_epoch)]
             entry = loop.epoch(position, [(one, learning_rate * share_of(one)) for one in dones])
-            advice = _advice(schedule, recipe)
+            advice = advice_on(schedule, recipe)
             check_course(model, entry, n_classes, advice, state, fabric)
             loop.measure(entry, validation, seed)
             history.append(entry)
@@ -167,55 +163,12 @@ def fit(
                 progress(entry)
     model.requires_grad_()
     recipe.conclude(history)
+    if fabric.is_global_zero and has_learnt_nothing(history[-1], n_classes):
+        print(
+            f"WARNING: after {len(history)} epochs the network is no better than guessing among "
+            f"{n_classes} classes; {advice_on(schedule, recipe)}, or train for longer"
+        )
     return history
-
-
-def check_course(
-    model: nn.Module,
-    entry: dict[str, Any],
-    n_classes: int,
-    advice: str,
-    state: TrainingState | None,
-    fabric: Fabric,
-) -> None:
-    """Raise `ShapebiasError` if an epoch has led nowhere from which there is a way back."""
-    loss, guessing = entry["loss"], _loss_of_guessing(n_classes)
-    if loss < DIVERGED * guessing and all_finite(model):
-        return
-    reason = (
-        f"the loss is {loss:.4g} where guessing has {guessing:.3g}"
-        if math.isfinite(loss) and loss >= DIVERGED * guessing
-        else "the loss or the weights are no longer finite numbers"
-    )
-    kept = (
-        f"; the weights before it stay in {state.keep(fabric)}: to go on from them, import that "
-        "file as another network of the study (the same `architecture`, its `classes`, `weights: "
-        "{path: …}`) and name that as `start`"
-        if state and state.own
-        else ""
-    )
-    raise ShapebiasError(f"training diverged in epoch {entry['epoch']}: {reason}; {advice}{kept}")
-
-
-def is_doubtful(history: list[dict[str, Any]], n_classes: int) -> bool:
-    """Whether the loss has just leapt so far that the weights are no place to begin from again."""
-    losses = [entry["loss"] for entry in history[-2:]]
-    usual = max(_loss_of_guessing(n_classes), losses[0])
-    return len(losses) == 2 and losses[1] > DOUBTFUL * usual
-
-
-def _loss_of_guessing(n_classes: int) -> float:
-    return math.log(max(n_classes, 2))
-
-
-def _advice(schedule: str, recipe: Recipe) -> str:
-    """What may help a training that diverges and is not done yet."""
-    hints = ["lower `learning_rate`"]
-    if schedule != "onecycle":
-        hints.append("begin it gently (`schedule: onecycle`)")
-    if getattr(recipe, "warmup", None) == 0:
-        hints.append("let the attack grow (`warmup`)")
-    return ", or ".join(hints)
 
 
 @dataclass
@@ -234,6 +187,7 @@ class _Loop:
     fabric: Fabric
     trained: str
     channels_last: bool
+    n_classes: int
     counter: Counter | None = None
 
     def restored(self) -> Position:
@@ -270,7 +224,8 @@ class _Loop:
                 # A step can lead to no numbers before a loss does.
                 if any(added(self.fabric, not all_finite(self.model))):
                     break
-                self.save(position)
+                if not self._is_leaping(position, loss):
+                    self.save(position)
         average_statistics(self.fabric, self.model)
         loss, right = added(self.fabric, position.loss, position.right)
         seconds = time.perf_counter() - start
@@ -283,6 +238,14 @@ class _Loop:
             "learning_rate": plan[-1][1],
             "images_per_second": (position.step - before) * self.batch / seconds,
         }
+
+    def _is_leaping(self, position: Position, loss: float) -> bool:
+        """Whether the state within an epoch, after a step of this loss, is none to keep."""
+        last, whole = added(self.fabric, loss, position.loss)
+        mean = {"loss": whole / position.step / self.fabric.world_size}
+        highest = {"loss": max(last / self.fabric.world_size, mean["loss"])}
+        # Of the first epoch nothing is known but what it has seen.
+        return is_doubtful([*(position.history or [mean]), highest], self.n_classes)
 
     def _check_first(self, loss: float) -> None:
         # On all devices or on none.

@@ -85,12 +85,17 @@ def train_network(
 
 
 def classes_in(paths: Sequence[str | Path]) -> list[str]:
-    """Labels of training images, in alphabetical order; an image without one is an error."""
+    """Labels of training images, in alphabetical order: two or more, and every image has one."""
     labelled = labels_in(paths)
     unlabelled = [image_id for image_id, label in labelled if label is None]
     if unlabelled:
         raise ShapebiasError(f"training image {unlabelled[0]!r} has no label")
-    return sorted({label for _, label in labelled})
+    classes = sorted({label for _, label in labelled})
+    if len(classes) == 1:
+        raise ShapebiasError(
+            f"all training images are of one class, {classes[0]!r}: there is nothing to tell apart"
+        )
+    return classes
 
 
 def state_beside(
@@ -194,7 +199,8 @@ def _samples(
     labelled = labels_in(paths)
     for image_id, label in labelled:
         if label not in index:
-            raise UnknownName(f"label of image {image_id!r}", label, classes)
+            # The classes are the training images' own.
+            raise UnknownName(f"label of validation image {image_id!r}", label, classes)
     labels = torch.tensor([index[label] for _, label in labelled], device=device)
     return samples_of(paths, memory=int(memory * 2**30), device=device), labels
 

@@ -74,7 +74,7 @@ class StreamedImages:
         self._starts = np.concatenate([[0], np.cumsum(counts)])
         self._sizings = {path: sizing_of_part(path) for path in paths}
         size = sum(Path(path).stat().st_size for path in paths)
-        self._room = max(1, int(len(self) * min(1.0, buffer / max(size, 1))))
+        self.room = max(1, int(len(self) * min(1.0, buffer / max(size, 1))))
         self._device = device
 
     def __len__(self) -> int:
@@ -91,10 +91,10 @@ class StreamedImages:
         held, out = torch.empty(0, dtype=torch.long), []
         for group in groups.tolist():
             held = torch.cat([held, torch.arange(*self._starts[group : group + 2].tolist())])
-            if len(held) > self._room:
+            if len(held) > self.room:
                 mixed = held[_permutation(len(held), generator)]
-                out.append(mixed[self._room :])
-                held = mixed[: self._room]
+                out.append(mixed[self.room :])
+                held = mixed[: self.room]
         return torch.cat([*out, held[_permutation(len(held), generator)]])
 
     def batches(self, chosen: Sequence[Order], share: slice = slice(None)) -> Iterator[Images]:
@@ -147,7 +147,10 @@ def samples_of(
     if not len(streamed):
         raise ShapebiasError("the training images are an empty set")
     if 3 * math.prod(streamed.size()) * len(streamed) > memory:
-        print(f"{len(streamed)} images do not fit into {memory / 2**30:g} GiB and are streamed")
+        print(
+            f"{len(streamed)} images do not fit into {memory / 2**30:g} GiB and are streamed; what "
+            f"comes next is drawn from {streamed.room} of them, as many as fit encoded"
+        )
         return streamed
     chosen = torch.arange(len(streamed)).split(256)
     return HeldImages(torch.cat(list(streamed.batches(chosen))).contiguous())

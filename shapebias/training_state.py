@@ -65,9 +65,9 @@ class TrainingState:
 
     Notes
     -----
-    It holds the weights, the optimiser's momenta, the random states of each device (the loop's
-    own, and torch's, from which dropout draws) and the position. The schedule is a function of the
-    position, and needs nothing.
+    It holds the weights, the optimiser's momenta, of each device the running statistics and the
+    random states (the loop's own, and torch's, from which dropout draws), and the position. The
+    schedule is a function of the position, and needs nothing.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class TrainingState:
         model.load_state_dict(found["model"])
         optimizer.load_state_dict(found["optimizer"])
         own = found["devices"][fabric.global_rank]
+        model.load_state_dict(own["statistics"], strict=False)
         generator.set_state(own["generator"])
         torch.set_rng_state(own["torch"])
         if len(own["cuda"]) and torch.cuda.is_available():
@@ -135,6 +136,8 @@ class TrainingState:
             if fabric.device.type == "cuda"
             else torch.empty(0, dtype=torch.uint8),
             "position": {"loss": position.loss, "right": position.right},
+            # Within an epoch those of each device are its own.
+            "statistics": dict(model.named_buffers()) if fabric.world_size > 1 else {},
         }
         devices = _gathered(own, fabric)
         if fabric.is_global_zero:

@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,7 +39,17 @@ class Killed(Exception):
     pass
 
 
-def work(fabric, norms=False, path=None, epochs=2, stop=None):
+class KilledOnTheWay(TrainingState):
+    """A state whose training is killed in the midst of its second epoch, just after a saving."""
+
+    def save(self, *arguments):
+        super().save(*arguments)
+        position = arguments[-1]
+        if len(position.history) == 1 and position.step == 2:
+            raise Killed
+
+
+def work(fabric, norms=False, path=None, epochs=2, stop=None, saved=TrainingState, seconds=1800.0):
     """Weights of every device, and the log of the first, after a training of a few steps."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -62,7 +74,7 @@ def work(fabric, norms=False, path=None, epochs=2, stop=None):
         recipe=adversarial.build(attack=attack) if norms else standard.build(),
         validation=(images[:9].to(fabric.device), labels[:9].to(fabric.device)),
         augmentation="flip" if norms else "none",
-        state=path and TrainingState(path, identity={}),
+        state=path and saved(path, identity={}, seconds=seconds),
         progress=tell,
         fabric=fabric,
         epochs=epochs,
@@ -91,16 +103,48 @@ def test_two_devices_end_as_one():
 
 
 def test_two_devices_go_on_as_if_nothing_had_been(tmp_path):
-    path = tmp_path / "training_state.pt"
     (first, second), log = on(2, True)
     assert torch.equal(first, second)
-    # Told of the process that was killed, or of the one that waits for it.
-    with pytest.raises(ProcessRaisedException, match=r"Killed|Connection"):
-        on(2, True, path, 2, 1)
-    assert path.exists()
-    (again, _), same_log = on(2, True, path)
-    assert torch.equal(first, again)
-    assert log == same_log
+    # Between two epochs, and within one, where running statistics are each device's own.
+    for name, killed in (("a", (1,)), ("b", (None, KilledOnTheWay, 0.0))):
+        path = tmp_path / name
+        # Told of the process that was killed, or of the one that waits for it.
+        with pytest.raises(ProcessRaisedException, match=r"Killed|Connection"):
+            on(2, True, path, 2, *killed)
+        assert path.exists()
+        (again, _), same_log = on(2, True, path)
+        assert torch.equal(first, again)
+        assert log == same_log
+
+
+def note_and_sleep(fabric, folder):
+    Path(folder, str(os.getpid())).touch()
+    time.sleep(300)
+
+
+def is_running(pid):
+    try:
+        return "Z" not in Path(f"/proc/{pid}/status").read_text().split("State:")[1][:4]
+    except FileNotFoundError:
+        return False
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    code = (
+        "from tests.test_devices import fabric_of, launched, note_and_sleep; "
+        f"launched(fabric_of(devices=2), note_and_sleep, {str(tmp_path)!r})"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    until = time.monotonic() + 120
+    while len(pids := [int(path.name) for path in tmp_path.iterdir()]) < 2:
+        assert time.monotonic() < until and parent.poll() is None
+        time.sleep(0.1)
+    assert all(map(is_running, pids))
+    parent.kill()
+    parent.wait()
+    while any(map(is_running, pids)):
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def by_torchrun(number, script, *arguments):

@@ -77,6 +77,17 @@ def test_same_seed_same_weights(recipe):
     assert not torch.equal(first, trained(augmentation="crop_and_flip")[0])
 
 
+@pytest.mark.parametrize("right", [0, 8])
+def test_what_has_learnt_nothing_is_told(capsys, right):
+    class Guessing(Recipe):
+        def loss(self, model, images, labels, *, done, generator):
+            return nn.functional.cross_entropy(model(images), labels), right
+
+    fit(network(depth=18), *data(), recipe=Guessing(), **SETTINGS)
+    said = "WARNING: after 2 epochs the network is no better than guessing among 3 classes; lower"
+    assert (said in capsys.readouterr().out) == (right == 0)
+
+
 def test_leaves_the_global_generator():
     model = network(depth=18)
     torch.manual_seed(5)

@@ -169,10 +169,12 @@ def test_labels_and_sizes_must_fit(images, tmp_path):
     row = {"image_id": "x", "image": white, "label": "cat"}
     for name, change, message in (
         ("unlabelled", {"label": None}, "training image 'x' has no label"),
+        ("alike", {"label": "dog"}, "all training images are of one class, 'dog'"),
         ("small", {}, "fewer than one batch"),
     ):
         path = tmp_path / f"{name}.parquet"
-        write_images([{**row, **change}], path, sizing=Sizing())
+        other = {**row, "image_id": "y", "label": "dog"}
+        write_images([{**row, **change}, other], path, sizing=Sizing())
         with pytest.raises(ShapebiasError, match=message):
             train_network(
                 [path], [], name="a", training={"recipe": {"kind": "standard"}, "epochs": 1,

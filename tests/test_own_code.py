@@ -71,6 +71,19 @@ def test_an_ensemble_counts_its_members():
     assert wrong_start(NETWORKS) is None
 
 
+def test_a_start_of_another_size_is_told():
+    networks = {
+        "a": {"architecture": {"kind": "resnet", "depth": 18}, "training": {}},
+        "b": {"architecture": {"kind": "resnet", "depth": 34}, "training": {"start": "a"}},
+    }
+    wrong = ("models.b.training.start", "a has `depth: 18`, and b `depth: 34`")
+    assert wrong_start(networks) == wrong
+    # What is not said has a default, and other kinds may have the same weights.
+    for architecture in ({"kind": "resnet"}, {"kind": "torchvision", "name": "resnet34"}):
+        networks["a"]["architecture"] = architecture
+        assert wrong_start(networks) is None
+
+
 @pytest.mark.parametrize(
     ("function", "said"),
     [

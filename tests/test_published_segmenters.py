@@ -263,7 +263,7 @@ def test_what_cannot_be_imported_is_refused_in_one_line(file, tmp_path):
             file,
             "unknown backbone of segmenters",
         ),
-        ({**MINE, "short_side": 0}, file, "short_side is at least 1"),
+        ({**MINE, "short_side": 0}, file, "short_side: 0 is not at least 32"),
         ({"kind": "deeplab", "classes": ["background", "cat"]}, file, "has no published weights"),
     ):
         with pytest.raises(ShapebiasError, match=message) as caught:

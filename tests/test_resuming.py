@@ -236,6 +236,24 @@ def test_the_weights_of_a_kept_state_can_be_imported(tmp_path):
     assert all(torch.equal(weights[f"network.{key}"], value) for key, value in found.items())
 
 
+def test_a_loss_that_leaps_within_an_epoch_is_not_saved(tmp_path):
+    class Leaping(Recipe):
+        def loss(self, model, images, labels, *, done, generator):
+            loss = torch.nn.functional.cross_entropy(model(images), labels)
+            # From 0.48 on, in the midst of epoch 3: far above guessing and not yet infinite.
+            return loss + 20 if done > 0.45 else loss, 0
+
+    path = tmp_path / "training_state.pt"
+    seen = []
+
+    def tell(entry):
+        seen.append(torch.load(path, weights_only=True)["position"])
+
+    train(path, tell, epochs=EPOCHS, recipe=Leaping(), seconds=0.0)
+    # The last saving was after the second step of epoch 3; so it is before its end.
+    assert (len(seen[2]["history"]), seen[2]["step"]) == (2, 2)
+
+
 @pytest.mark.parametrize(("since", "seconds"), [(0.55, 1800.0), (0.45, 0.0)])
 def test_weights_that_break_before_the_loss_are_not_saved(tmp_path, since, seconds):
     class Poisoned(Recipe):

@@ -350,14 +350,14 @@ def script(name):
 @pytest.fixture
 def little_memory(monkeypatch):
     """Networks that take five images at a time."""
-    walk = Classifier.walk
+    activations = Classifier.activations
 
     def refusing(self, images):
         if len(images) > 5:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        yield from walk(self, images)
+        yield from activations(self, images)
 
-    monkeypatch.setattr(Classifier, "walk", refusing)
+    monkeypatch.setattr(Classifier, "activations", refusing)
 
 
 @pytest.mark.usefixtures("little_memory")

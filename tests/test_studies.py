@@ -21,7 +21,7 @@ def test_a_shipped_study_plans_without_its_data(path, tmp_path):
     for name in re.findall(r"{weights}/([\w.-]+)", text):
         (tmp_path / name).touch()
     for name in re.findall(r"{cifar10}/(\w+)", text):
-        (tmp_path / name).mkdir()
+        (tmp_path / name).mkdir(exist_ok=True)
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "rules", "--nolock"]
     command += ["--cores", "1", "--configfile", str(path)]
     result = subprocess.run(
