@@ -40,6 +40,13 @@ FIGURE_SETTINGS = {
     "ablation_by_category": {"iou_cut": config["report"]["iou_cut"]},
     "important_concepts": {"iou_cut": ABLATION_BY_CONCEPT.get("iou_cut")},
 }
+# Figures that show pairs, or networks by name; all others tell the others apart by colour.
+OF_PAIRS = ("example_stimuli", "matched_filters")
+ALONE = [
+    model
+    for model in MODELS
+    if not any(model in pair.values() for pair in PAIRS.values())
+]
 SHOWN = displayed_sets()
 
 
@@ -67,7 +74,8 @@ rule draw_figure:
         caption=lambda wildcards: caption(wildcards.figure),
         tables=lambda wildcards: FIGURES[wildcards.figure],
         pairs=PAIRS,
-        settings=lambda wildcards: FIGURE_SETTINGS.get(wildcards.figure, {}),
+        settings=lambda wildcards: FIGURE_SETTINGS.get(wildcards.figure, {})
+        | ({} if wildcards.figure in OF_PAIRS else {"alone": ALONE}),
         stimuli=lambda wildcards: (
             stimuli() if wildcards.figure == "example_stimuli" else {}
         ),
@@ -104,6 +112,7 @@ rule write_channel_page:
 rule write_report:
     """The study on one page: set-up, findings, every figure and table."""
     input:
+        models=expand("<results>/models/{model}/model.json", model=MODELS),
         tables=expand("<results>/tables/{table}.parquet", table=GATHERED + DERIVED),
         figures=expand("<results>/figures/{figure}.png", figure=DRAWN),
         channels=expand("<results>/report/channels/{model}.html", model=PAGED),
@@ -127,6 +136,7 @@ rule write_report:
                 for name, settings in MEASURED.items()
             }
         },
+        models=MODELS,
         tables=GATHERED + DERIVED,
         figures=DRAWN,
         channel_pages=CHANNEL_PAGES,

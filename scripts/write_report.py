@@ -1,5 +1,6 @@
 """The study on one page: set-up, findings, every figure and table."""
 
+import json
 from pathlib import Path
 
 from shapebias.jobs import job
@@ -9,8 +10,9 @@ from shapebias.tables import read_table
 from shapebias.writing import write_text
 
 
-def main(path_to_report, *, tables, figures, figure_captions, **settings):
+def main(path_to_report, *, descriptions, tables, figures, figure_captions, **settings):
     page = render_report(
+        descriptions={m: json.loads(Path(path).read_bytes()) for m, path in descriptions.items()},
         tables={name: read_table(path) for name, path in tables.items()},
         figures=[
             ReportFigure(kind, Path(path).read_bytes(), figure_captions[kind])
@@ -27,6 +29,7 @@ if __name__ == "__main__":
         main(
             path_to_report=snakemake.output.report,
             study=snakemake.params.study,
+            descriptions=dict(zip(snakemake.params.models, snakemake.input.models, strict=True)),
             tables=dict(zip(snakemake.params.tables, snakemake.input.tables, strict=True)),
             figures=dict(zip(snakemake.params.figures, snakemake.input.figures, strict=True)),
             figure_captions=snakemake.params.captions,

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shapebias.drawing import Pairs, Panel, grid, legend, look, panels
-from shapebias.panel_kinds import CHANCE, write_heads
+from shapebias.drawing import Alone, Pairs, Panel, entitle, grid, legend, look, panels
+from shapebias.panel_kinds import CHANCE, room, write_heads
 
 # Of whiskers, and of what chance gives.
 MARK = "black"
@@ -38,7 +38,7 @@ class Bars:
 
 
 def category_bars(
-    rows: Mapping[str, Bars], *, pairs: Pairs, order: Sequence[str], counted: str = ""
+    rows: Mapping[str, Bars], *, pairs: Pairs, alone: Alone, order: Sequence[str], counted: str = ""
 ) -> Figure:
     """Bars by category, a bar a network, a column of panels a pair, a row a measure.
 
@@ -48,18 +48,20 @@ def category_bars(
         Label of the horizontal axis to the bars; the first decides which networks have panels.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
     order
         Categories from top to bottom.
     counted
         What the legend says of the channels that count, where the axes do not.
     """
     with look():
-        shown = panels(next(iter(rows.values())).frame["model"], pairs)
+        shown = panels(next(iter(rows.values())).frame["model"], pairs, alone)
         most = max(len(panel.networks) for panel in shown)
         height = 0.5 + len(order) * max(0.2, 0.13 * most)
         figure, cells = grid(len(shown), height=height, rows=len(rows))
         for panel, cell in zip(shown, cells, strict=True):
-            cell[0].set_title(panel.title, pad=17 if next(iter(rows.values())).heads else 6)
+            entitle(cell[0], panel.title, pad=room(panel, next(iter(rows.values())).heads))
             for axes, (label, bars) in zip(cell, rows.items(), strict=True):
                 _draw_bars(axes, bars, panel, order)
                 write_heads(axes, panel, bars.heads)

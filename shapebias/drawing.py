@@ -1,6 +1,7 @@
 """What all figures share: one look, one colour for standard and one for robust, and saving."""
 
 import io
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from shapebias.errors import ShapebiasError
@@ -25,8 +27,15 @@ FAINT = "#8A8A8A"
 # Text width of a page, in inches; a narrow figure fills one of its two columns.
 PAGE = 7.0
 COLUMN = 3.5
+# Inches that a figure has for a legend; for a higher one it grows.
+LEGEND = 0.35
+# Inches that one more line of a title takes.
+LINE = 0.14
+# Letters an inch, at least, of a legend and of a bold title.
+LETTERS = 13
 
 Pairs = Mapping[str, Mapping[str, str]]
+Alone = Sequence[str]
 
 LOOK = {
     "font.family": "DejaVu Sans",
@@ -80,7 +89,7 @@ class Panel:
     pair: str | None = None
 
 
-def panels(models: Iterable[str], pairs: Pairs) -> list[Panel]:
+def panels(models: Iterable[str], pairs: Pairs, alone: Alone) -> list[Panel]:
     """One panel a pair, then one for the networks that are in no pair.
 
     Parameters
@@ -89,6 +98,9 @@ def panels(models: Iterable[str], pairs: Pairs) -> list[Panel]:
         Networks that a table holds; a pair of which it holds neither has no panel.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order. Colour and mark follow the place
+        in it, so that a network that a table leaves out does not change those of others.
     """
     models = list(dict.fromkeys(models))
     found = []
@@ -100,14 +112,14 @@ def panels(models: Iterable[str], pairs: Pairs) -> list[Panel]:
         measured = tuple(network for network in networks if network.model in models)
         if measured:
             found.append(Panel(pair, measured, pair))
-    paired = {model for sides in pairs.values() for model in sides.values()}
-    alone = tuple(
+    others = tuple(
         Network(model, model, OTHERS[i % len(OTHERS)], MARKS[i // len(OTHERS) % len(MARKS)])
-        for i, model in enumerate(model for model in models if model not in paired)
+        for i, model in enumerate(alone)
+        if model in models
     )
-    if alone:
-        title = alone[0].model if len(alone) == 1 else "other networks" if found else "networks"
-        found.append(Panel(title, alone))
+    if others:
+        title = others[0].model if len(others) == 1 else "other networks" if found else "networks"
+        found.append(Panel(title, others))
     return found
 
 
@@ -142,7 +154,7 @@ def grid(
     across = across or (n if n <= 4 else 3)
     down = -(-n // across)
     width = COLUMN + 0.6 if across == 1 else PAGE
-    figure = Figure(figsize=(width, height * rows * down + 0.35), layout="constrained")
+    figure = Figure(figsize=(width, height * rows * down + LEGEND), layout="constrained")
     axes = figure.subplots(down * rows, across, squeeze=False)
     cells = [
         [axes[(i // across) * rows + row][i % across] for row in range(rows)]
@@ -167,7 +179,47 @@ def legend(figure: Figure, shown: Sequence[Panel], more: Sequence[Line2D] = ()) 
         for label, one in named.items()
     ]
     handles += more
-    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 5))
+    explain(figure, handles, "outside upper left")
+
+
+def explain(figure: Figure, handles: Sequence[Line2D], place: str) -> None:
+    """Legend in as many columns as the figure's width holds; the figure grows where it is high.
+
+    Parameters
+    ----------
+    handles
+        Entries; a label that is wider than the figure is folded.
+    place
+        Where it stands, outside the panels.
+    """
+    for handle in handles:
+        handle.set_label(folded(handle.get_label(), figure.get_figwidth() - 0.5))
+    for columns in range(min(len(handles), 5), 0, -1):
+        made = figure.legend(handles=handles, loc=place, ncols=columns)
+        if columns == 1 or made.get_window_extent().width < figure.bbox.width:
+            break
+        made.remove()
+    more = made.get_window_extent().height / figure.dpi - LEGEND
+    figure.set_figheight(figure.get_figheight() + max(0.0, more))
+
+
+def entitle(axes: Axes, title: str, *, pad: float = 6) -> Text:
+    """Give a panel its title, on as many lines as it needs, for which the figure grows."""
+    figure, place = axes.figure, axes.get_subplotspec()
+    text = folded(title, figure.get_figwidth() / place.get_gridspec().ncols - 0.5)
+    beside = [one for one in figure.axes if one.get_subplotspec().rowspan == place.rowspan]
+    highest = max(one.get_title(loc="left").count("\n") for one in beside)
+    more = max(0, text.count("\n") - highest)
+    figure.set_figheight(figure.get_figheight() + LINE * more)
+    return axes.set_title(text, pad=pad)
+
+
+def folded(text: str, width: float) -> str:
+    """A text on as many lines as a width in inches needs, broken after underscores if need be."""
+    letters = int(LETTERS * width)
+    if len(text) <= letters:
+        return text
+    return textwrap.fill(text.replace("_", "_ "), letters).replace("_ ", "_")
 
 
 def note(text: str) -> Figure:

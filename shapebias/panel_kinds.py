@@ -9,7 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shapebias.drawing import FAINT, Pairs, Panel, grid, legend, look, panels
+from shapebias.drawing import (
+    FAINT,
+    Alone,
+    Network,
+    Pairs,
+    Panel,
+    entitle,
+    grid,
+    legend,
+    look,
+    panels,
+)
 
 # Beyond this many layers, names along an axis would overlap.
 NAMED_LAYERS = 9
@@ -24,6 +35,7 @@ def layer_lines(
     value: str,
     label: str,
     pairs: Pairs,
+    alone: Alone,
     means: Mapping[str, float],
     numbered: bool = False,
     chance: pd.DataFrame | None = None,
@@ -41,6 +53,8 @@ def layer_lines(
         Of its axis, with the unit.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
     means
         Value of each whole network, written at the panel's head; may be empty.
     numbered
@@ -50,12 +64,13 @@ def layer_lines(
         twin in its own way.
     """
     with look():
-        shown = panels(frame["model"], pairs)
+        shown = panels(frame["model"], pairs, alone)
         figure, cells = grid(len(shown), height=2.2)
         for panel, (axes,) in zip(shown, cells, strict=True):
             _draw_lines(axes, frame, panel, value, numbered, chance)
-            axes.set_title(panel.title, pad=(16 + 9 * (len(panel.networks) > 2)) if means else 6)
-            write_heads(axes, panel, {m: f"mean {value:#.3g}" for m, value in means.items()})
+            heads = {m: f"mean {value:#.3g}" for m, value in means.items()}
+            entitle(axes, panel.title, pad=room(panel, heads))
+            write_heads(axes, panel, heads)
             axes.set_xlabel("Convolution" if numbered else "Layer")
         for axes in first_column(cells):
             axes.set_ylabel(label)
@@ -121,8 +136,7 @@ def _name_layers(axes: Axes, layers: list[str]) -> None:
 
 def write_heads(axes: Axes, panel: Panel, texts: Mapping[str, str]) -> None:
     """Write something on each of up to four networks above a panel."""
-    known = [network for network in panel.networks if network.model in texts]
-    for i, network in enumerate(known[:4]):
+    for i, network in enumerate(_headed(panel, texts)):
         # Two a line, from either end.
         right, line = i % 2, i // 2
         axes.annotate(
@@ -135,3 +149,12 @@ def write_heads(axes: Axes, panel: Panel, texts: Mapping[str, str]) -> None:
             color=network.colour,
             fontsize=7,
         )
+
+
+def room(panel: Panel, texts: Mapping[str, str]) -> int:
+    """Points between a panel and its title, which stands above what `write_heads` writes."""
+    return 6 + 10 * -(-len(_headed(panel, texts)) // 2)
+
+
+def _headed(panel: Panel, texts: Mapping[str, str]) -> list[Network]:
+    return [network for network in panel.networks if network.model in texts][:4]

@@ -50,6 +50,7 @@ class ReportFigure:
 def render_report(
     *,
     study: Mapping[str, Any],
+    descriptions: Mapping[str, Mapping[str, Any]],
     tables: Mapping[str, pd.DataFrame],
     figures: Sequence[ReportFigure],
     captions: Mapping[str, str] | None = None,
@@ -63,6 +64,8 @@ def render_report(
     ----------
     study
         The study's settings: `name`, `seed`, `images`, `models`, `pairs`, `measurements`, ...
+    descriptions
+        Network to its description, of which the page tells `input_size` and `layers`.
     tables
         Public tables by name.
     figures
@@ -91,7 +94,7 @@ def render_report(
         layerless=_layerless(study, tables),
         channel_headings=HEADINGS,
         introduction=html_of(introduction),
-        setup=setup(study),
+        setup=setup(study, descriptions),
         findings=answers,
         verdicts=counted_verdicts(answers),
         figures=[_figure(figure) for figure in figures],

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# Beyond this many, a network's layers are counted and the first and last named.
+NAMED_LAYERS = 8
+
 
 @dataclass(frozen=True)
 class SetupTable:
@@ -14,13 +17,18 @@ class SetupTable:
     rows: tuple[tuple[str, ...], ...]
 
 
-def setup(study: Mapping[str, Any]) -> list[SetupTable]:
+def setup(
+    study: Mapping[str, Any], descriptions: Mapping[str, Mapping[str, Any]]
+) -> list[SetupTable]:
     """Parts of a study's set-up that it has, in the order in which a reader needs them.
 
     Parameters
     ----------
     study
         The study's settings; parts that are absent or empty are left out.
+    descriptions
+        Network to its description as it was built: `input_size` in pixels, and `layers` (name to
+        number of channels).
     """
 
     def get(key: str) -> Mapping[str, Any]:
@@ -29,8 +37,11 @@ def setup(study: Mapping[str, Any]) -> list[SetupTable]:
     parts = [
         SetupTable(
             "Networks",
-            ("name", "architecture", "origin"),
-            tuple((name, *_network(entry)) for name, entry in get("models").items()),
+            ("name", "architecture", "images", "layers probed", "origin"),
+            tuple(
+                (name, *_network(entry, descriptions[name]))
+                for name, entry in get("models").items()
+            ),
         ),
         SetupTable(
             "Pairs",
@@ -76,16 +87,26 @@ def words(value: Any) -> str:
     return str(value)
 
 
-def _network(entry: Mapping[str, Any]) -> tuple[str, str]:
-    architecture = words(entry.get("architecture", {}))
+def _network(entry: Mapping[str, Any], description: Mapping[str, Any]) -> tuple[str, ...]:
+    side = description["input_size"]
+    built = (f"{side} × {side} pixels", _layers(list(description["layers"])))
+    return words(entry.get("architecture", {})), *built, _origin(entry)
+
+
+def _layers(names: list[str]) -> str:
+    if len(names) > NAMED_LAYERS:
+        return f"{len(names)}, from {names[0]} to {names[-1]}"
+    return ", ".join(names) or "none"
+
+
+def _origin(entry: Mapping[str, Any]) -> str:
     if "training" in entry:
         training = dict(entry["training"])
         images, recipe = training.pop("images", "?"), words(training.pop("recipe", {}))
         checked = f", validated on {training.pop('validation')}" if "validation" in training else ""
-        how = f"trained here on {images}{checked}, recipe {recipe}; {words(training)}"
-        return architecture, how
+        return f"trained here on {images}{checked}, recipe {recipe}; {words(training)}"
     rest = {key: value for key, value in entry.items() if key != "architecture"}
-    return architecture, f"imported: {words(rest)}"
+    return f"imported: {words(rest)}"
 
 
 def _image_set(entry: Mapping[str, Any]) -> tuple[str, str]:

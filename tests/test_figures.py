@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from shapebias.drawing import ROBUST, STANDARD, panels, png, save
+from shapebias.drawing import OTHERS, ROBUST, STANDARD, panels, png, save
 from shapebias.errors import ShapebiasError
 from shapebias.figures.matched_filters import picture
 from shapebias.plugins import draw, kinds
@@ -19,6 +21,7 @@ STUDIES = {
     "three pairs": (PAIRS, ["advprop"]),
     "one pair": ({"alexnet": PAIRS["alexnet"]}, []),
     "no pair": ({}, ["lonely", "other_$5_$6"]),
+    "long names": ({}, [f"resnet50_of_stylized_imagenet_linf_8_255_seed_{i}" for i in range(6)]),
 }
 NEEDS = {
     "shape_bias": "shape_bias",
@@ -79,6 +82,8 @@ def inputs(kind, pairs, alone, empty=False):
         "important_concepts": {"iou_cut": 0.04},
     }
     given = {"pairs": pairs, **settings.get(kind, {})}
+    if kind not in ("example_stimuli", "matched_filters"):
+        given["alone"] = alone
     if kind == "example_stimuli":
         image = np.zeros((8, 8, 3), dtype=np.uint8)
         return given | {"rows": [] if empty else [("clean", [image, None]), ("adv (a_r)", [image])]}
@@ -95,6 +100,19 @@ def texts(figure):
     return {text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))}
 
 
+def assert_readable(figure):
+    """Nothing leaves the canvas, and no heading stands on what is written above its panel."""
+    (width, height), drawn = figure.get_size_inches(), figure.get_tightbbox()
+    assert min(drawn.min) > -0.02
+    assert drawn.x1 < width + 0.02
+    assert drawn.y1 < height + 0.02
+    for axes in figure.axes:
+        written = [one for one in axes.get_children() if isinstance(one, Text) and one.get_text()]
+        for heading in set(written) - set(axes.texts):
+            place = heading.get_window_extent()
+            assert not any(place.overlaps(text.get_window_extent()) for text in axes.texts)
+
+
 def test_every_figure_is_tested():
     assert set(kinds("figures")) == {*NEEDS, "example_stimuli"}
 
@@ -106,7 +124,8 @@ def test_draws_every_network_of_a_study(kind, study):
     figure = draw(kind, **inputs(kind, pairs, alone))
     assert isinstance(figure, Figure)
     assert png(figure).startswith(b"\x89PNG")
-    written = " ".join(texts(figure))
+    assert_readable(figure)
+    written = " ".join(texts(figure)).replace("\n", "")
     if kind == "matched_filters" and not pairs:
         assert "no pair" in written
     elif kind != "example_stimuli":
@@ -138,9 +157,30 @@ def test_a_figure_is_not_written_as_anything_else(tmp_path):
 
 
 def test_a_network_has_the_same_colour_everywhere():
-    shown = panels(["alexnet_r", "lonely", "alexnet"], PAIRS)
+    shown = panels(["alexnet_r", "lonely", "alexnet"], PAIRS, ["lonely"])
     assert [panel.title for panel in shown] == ["alexnet", "lonely"]
     assert [network.colour for network in shown[0].networks] == [STANDARD, ROBUST]
+
+
+@pytest.mark.parametrize("kind", sorted(NEEDS.keys() - {"matched_filters"}))
+def test_a_network_without_rows_does_not_change_the_colour_of_another(kind):
+    given = inputs(kind, {}, ["a", "b", "c"])
+    # Nor does the order of a table's rows.
+    given[NEEDS[kind]] = given[NEEDS[kind]].query("model != 'a'").iloc[::-1]
+    figure = draw(kind, **given)
+    drawn = {to_hex(bar.get_facecolor()) for axes in figure.axes for bar in axes.patches}
+    drawn |= {to_hex(line.get_color()) for axes in figure.axes for line in axes.lines}
+    assert {colour.lower() for colour in OTHERS} & drawn == {
+        colour.lower() for colour in OTHERS[1:3]
+    }
+
+
+def test_a_networks_colour_and_mark_follow_its_place_in_the_study():
+    alone = [f"network_{i}" for i in range(12)]
+    (every,) = panels(alone, {}, alone)
+    assert len({(network.colour, network.mark) for network in every.networks}) == 12
+    (some,) = panels(["network_11", "network_7"], {}, alone)
+    assert some.networks == (every.networks[7], every.networks[11])
 
 
 def test_accuracy_is_on_the_pairs_own_selection_but_for_the_clean_set():
@@ -182,7 +222,9 @@ def test_accuracy_by_level_is_that_of_the_pairs_own_images_and_in_order():
     table = pd.concat([table, noisier.assign(top1=noisier["top1"] / 2)])
     levels = {"noisy": 2.0, "noisier": float("inf")}
     curves = [{"title": title, "setting": "sd", "levels": levels} for title in ("noise", "grain")]
-    figure = draw("accuracy_by_level", accuracy=table, pairs=PAIRS, curves=curves, clean="clean")
+    figure = draw(
+        "accuracy_by_level", accuracy=table, pairs=PAIRS, alone=alone, curves=curves, clean="clean"
+    )
     titles = [(axes.get_title(loc="left"), axes.get_xlabel()) for axes in figure.axes]
     names = [*PAIRS, "other networks"]
     assert titles == [(name, f"{title}: sd") for title in ("noise", "grain") for name in names]
@@ -203,7 +245,7 @@ def test_every_trained_network_has_a_panel_with_its_name_and_its_own_curves():
     shared = {"x": {"standard": "alexnet", "robust": "res"}}
     alone = [f"network_{i}" for i in range(12)]
     log = invented("training_log", PAIRS, alone)
-    figure = draw("training", training_log=log, pairs=PAIRS | shared)
+    figure = draw("training", training_log=log, pairs=PAIRS | shared, alone=alone)
     uppers = [axes for axes in figure.axes if axes.get_title(loc="left")]
     assert sorted(axes.get_title(loc="left") for axes in uppers) == sorted(log["model"].unique())
     assert len({(axes.get_xlim(), axes.get_ylim()) for axes in uppers}) == 1
@@ -221,7 +263,7 @@ def test_differences_are_robust_less_standard():
     # A channel that meets no concept counts for none.
     rows += [("alexnet_r", "c", 2, "cat", 0.0)]
     frame = pd.DataFrame(rows, columns=columns)
-    (axes,) = draw("concept_differences", dissection=frame, pairs=PAIRS).axes
+    (axes,) = draw("concept_differences", dissection=frame, pairs=PAIRS, alone=[]).axes
     assert [bar.get_width() for bar in axes.patches] == [1, -4]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["dog", "red"]
 
@@ -240,7 +282,12 @@ def test_differences_that_chance_gives_stand_beside():
         ]
     )
     figure = draw(
-        "concept_differences", dissection=frame, pairs=PAIRS, dissection_twins=twins, iou_cut=0.01
+        "concept_differences",
+        dissection=frame,
+        pairs=PAIRS,
+        alone=[],
+        dissection_twins=twins,
+        iou_cut=0.01,
     )
     (axes,) = figure.axes
     assert [bar.get_width() for bar in axes.patches] == [1, -5]
@@ -257,7 +304,7 @@ def test_lost_decisions_are_shares_with_what_they_are_shares_of():
         n_shape=1200, n_texture=7, shape_score=[0, 12, 24, 36, 9, 9, 9, 9], texture_score=1
     )
     labels = both.assign(category=["object", "color"] * 4, iou=[0.1, 0.1, 0.1, 0.01] * 2)
-    given = {"ablation": ablation, "dissection": labels, "pairs": PAIRS}
+    given = {"ablation": ablation, "dissection": labels, "pairs": PAIRS, "alone": []}
     figure = draw("ablation_by_category", **given)
     shape, texture, score, _ = figure.axes
     assert [bar.get_width() for bar in shape.patches[:3]] == pytest.approx([1.5, 1.0, 2.0])
@@ -280,7 +327,7 @@ def test_what_random_channels_cost_stands_across_the_bars():
     frame = frame[frame["category"] == "color"].assign(concept="red", n_draws=5)
     frame = frame.assign(accuracy_before=0.9, accuracy_after=0.3, random_accuracy=0.8)
     frame["random_accuracy_sd"] = 0.05
-    given = {"pairs": {}, "iou_cut": 0.04}
+    given = {"pairs": {}, "alone": ["lonely"], "iou_cut": 0.04}
     figure = draw("important_concepts", ablation_by_concept=frame, **given)
     (axes,) = figure.axes
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([60])

@@ -239,11 +239,16 @@ STUDY = {
     "pairs": {"a": PAIRS["a"]},
     "measurements": {"accuracy": {"clean": "clean", "image_sets": ["shuffled"]}, "kernel_tv": {}},
 }
+DESCRIPTIONS = {
+    "a": {"input_size": 64, "layers": {"conv1": 8, "conv2": 16}},
+    "a_r": {"input_size": 224, "layers": {f"blocks.{i}": 8 for i in range(24)}},
+}
 
 
 def page(**changes):
     given = {
         "study": STUDY,
+        "descriptions": DESCRIPTIONS,
         "tables": {
             "accuracy": accuracies("shuffled", a=600, a_r=300),
             "shape_bias": biases(**{"<b>": 300}),
@@ -322,8 +327,17 @@ def test_settings_are_words():
     assert words({"kind": "pgd", "eps": 1.5, "random_start": False}) == (
         "pgd (eps 1.5, random start no)"
     )
-    headings = [part.heading for part in setup(STUDY)]
-    assert headings == ["Networks", "Pairs", "Image sets", "Attacks", "Measurements"]
+    parts = {part.heading: part for part in setup(STUDY, DESCRIPTIONS)}
+    assert list(parts) == ["Networks", "Pairs", "Image sets", "Attacks", "Measurements"]
+    assert [row[2:4] for row in parts["Networks"].rows] == [
+        ("64 × 64 pixels", "conv1, conv2"),
+        ("224 × 224 pixels", "24, from blocks.0 to blocks.23"),
+    ]
+
+
+def test_a_network_without_layers_is_said_to_have_none():
+    none = {name: {"input_size": 32, "layers": {}} for name in DESCRIPTIONS}
+    assert [row[3] for row in setup(STUDY, none)[0].rows] == ["none", "none"]
 
 
 # Speeds are never the same twice, so they stay beside their network.

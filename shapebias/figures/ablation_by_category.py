@@ -6,11 +6,16 @@ from matplotlib.figure import Figure
 from shapebias.categories import category_rank
 from shapebias.category_bars import Bars, category_bars, cut_of_iou
 from shapebias.category_scores import CUES, scores_of_networks
-from shapebias.drawing import Pairs, note
+from shapebias.drawing import Alone, Pairs, note
 
 
 def draw(
-    *, ablation: pd.DataFrame, dissection: pd.DataFrame, pairs: Pairs, iou_cut: float = 0.0
+    *,
+    ablation: pd.DataFrame,
+    dissection: pd.DataFrame,
+    pairs: Pairs,
+    alone: Alone,
+    iou_cut: float = 0.0,
 ) -> Figure:
     """Bars by category: the shares of both kinds of decision that are lost, and the scores.
 
@@ -20,6 +25,8 @@ def draw(
         Tables of these names.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
     iou_cut
         Least IoU of a channel that counts under its category; `all` is every channel.
     """
@@ -31,7 +38,7 @@ def draw(
     categories = set(table["category"])
     order = sorted(categories, key=lambda name: (name != "all", category_rank(name)))
     counted = f"categories: channels with {cut_of_iou(iou_cut)}"
-    return category_bars(rows, pairs=pairs, order=order, counted=counted)
+    return category_bars(rows, pairs=pairs, alone=alone, order=order, counted=counted)
 
 
 def _shares(table: pd.DataFrame, cue: str) -> Bars:

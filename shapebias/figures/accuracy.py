@@ -5,11 +5,23 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shapebias.drawing import FAINT, Pairs, Panel, grid, legend, look, note, panels, words
+from shapebias.drawing import (
+    FAINT,
+    Alone,
+    Pairs,
+    Panel,
+    entitle,
+    grid,
+    legend,
+    look,
+    note,
+    panels,
+    words,
+)
 from shapebias.selecting import selected
 
 
-def draw(*, accuracy: pd.DataFrame, pairs: Pairs, clean: str | None = None) -> Figure:
+def draw(*, accuracy: pd.DataFrame, pairs: Pairs, alone: Alone, clean: str | None = None) -> Figure:
     """Points of top-1 accuracy with their intervals, one row an image set, one panel a pair.
 
     Parameters
@@ -20,20 +32,22 @@ def draw(*, accuracy: pd.DataFrame, pairs: Pairs, clean: str | None = None) -> F
         and everyone on the clean set, where the selection would only say 100 %.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
     clean
         Name of the clean image set.
     """
     if accuracy.empty:
         return note("Accuracy is not measured in this study.")
     with look():
-        shown = panels(accuracy["model"], pairs)
+        shown = panels(accuracy["model"], pairs, alone)
         sets = list(dict.fromkeys(accuracy["image_set"]))
         sets.sort(key=lambda name: name != clean)
         figure, cells = grid(len(shown), height=0.55 + 0.24 * len(sets))
         for panel, (axes,) in zip(shown, cells, strict=True):
             rows = selected(accuracy, panel.pair, clean)
             _draw_points(axes, rows, panel, sets)
-            axes.set_title(_title(panel, rows))
+            entitle(axes, _title(panel, rows))
             if clean in sets:
                 axes.axhline(0.5, color=FAINT, lw=0.6)
             if axes.get_subplotspec().is_first_col():

@@ -6,7 +6,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shapebias.drawing import Network, Pairs, grid, legend, look, note, panels, words
+from shapebias.drawing import (
+    Alone,
+    Network,
+    Pairs,
+    entitle,
+    grid,
+    legend,
+    look,
+    note,
+    panels,
+    words,
+)
 from shapebias.panel_kinds import first_column
 from shapebias.selecting import selected
 
@@ -15,6 +26,7 @@ def draw(
     *,
     accuracy: pd.DataFrame,
     pairs: Pairs,
+    alone: Alone,
     curves: list[dict[str, Any]],
     clean: str | None = None,
 ) -> Figure:
@@ -27,6 +39,8 @@ def draw(
         `shapebias.figures.accuracy.draw` does.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
     curves
         Families of image sets: `title`, `setting`, and `levels` (image set to its level).
     clean
@@ -36,7 +50,7 @@ def draw(
     if accuracy.empty or not curves:
         return note("Accuracy is not measured at several levels in this study.")
     with look():
-        shown = panels(accuracy["model"], pairs)
+        shown = panels(accuracy["model"], pairs, alone)
         across = len(shown) if len(shown) <= 4 else 3
         figure, cells = grid(len(curves) * len(shown), height=1.7, across=across)
         each = [(curve, panel) for curve in curves for panel in shown]
@@ -46,7 +60,7 @@ def draw(
                 own = rows[rows["model"] == network.model].set_index("image_set")
                 _draw_line(axes, own, list(curve["levels"]), clean, network)
             _lay_out(axes, curve, clean)
-            axes.set_title(panel.title)
+            entitle(axes, panel.title)
         for axes in first_column(cells):
             axes.set_ylabel("Top-1 accuracy (%)")
         legend(figure, shown)

@@ -7,8 +7,10 @@ from matplotlib.figure import Figure
 
 from shapebias.drawing import (
     FAINT,
+    Alone,
     Network,
     Pairs,
+    entitle,
     grid,
     legend,
     log_axis,
@@ -20,7 +22,9 @@ from shapebias.drawing import (
 from shapebias.selecting import varying_channels
 
 
-def draw(*, activation_tv: pd.DataFrame, pairs: Pairs, clean: str, noisy: str) -> Figure:
+def draw(
+    *, activation_tv: pd.DataFrame, pairs: Pairs, alone: Alone, clean: str, noisy: str
+) -> Figure:
     """One point a channel: total variation on the clean against the noisy images.
 
     Parameters
@@ -29,6 +33,8 @@ def draw(*, activation_tv: pd.DataFrame, pairs: Pairs, clean: str, noisy: str) -
         Table `activation_tv`.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
     clean, noisy
         Names of the two image sets.
     """
@@ -36,13 +42,13 @@ def draw(*, activation_tv: pd.DataFrame, pairs: Pairs, clean: str, noisy: str) -
     if both.empty:
         return note("The smoothness of activations is not measured in this study.")
     with look():
-        shown = panels(both["model"], pairs)
+        shown = panels(both["model"], pairs, alone)
         figure, cells = grid(len(shown), height=1.8 if len(shown) == 4 else 2.4)
         limits = _limits(both[["clean", "noisy"]].to_numpy())
         # A few nearly silent channels would squeeze all others into a corner.
         both = both.assign(clean=both["clean"].clip(*limits), noisy=both["noisy"].clip(*limits))
         for panel, (axes,) in zip(shown, cells, strict=True):
-            axes.set_title(panel.title)
+            entitle(axes, panel.title)
             axes.plot(limits, limits, color=FAINT, lw=0.8, dashes=(3, 2), zorder=0)
             for place, network in enumerate(panel.networks):
                 _draw_points(axes, both[both["model"] == network.model], network, place)
@@ -50,10 +56,13 @@ def draw(*, activation_tv: pd.DataFrame, pairs: Pairs, clean: str, noisy: str) -
         figure.supxlabel(
             f"Mean total variation on {words(clean)} (units of activation)", fontsize=8
         )
-        figure.supylabel(
-            f"Mean total variation on\n{words(noisy)} (units of activation)", fontsize=8
-        )
         legend(figure, shown)
+        high = sum(one.get_window_extent().height for one in figure.legends) / figure.bbox.height
+        figure.supylabel(
+            f"Mean total variation on\n{words(noisy)} (units of activation)",
+            y=(1 - high) / 2,
+            fontsize=8,
+        )
         return figure
 
 

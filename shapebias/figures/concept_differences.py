@@ -8,7 +8,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shapebias.category_bars import chance_mark, cut_of_iou, mark_chance
-from shapebias.drawing import ROBUST, STANDARD, Pairs, Panel, grid, legend, look, note, panels
+from shapebias.drawing import (
+    ROBUST,
+    STANDARD,
+    Alone,
+    Pairs,
+    Panel,
+    entitle,
+    grid,
+    legend,
+    look,
+    note,
+    panels,
+)
 from shapebias.selecting import measured
 
 # Concepts shown at each end.
@@ -19,6 +31,7 @@ def draw(
     *,
     dissection: pd.DataFrame,
     pairs: Pairs,
+    alone: Alone,
     dissection_twins: pd.DataFrame | None = None,
     iou_cut: float = 0.0,
 ) -> Figure:
@@ -32,6 +45,8 @@ def draw(
         Table `dissection`, one row a channel.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
     dissection_twins
         Table of that name: channels of networks that have learnt nothing; each kind of twin gives
         a mark for every bar.
@@ -45,10 +60,12 @@ def draw(
     groups = twins.groupby("twin", sort=False) if twins is not None else ()
     chance = [_counts(own, iou_cut) for _, own in groups]
     with look():
-        shown = [part for panel in panels(dissection["model"], pairs) for part in _parts(panel)]
+        shown = [
+            part for panel in panels(dissection["model"], pairs, alone) for part in _parts(panel)
+        ]
         figure, cells = grid(len(shown), height=2.9)
         for panel, (axes,) in zip(shown, cells, strict=True):
-            axes.set_title(panel.title)
+            entitle(axes, panel.title)
             values = _values(trained, panel)
             if len(panel.networks) == 2:
                 values = _ends(values)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from shapebias.categories import category_rank
 from shapebias.category_bars import Bars, category_bars, cut_of_iou
 from shapebias.detectors import STRICT, detectors_of_twins
-from shapebias.drawing import Pairs, note
+from shapebias.drawing import Alone, Pairs, note
 from shapebias.selecting import counted, measured
 
 
@@ -14,6 +14,7 @@ def draw(
     *,
     detectors: pd.DataFrame,
     pairs: Pairs,
+    alone: Alone,
     dissection_twins: pd.DataFrame | None = None,
     iou_cut: float = 0.0,
 ) -> Figure:
@@ -25,6 +26,8 @@ def draw(
         Table `detectors`; a network's layers are added up.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
     dissection_twins
         Table of that name: channels of networks that have learnt nothing.
     iou_cut
@@ -41,7 +44,7 @@ def draw(
         for cut in dict.fromkeys((iou_cut, STRICT))
     }
     order = sorted(set(detectors["category"]) - {"all"}, key=category_rank)
-    return category_bars(rows, pairs=pairs, order=order)
+    return category_bars(rows, pairs=pairs, alone=alone, order=order)
 
 
 def _bars(detectors: pd.DataFrame, cut: float) -> pd.DataFrame:

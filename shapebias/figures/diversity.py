@@ -4,14 +4,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from shapebias.drawing import Pairs, note
+from shapebias.drawing import Alone, Pairs, note
 from shapebias.panel_kinds import layer_lines
 from shapebias.selecting import measured
 from shapebias.statistics import mean_margin
 
 
 def draw(
-    *, dissection: pd.DataFrame, pairs: Pairs, dissection_twins: pd.DataFrame | None = None
+    *,
+    dissection: pd.DataFrame,
+    pairs: Pairs,
+    alone: Alone,
+    dissection_twins: pd.DataFrame | None = None,
 ) -> Figure:
     """Lines of mean diversity by layer with 95 % intervals over channels, a panel a pair.
 
@@ -21,6 +25,8 @@ def draw(
         Table `dissection`, one row a channel.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
     dissection_twins
         Table of that name: channels of networks that have learnt nothing, a line for each kind.
     """
@@ -39,4 +45,6 @@ def draw(
     if (twins := measured(dissection_twins)) is not None:
         groups = twins.groupby(["model", "layer", "twin"], sort=False)["diversity"]
         chance = groups.mean().rename("mean").reset_index()
-    return layer_lines(frame, value="mean", label=label, pairs=pairs, means=means, chance=chance)
+    return layer_lines(
+        frame, value="mean", label=label, pairs=pairs, alone=alone, means=means, chance=chance
+    )

@@ -7,7 +7,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from shapebias.category_bars import MARK, cut_of_iou, mark_chance
-from shapebias.drawing import Network, Pairs, grid, legend, look, note, panels
+from shapebias.drawing import (
+    Alone,
+    Network,
+    Pairs,
+    entitle,
+    explain,
+    grid,
+    legend,
+    look,
+    note,
+    panels,
+)
 
 SHOWN = 10
 # How the losses of decisions are marked: column, its total, mark, the same as a letter, what the
@@ -19,7 +30,9 @@ MARKS = (
 INK = "#222222"
 
 
-def draw(*, ablation_by_concept: pd.DataFrame, pairs: Pairs, iou_cut: float) -> Figure:
+def draw(
+    *, ablation_by_concept: pd.DataFrame, pairs: Pairs, alone: Alone, iou_cut: float
+) -> Figure:
     """Bars of the accuracy that each network loses without a concept's channels.
 
     Across each bar stands what as many random channels of the same layers cost, where the study
@@ -31,6 +44,8 @@ def draw(*, ablation_by_concept: pd.DataFrame, pairs: Pairs, iou_cut: float) -> 
         Table `ablation_by_concept`.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
     iou_cut
         Least IoU at which the study took a channel to detect its concept.
     """
@@ -38,7 +53,7 @@ def draw(*, ablation_by_concept: pd.DataFrame, pairs: Pairs, iou_cut: float) -> 
     if table.empty:
         return note("No channel detects a concept in this study.")
     with look():
-        shown = panels(table["model"], pairs)
+        shown = panels(table["model"], pairs, alone)
         rows = max(len(panel.networks) for panel in shown)
         most = table.groupby("model").size().max()
         figure, cells = grid(len(shown), height=0.8 + 0.17 * most, rows=rows)
@@ -48,7 +63,7 @@ def draw(*, ablation_by_concept: pd.DataFrame, pairs: Pairs, iou_cut: float) -> 
             for axes, network in zip(cell, panel.networks, strict=False):
                 own = table[table["model"] == network.model]
                 _draw(axes, own, network, most)
-                axes.set_title(network.model, pad=15)
+                entitle(axes, network.model, pad=15)
                 _write_decisions(axes, own)
             cell[len(panel.networks) - 1].set_xlabel("Lost (%)")
         legend(figure, shown)
@@ -110,4 +125,4 @@ def _explain(figure: Figure, iou_cut: float, draws: int) -> None:
     if draws:
         drawn = f"as many random channels (mean ± sd of {draws})"
         handles.append(Line2D([], [], color=MARK, marker="|", linestyle="-", label=drawn))
-    figure.legend(handles=handles, loc="outside lower left", ncols=2)
+    explain(figure, handles, "outside lower left")

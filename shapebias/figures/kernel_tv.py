@@ -3,11 +3,11 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from shapebias.drawing import Pairs, note
+from shapebias.drawing import Alone, Pairs, note
 from shapebias.panel_kinds import layer_lines
 
 
-def draw(*, kernel_tv: pd.DataFrame, pairs: Pairs) -> Figure:
+def draw(*, kernel_tv: pd.DataFrame, pairs: Pairs, alone: Alone) -> Figure:
     """Lines of mean kernel total variation by convolution, a panel a pair.
 
     Parameters
@@ -16,6 +16,8 @@ def draw(*, kernel_tv: pd.DataFrame, pairs: Pairs) -> Figure:
         Table `kernel_tv`; its layer `all` is written at the head of the panel.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
     """
     whole = kernel_tv["layer"] == "all"
     if kernel_tv[~whole].empty:
@@ -23,5 +25,11 @@ def draw(*, kernel_tv: pd.DataFrame, pairs: Pairs) -> Figure:
     means = kernel_tv[whole].set_index("model")["mean_tv"].to_dict()
     label = "Mean kernel total variation\n(units of weight)"
     return layer_lines(
-        kernel_tv[~whole], value="mean_tv", label=label, pairs=pairs, means=means, numbered=True
+        kernel_tv[~whole],
+        value="mean_tv",
+        label=label,
+        pairs=pairs,
+        alone=alone,
+        means=means,
+        numbered=True,
     )

@@ -5,10 +5,25 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shapebias.drawing import FAINT, PAGE, Network, Pairs, legend, look, note, panels, words
+from shapebias.drawing import (
+    FAINT,
+    PAGE,
+    Alone,
+    Network,
+    Pairs,
+    folded,
+    legend,
+    look,
+    note,
+    panels,
+    words,
+)
+
+# Inches for the networks' names.
+NAMES = 1.8
 
 
-def draw(*, shape_bias: pd.DataFrame, pairs: Pairs) -> Figure:
+def draw(*, shape_bias: pd.DataFrame, pairs: Pairs, alone: Alone) -> Figure:
     """Bars of shape bias by network, pair by pair.
 
     Parameters
@@ -17,6 +32,8 @@ def draw(*, shape_bias: pd.DataFrame, pairs: Pairs) -> Figure:
         Table `shape_bias`.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
 
     References
     ----------
@@ -27,13 +44,13 @@ def draw(*, shape_bias: pd.DataFrame, pairs: Pairs) -> Figure:
     if pooled.empty:
         return note("Shape bias is not measured in this study.")
     with look():
-        shown = panels(pooled["model"], pairs)
+        shown = panels(pooled["model"], pairs, alone)
         networks = [network for panel in shown for network in panel.networks]
         at = _places([len(panel.networks) for panel in shown])
         sets = list(dict.fromkeys(pooled["image_set"]))
-        figure = Figure(
-            figsize=(PAGE - 1.2, len(sets) * (0.21 * (at[-1] + 2)) + 0.8), layout="constrained"
-        )
+        lines = max(folded(network.model, NAMES).count("\n") + 1 for network in networks)
+        height = len(sets) * (max(0.21, 0.14 * lines) * (at[-1] + 2)) + 0.8
+        figure = Figure(figsize=(PAGE - 1.2, height), layout="constrained")
         axes = figure.subplots(len(sets), 2, squeeze=False, width_ratios=(3.2, 1), sharey=True)
         for (bias, neither), image_set in zip(axes, sets, strict=True):
             own = pooled[pooled["image_set"] == image_set].set_index("model")
@@ -64,7 +81,7 @@ def _draw_bias(axes: Axes, own: pd.DataFrame, networks: list[Network], at: np.nd
     axes.set_xlim(0, 108)
     axes.set_xticks(range(0, 101, 25))
     axes.set_ylim(at[-1] + 0.7, -0.7)
-    axes.set_yticks(at, [network.model for network in networks])
+    axes.set_yticks(at, [folded(network.model, NAMES) for network in networks])
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("Shape bias (% of decisions by shape or texture)")
 

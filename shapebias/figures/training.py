@@ -1,14 +1,12 @@
 """Training curves of the networks that the study trained."""
 
-from dataclasses import replace
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from shapebias.drawing import FAINT, OTHERS, Pairs, Panel, grid, legend, look, note, panels
+from shapebias.drawing import FAINT, Alone, Pairs, Panel, entitle, grid, legend, look, note, panels
 
 # Accuracies to how their line is drawn and what it is called.
 CURVES = {
@@ -18,11 +16,9 @@ CURVES = {
 }
 # Beyond this many epochs, points would run together.
 DOTTED = 12
-# Letters of a heading that fit a panel at the usual size.
-LETTERS = 18
 
 
-def draw(*, training_log: pd.DataFrame, pairs: Pairs) -> Figure:
+def draw(*, training_log: pd.DataFrame, pairs: Pairs, alone: Alone) -> Figure:
     """Accuracy on clean and attacked validation images, while training, and loss by epoch.
 
     A panel a network, a pair's first, all on the same axes; networks that are trained on no
@@ -35,19 +31,20 @@ def draw(*, training_log: pd.DataFrame, pairs: Pairs) -> Figure:
         adversarial ones for a robust network.
     pairs
         Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
     """
     if training_log.empty:
         return note("No network is trained in this study.")
     with look():
-        shown = _one_each(panels(training_log["model"], pairs))
+        shown = _one_each(panels(training_log["model"], pairs, alone))
         across = min(len(shown), 4)
         figure, cells = grid(len(shown), height=1.05, rows=2, across=across)
         highest = training_log["loss"].max()
         for i, (panel, (upper, lower)) in enumerate(zip(shown, cells, strict=True)):
             own = training_log[training_log["model"] == panel.title].sort_values("epoch")
             _draw_curves(upper, lower, own, panel.networks[0].colour)
-            size = 8.5 * min(1, LETTERS / len(panel.title))
-            upper.set_title(panel.title, fontsize=size, color=panel.networks[0].colour)
+            entitle(upper, panel.title).set_color(panel.networks[0].colour)
             upper.set_ylim(0, 102)
             lower.set_ylim(0, 1.05 * highest)
             for axes in (upper, lower):
@@ -71,8 +68,6 @@ def _one_each(shown: list[Panel]) -> list[Panel]:
     found: dict[str, Panel] = {}
     for panel in shown:
         for network in panel.networks:
-            if panel.pair is None:
-                network = replace(network, colour=OTHERS[-1])
             found.setdefault(network.model, Panel(network.model, (network,), panel.pair))
     return list(found.values())
 
