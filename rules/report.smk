@@ -128,14 +128,7 @@ rule write_report:
         "../envs/shapebias.yaml"
     params:
         code=code_of("write_report"),
-        study=config
-        | {
-            # No result depends on it.
-            "measurements": {
-                name: without(settings, "memory")
-                for name, settings in MEASURED.items()
-            }
-        },
+        study=study_in_the_report(),
         models=MODELS,
         tables=GATHERED + DERIVED,
         figures=DRAWN,

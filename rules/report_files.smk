@@ -109,3 +109,19 @@ def intermediates():
         expand("<results>/report/channels/{model}.html", model=PAGED),
         expand("<results>/figures/{figure}.{kind}", figure=DRAWN, kind=["png", "pdf"]),
     ]
+
+
+def study_in_the_report():
+    """The study without the settings on which no result depends."""
+    trained = {
+        name: one | {"training": without(one["training"], *SAVINGS)}
+        for name, one in config["models"].items()
+        if "training" in one
+    }
+    measurements = {
+        name: without(settings, "memory") for name, settings in MEASURED.items()
+    }
+    return config | {
+        "models": config["models"] | trained,
+        "measurements": measurements,
+    }
