@@ -115,7 +115,7 @@ def _traced(network: nn.Module, paths: Iterable[str]) -> fx.Graph:
     training = network.training
     try:
         graph = StageTracer(paths).trace(network.eval(), concrete_args=_defaults(network))
-    except (fx.proxy.TraceError, TypeError, RuntimeError, ValueError) as error:
+    except (fx.proxy.TraceError, TypeError, RuntimeError, ValueError, NameError) as error:
         reason = (str(error).splitlines() or [""])[0][:100]
         raise CannotCut(
             f"{type(network).__name__} cannot be cut, nor traced for it ({reason})"

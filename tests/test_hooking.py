@@ -84,6 +84,15 @@ class InPlace(Plain):
         return self.last(second.mean(dim=(2, 3)))
 
 
+class Unregistered(Plain):
+    """Steps that torch does not know to be the network's."""
+
+    steps = (nn.Identity(),)
+
+    def forward(self, pixels):
+        return super().forward(self.steps[0](pixels))
+
+
 def built(kind, layers=STAGES, stages=(), like=None):
     torch.manual_seed(1)
     network = kind()
@@ -110,7 +119,7 @@ def test_what_can_be_cut_is_cut(kind, capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("kind", [Functional, Around, InPlace])
+@pytest.mark.parametrize("kind", [Functional, Around, InPlace, Unregistered])
 def test_what_cannot_is_watched_and_says_so(kind, capsys):
     model = built(kind)
     assert type(model) is HookedClassifier
