@@ -29,10 +29,7 @@ def run(name: str) -> None:
         torch.save(torchvision.models.resnet50().state_dict(), path)
         size = path.stat().st_size / 1e6
         command = [sys.executable, "-m", "benchmarks.importing", str(path)]
-        found = [
-            json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-            for _ in range(ROUNDS)
-        ]
+        found = [measured(command) for _ in range(ROUNDS)]
     rows = []
     for what, unit, bar in (("seconds", "s", SECONDS_BAR), ("memory", "times", MEMORY_BAR)):
         values = [one[what] / (size if what == "memory" else 1) for one in found]
@@ -43,6 +40,12 @@ def run(name: str) -> None:
         verdict = "ok" if middle <= bar else "short"
         print(f"{name}  {row['case']}  {spread}  at most {bar:g}  {verdict}", flush=True)
     harness.write(name, rows, packages=["torchvision", "safetensors"])
+
+
+def measured(command: list[str]) -> dict[str, float]:
+    """What a process of this file has found, in its last line, after what the import says."""
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def imported(path: str) -> dict[str, float]:
