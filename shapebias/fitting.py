@@ -163,7 +163,8 @@ def fit(
                 progress(entry)
     model.requires_grad_()
     recipe.conclude(history)
-    if fabric.is_global_zero and has_learnt_nothing(history[-1], n_classes):
+    told = progress is not None and fabric.is_global_zero
+    if told and has_learnt_nothing(history[-1], n_classes):
         print(
             f"WARNING: after {len(history)} epochs the network is no better than guessing among "
             f"{n_classes} classes; {advice_on(schedule, recipe)}, or train for longer"

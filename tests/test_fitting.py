@@ -83,7 +83,7 @@ def test_what_has_learnt_nothing_is_told(capsys, right):
         def loss(self, model, images, labels, *, done, generator):
             return nn.functional.cross_entropy(model(images), labels), right
 
-    fit(network(depth=18), *data(), recipe=Guessing(), **SETTINGS)
+    fit(network(depth=18), *data(), recipe=Guessing(), progress=str, **SETTINGS)
     said = "WARNING: after 2 epochs the network is no better than guessing among 3 classes; lower"
     assert (said in capsys.readouterr().out) == (right == 0)
 
