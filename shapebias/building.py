@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from shapebias.classifier import Classifier
 from shapebias.errors import CannotTake, ShapebiasError
+from shapebias.evaluation import eval_mode
 from shapebias.plugins import build, factory_of
 from shapebias.system_faults import explained
 from shapebias.trying import first_line
@@ -69,10 +70,8 @@ def built(
 def _tried(architecture: dict[str, Any], classes: list[str], size: int | None) -> Classifier:
     given = {"input_size": size} if size else {}
     network = build("models", classes=classes, **given, **architecture)
-    with torch.no_grad():
-        training = network.training
-        network.eval()(torch.zeros(1, 3, network.input_size, network.input_size))
-        network.train(training)
+    with eval_mode(network), torch.no_grad():
+        network(torch.zeros(1, 3, network.input_size, network.input_size))
     return network
 
 
@@ -102,11 +101,16 @@ def _told(architecture: dict[str, Any], size: int, other: int, least: bool, work
     what = f"{_name(architecture)} cannot take images of {size} pixels"
     if not least:
         return f"{what}, but those of {other}: bring them to it (`resize`, `input_size`)"
-    parameter = inspect.signature(factory_of("models", architecture["kind"])).parameters.get("stem")
+    parameter = setting_of(architecture, "stem")
     stems = get_args(parameter.annotation) if parameter else ()
     fit = [f"`stem: {stem}`" for stem in stems if works(size, stem=stem)]
     others = f", or choose {' or '.join(fit)}" if fit else ""
     return f"{what}, the least are {other}: bring them to it (`resize`, `input_size`){others}"
+
+
+def setting_of(architecture: dict[str, Any], name: str) -> inspect.Parameter | None:
+    """A setting that an architecture's plug-in takes; None where it takes none of the name."""
+    return inspect.signature(factory_of("models", architecture["kind"])).parameters.get(name)
 
 
 class WithoutDraws(TorchFunctionMode):

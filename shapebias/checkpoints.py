@@ -1,6 +1,5 @@
 """Networks on disk: `weights.safetensors` with `model.json`, alike whether imported or trained."""
 
-import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -8,12 +7,12 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from shapebias.auxiliary_norms import weights_with_norm
-from shapebias.building import WithoutDraws, built
+from shapebias.building import WithoutDraws, built, setting_of
 from shapebias.classifier import Classifier
 from shapebias.errors import ShapebiasError
 from shapebias.packages import file_in_package
 from shapebias.pixel_maps import check_normalised_once, mean_and_std_together
-from shapebias.plugins import build, factory_of
+from shapebias.plugins import build
 from shapebias.published_weights import fitted, read_weights
 from shapebias.records import sha256_of
 from shapebias.timm_files import in_timms_names
@@ -156,7 +155,7 @@ def _assumed(network: Classifier, architecture: dict[str, Any]) -> list[str]:
     """What an import takes for granted, as weights alone do not tell it."""
     mean, std = _pixels(network).values()
     said = [f"assumed: pixels less the mean {mean}, over the std {std}; `mean`, `std` change that"]
-    setting = inspect.signature(factory_of("models", architecture["kind"])).parameters.get("stem")
+    setting = setting_of(architecture, "stem")
     if setting is not None:
         stem = architecture.get("stem", setting.default)
         said.append(

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError, UnknownLayer
+from shapebias.evaluation import eval_mode
 from shapebias.layouts import MAPS, Layout
 from shapebias.pixel_maps import check_normalised_once
 from shapebias.ranges import wrong_colours
@@ -161,11 +162,8 @@ class Classifier(nn.Module):
         """Number of channels of each layer, found with one blank image."""
         device = next(self.parameters()).device
         blank = torch.zeros(1, 3, self.input_size, self.input_size, device=device)
-        training = self.training
-        self.eval()
-        counts = {layer: activation.shape[1] for layer, activation in self.walk(blank)}
-        self.train(training)
-        return counts
+        with eval_mode(self):
+            return {layer: activation.shape[1] for layer, activation in self.walk(blank)}
 
     def __repr__(self) -> str:
         return f"Classifier({type(self.network).__name__}, {len(self.classes)} classes)"

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from shapebias.dead_code import drop_dead_code
 from shapebias.errors import ShapebiasError, UnknownLayer
+from shapebias.evaluation import eval_mode
 
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU)
 ACTIVATION_FUNCTIONS = (functional.relu, functional.relu6, torch.relu, functional.gelu)
@@ -112,16 +113,14 @@ class StageTracer(fx.Tracer):
 
 
 def _traced(network: nn.Module, paths: Iterable[str]) -> fx.Graph:
-    training = network.training
     try:
-        graph = StageTracer(paths).trace(network.eval(), concrete_args=_defaults(network))
+        with eval_mode(network):
+            graph = StageTracer(paths).trace(network, concrete_args=_defaults(network))
     except (fx.proxy.TraceError, TypeError, RuntimeError, ValueError, NameError) as error:
         reason = (str(error).splitlines() or [""])[0][:100]
         raise CannotCut(
             f"{type(network).__name__} cannot be cut, nor traced for it ({reason})"
         ) from error
-    finally:
-        network.train(training)
     _drop_other_arguments(graph)
     if not drop_dead_code(graph, network):
         raise CannotCut(

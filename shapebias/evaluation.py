@@ -9,15 +9,18 @@ from torch import nn
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Within this context a network is in eval mode and records no gradients.
+    """Within this context a network is in eval mode and records no gradients."""
+    with eval_mode(model), torch.inference_mode():
+        yield
 
-    Afterwards each of its modules is in the mode in which it was.
-    """
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Eval mode within this context; every module's own mode again after it."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with torch.inference_mode():
-            yield
+        yield
     finally:
         for module, training in modes:
             module.training = training

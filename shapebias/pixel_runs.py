@@ -1,6 +1,7 @@
 """What a network does to pixels before its first weights, found by running it on plain colours."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import permutations
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from shapebias.evaluation import eval_mode
 from shapebias.wrappings import ROLES
 
 # Black, the three colours, grey and white: more than an affine map of each colour has unknowns.
@@ -45,18 +47,14 @@ def _change_of(
     """What a network does to plain colours, and whether nothing else happens to them after it."""
     images = colours[:, :, None, None].expand(-1, -1, size, size).contiguous()
     watching = _UpToWeights(images, _constants(network))
-    training = network.training
     reached = None
-    try:
-        with torch.no_grad(), watching:
-            network.eval()(watching.image)
-    except _Reached as met:
-        reached = met.pixels
     # What cannot be run alone is judged by others.
-    except Exception:
-        reached = None
-    finally:
-        network.train(training)
+    with suppress(Exception):
+        try:
+            with eval_mode(network), torch.no_grad(), watching:
+                network(watching.image)
+        except _Reached as met:
+            reached = met.pixels
     return watching.change_of(reached)
 
 

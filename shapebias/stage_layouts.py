@@ -1,7 +1,7 @@
 """The modules of a network that give feature maps, and how these are laid out."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from shapebias.evaluation import eval_mode
 from shapebias.layouts import Layout, possible_layouts
 from shapebias.single_weights import axes_of_weights
 
@@ -176,7 +177,7 @@ def _run(
     With `weights` in place of some of the network's and the others fixed, and with what `given`
     makes of what the modules are given, of the first of them alone.
     """
-    training, alone = network.training, bool(instead)
+    alone = bool(instead)
     standing_in = {**_fixed(network), **instead["weights"]} if alone else {}
     modules = dict(network.named_modules())
     with ExitStack() as hooks:
@@ -186,12 +187,8 @@ def _run(
             if alone:
                 before = partial(_replace, instead["given"])
                 hooks.enter_context(modules[path].register_forward_pre_hook(before))
-        try:
-            functional_call(network.eval(), standing_in, (image,))
-        except _Reached:
-            pass
-        finally:
-            network.train(training)
+        with eval_mode(network), suppress(_Reached):
+            functional_call(network, standing_in, (image,))
 
 
 def _fixed(network: nn.Module) -> dict[str, Tensor]:

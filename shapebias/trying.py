@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from shapebias.errors import CannotTake, ShapebiasError
+from shapebias.evaluation import eval_mode
 from shapebias.system_faults import explained
 
 # Networks in a form that hides their modules, and what to give in their place.
@@ -54,11 +55,10 @@ def check_scores(network: Any, n_classes: int, size: int, source: str) -> None:
         )
 
 
-@torch.no_grad()
 def _shape_of_scores(network: nn.Module, size: int, source: str) -> tuple[int, ...]:
-    training = network.training
     try:
-        scores = network.eval()(torch.zeros(1, 3, size, size))
+        with eval_mode(network), torch.no_grad():
+            scores = network(torch.zeros(1, 3, size, size))
     except Exception as error:
         # What the system refuses has its own line.
         if explained(error):
@@ -67,8 +67,6 @@ def _shape_of_scores(network: nn.Module, size: int, source: str) -> tuple[int, .
             f"{source} fails on an image of {size}×{size} pixels: {type(error).__name__}: "
             f"{first_line(error)}"
         ) from error
-    finally:
-        network.train(training)
     return tuple(getattr(scores, "shape", ()))
 
 

@@ -1,7 +1,6 @@
 """Projected gradient descent in an L2 or L-infinity ball."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from shapebias.errors import ShapebiasError
+from shapebias.evaluation import eval_mode
 from shapebias.ranges import Range, wrong_distance
 
 Images = Float[Tensor, "image channel row column"]
@@ -103,7 +103,7 @@ class ProjectedGradient:
         generator
             Of the random start, or one an image; torch's global one where none is given.
         """
-        with evaluating(model):
+        with eval_mode(model):
             return self._climb(model, images.detach(), labels, generator)
 
     def _climb(self, model, images, labels, generator) -> Images:
@@ -172,15 +172,3 @@ def inverse_norms(change: Images) -> Float[Tensor, "image 1 1 1"]:
     """One over each image's L2 norm; finite where that norm is zero."""
     norms = torch.linalg.vector_norm(change, dim=(1, 2, 3), keepdim=True)
     return 1 / norms.clamp(min=torch.finfo(change.dtype).tiny ** 0.5)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode within this context; every module's own mode again after it."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, grid_sample
 
-from shapebias.attacks.pgd import evaluating
+from shapebias.evaluation import eval_mode
 from shapebias.ranges import Range
 
 Images = Float[Tensor, "image channel row column"]
@@ -81,7 +81,7 @@ class SpatialTransform:
         """
         images = images.detach()
         flow = images.new_zeros(len(images), *images.shape[2:], 2)
-        with evaluating(model):
+        with eval_mode(model):
             for _ in range(self.steps):
                 uphill = self._gradient(model, images, labels, flow)
                 fastest = uphill.abs().amax(dim=(1, 2, 3), keepdim=True)
