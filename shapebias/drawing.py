@@ -150,8 +150,7 @@ def grid(
     -------
     The figure, and the axes of each panel from top to bottom.
     """
-    # Four fit where nothing is left over; otherwise three are easier to read.
-    across = across or (n if n <= 4 else 3)
+    across = across or abreast(n)
     down = -(-n // across)
     width = COLUMN + 0.6 if across == 1 else PAGE
     figure = Figure(figsize=(width, height * rows * down + LEGEND), layout="constrained")
@@ -164,6 +163,12 @@ def grid(
         for unused in cell:
             unused.remove()
     return figure, cells[:n]
+
+
+def abreast(n: int) -> int:
+    """How many of some panels stand side by side, where nothing else decides."""
+    # Four fit where nothing is left over; otherwise three are easier to read.
+    return n if n <= 4 else 3
 
 
 def legend(figure: Figure, shown: Sequence[Panel], more: Sequence[Line2D] = ()) -> None:

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from shapebias.devices import Fabric, added
+from shapebias.evaluation import eval_mode
 from shapebias.samples import HeldImages, StreamedImages
 
 Images = UInt8[Tensor, "image 3 row column"]
@@ -44,16 +45,14 @@ def accuracy(
     step = max(1, -(-len(samples) // most)) if most else 1
     rank, world = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
     chosen = torch.arange(rank * step, len(samples), world * step)
-    right, training = 0, model.training
-    model.eval()
-    groups = chosen.split(batch) if len(chosen) else []
-    for which, some in zip(groups, samples.batches(groups), strict=True):
-        pixels, truth = as_floats(some), labels[which.to(device)]
-        if attack is not None:
-            pixels = attack(model, pixels, truth)
-        with torch.no_grad():
-            right += int((model(pixels).argmax(dim=1) == truth).sum())
-    model.train(training)
+    right, groups = 0, chosen.split(batch) if len(chosen) else []
+    with eval_mode(model):
+        for which, some in zip(groups, samples.batches(groups), strict=True):
+            pixels, truth = as_floats(some), labels[which.to(device)]
+            if attack is not None:
+                pixels = attack(model, pixels, truth)
+            with torch.no_grad():
+                right += int((model(pixels).argmax(dim=1) == truth).sum())
     counted = [right, len(chosen)]
     right, count = added(fabric, *counted) if fabric else counted
     return right / count

@@ -10,6 +10,7 @@ from shapebias.drawing import (
     Alone,
     Network,
     Pairs,
+    abreast,
     entitle,
     grid,
     legend,
@@ -51,8 +52,8 @@ def draw(
         return note("Accuracy is not measured at several levels in this study.")
     with look():
         shown = panels(accuracy["model"], pairs, alone)
-        across = len(shown) if len(shown) <= 4 else 3
-        figure, cells = grid(len(curves) * len(shown), height=1.7, across=across)
+        number = len(curves) * len(shown)
+        figure, cells = grid(number, height=1.7, across=abreast(len(shown)))
         each = [(curve, panel) for curve in curves for panel in shown]
         for (curve, panel), (axes,) in zip(each, cells, strict=True):
             rows = selected(accuracy, panel.pair, clean)
