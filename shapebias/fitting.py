@@ -42,6 +42,7 @@ def fit(
     weight_decay: float,
     schedule: str,
     seed: int,
+    nesterov: bool = False,
     augmentation: str = "none",
     trained: str = "all",
     channels_last: bool = True,
@@ -51,7 +52,7 @@ def fit(
     fabric: Fabric | None = None,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Train a network in place by stochastic gradient descent with Nesterov's momentum.
+    """Train a network in place by stochastic gradient descent with momentum.
 
     On one processor the result depends bit for bit on the arguments, on the model's weights and on
     the number of threads alone; torch's global generators are left as they were.
@@ -79,6 +80,8 @@ def fit(
         Name in `shapebias.schedules`.
     seed
         Of the order of the images, of dropout, and of what augmentation and recipe draw.
+    nesterov
+        Whether the momentum is Nesterov's; the papers use plain momentum.
     augmentation
         Name in `shapebias.augmenting`.
     trained
@@ -133,7 +136,7 @@ def fit(
             lr=learning_rate,
             momentum=momentum,
             weight_decay=weight_decay,
-            nesterov=momentum > 0,
+            nesterov=nesterov and momentum > 0,
             # In one pass over the weights, not four.
             fused=True,
         )

@@ -77,6 +77,47 @@ def test_same_seed_same_weights(recipe):
     assert not torch.equal(first, trained(augmentation="crop_and_flip")[0])
 
 
+def test_momentum_is_plain_unless_nesterov_is_asked_for():
+    """Three steps by hand: the velocity decays by the momentum and collects the gradients."""
+    images, labels = data(count=8)
+
+    def gradients(model):
+        model.zero_grad()
+        nn.functional.cross_entropy(model(images.float() / 255), labels).backward()
+        return [parameter.grad.clone() for parameter in model.parameters()]
+
+    class Linear(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.last = nn.Linear(3, 3)
+
+        def forward(self, pixels):
+            return self.last(pixels.mean((2, 3)))
+
+    def by_hand(nesterov, steps=3, rate=0.1, momentum=0.9):
+        model = Linear()
+        velocities = [torch.zeros_like(parameter) for parameter in model.parameters()]
+        for _ in range(steps):
+            slopes = gradients(model)
+            with torch.no_grad():
+                for parameter, velocity, slope in zip(
+                    model.parameters(), velocities, slopes, strict=True
+                ):
+                    velocity.mul_(momentum).add_(slope)
+                    step = slope + momentum * velocity if nesterov else velocity
+                    parameter.sub_(rate * step)
+        return weights(model)
+
+    changes = {"epochs": 3, "learning_rate": 0.1, "weight_decay": 0.0, "schedule": "constant"}
+    for nesterov in (False, True):
+        model = Linear()
+        chosen = {"nesterov": True} if nesterov else {}
+        fit(model, images, labels, recipe=standard.build(), **{**SETTINGS, **changes, **chosen})
+        torch.testing.assert_close(weights(model), by_hand(nesterov), rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(by_hand(False), by_hand(True), atol=1e-4)
+
+
 @pytest.mark.parametrize("right", [0, 8])
 def test_what_has_learnt_nothing_is_told(capsys, right):
     class Guessing(Recipe):
@@ -100,7 +141,7 @@ def test_leaves_the_global_generator():
 @pytest.mark.parametrize("recipe", recipes())
 def test_learns_and_tells(recipe):
     model, seen = network(depth=18), []
-    settings = {**SETTINGS, "epochs": 6}
+    settings = {**SETTINGS, "epochs": 8}
     images, labels = data(96)
     log = fit(
         model,
@@ -112,7 +153,7 @@ def test_learns_and_tells(recipe):
         **settings,
     )
     assert log == seen
-    assert [entry["epoch"] for entry in log] == [1, 2, 3, 4, 5, 6]
+    assert [entry["epoch"] for entry in log] == list(range(1, 9))
     assert log[-1]["loss"] < log[0]["loss"]
     assert log[-1]["validation_accuracy"] == accuracy(model, images, labels) > 0.9
     assert accuracy(model, images, labels, attack=attack()) <= log[-1]["validation_accuracy"]
