@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rules.networks import Networks, whole_architecture
-from rules.plugins import LIBRARY
 from shapebias.errors import UnknownLayer, UnknownName
+from shapebias.plugins import plugin_file
 from shapebias.torchvision_names import torchvision_name
 
 # How each library notes the networks that it has, in the files that hold their code.
@@ -104,7 +104,7 @@ def layers_of(architecture: dict[str, Any]) -> list[str] | None:
 @cache
 def _constant(kind: str, name: str) -> list[str] | None:
     """Texts that a plug-in's file gives a name, where it does."""
-    for node in ast.parse((LIBRARY / "models" / f"{kind}.py").read_text(encoding="utf-8")).body:
+    for node in ast.parse(plugin_file("models", kind).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
             return list(ast.literal_eval(node.value))
     return None

@@ -5,8 +5,8 @@ import inspect
 import re
 from functools import partial
 
-from rules.plugins import LIBRARY, Setting, settings_of
-from shapebias.plugins import kinds
+from rules.plugins import Setting, settings_of
+from shapebias.plugins import kinds, plugin_file
 
 # Family, its key in a study, and what it is.
 FAMILIES = {
@@ -33,7 +33,7 @@ def page() -> str:
 
 
 def _entry(family: str, kind: str) -> list[str]:
-    tree = ast.parse((LIBRARY / family / f"{kind}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(plugin_file(family, kind).read_text(encoding="utf-8"))
     build = next(node for node in tree.body if getattr(node, "name", "") == "build")
     summary = (ast.get_docstring(tree) or "").splitlines()[0]
     lines = [f"### `{kind}`", "", summary]

@@ -19,7 +19,7 @@ def plugins_of_transform(wildcards):
         found.append(
             ("segmenters", config["segmenters"][transform["segmenter"]]["kind"])
         )
-        found.append(("", "segmenter_files"))
+        found.append(("shapebias", "segmenter_files"))
     return found
 
 
@@ -40,7 +40,7 @@ def plugins_of_model(wildcards):
 def plugins_of_weights(wildcards):
     entry = config["models"][wildcards.model]
     may_be_known = entry["architecture"]["kind"] in LISTED
-    return [("", "torchvision_weights")] if may_be_known else []
+    return [("shapebias", "torchvision_weights")] if may_be_known else []
 
 
 def plugins_of_training(wildcards):
@@ -54,7 +54,7 @@ def plugins_of_training(wildcards):
 def plugins_of_figure(wildcards):
     shows_images = wildcards.figure == "example_stimuli"
     return [("figures", wildcards.figure)] + (
-        [("", "examples")] if shows_images else []
+        [("shapebias", "examples")] if shows_images else []
     )
 
 

@@ -1,4 +1,9 @@
-"""Fingerprints of code: what a job runs, without its comments, docstrings and layout."""
+"""Fingerprints of code: what a job runs, without comments, docstrings, layout and file names.
+
+A module's digest is a Merkle tree. It covers the module's syntax tree, in which every import of
+another module of the library is replaced by the digest of that module. Paths are left out, so that
+a moved or renamed module changes no fingerprint.
+"""
 
 import ast
 import hashlib
@@ -7,15 +12,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rules.packages import PACKAGES
+from shapebias.errors import ShapebiasError
+from shapebias.plugins import FAMILIES
 
 ROOT = Path(__file__).parent.parent
+LIBRARY = "shapebias"
+# Calls whose arguments name a module of the library that only some settings need: the rule adds
+# that module's digest where they do.
+LAZY_IMPORT = "library_module"
+# Calls whose arguments name a package that is imported where it is installed.
+PACKAGE_IMPORT = "import_package"
 
 
 class Module(NamedTuple):
-    """What is read of a module: its bare syntax tree, and what it imports or names."""
+    """Digest of a module with all that it imports, and the packages among that."""
 
-    digest: bytes
-    files: tuple[Path, ...] = ()
+    digest: str
     packages: frozenset[str] = frozenset()
 
 
@@ -28,56 +40,146 @@ def fingerprint(script: str, plugins: tuple[tuple[str, str], ...] = ()) -> str:
     script
         Name of the rule's script, without folder and suffix.
     plugins
-        Family and kind of each plug-in that the job's settings name.
+        Family and kind of each plug-in that the job's settings name. The family `shapebias` names
+        any other module of the library by its dotted path within it.
 
     Returns
     -------
     Digest over the script, the library modules that it imports, directly or not, and the
-    plug-ins with theirs. Equal before and after an edit of a comment, docstring or layout.
+    plug-ins with theirs. Equal before and after an edit of a comment, docstring or layout, and
+    after a module was moved or renamed.
+
+    Raises
+    ------
+    ShapebiasError
+        If modules import each other in a circle.
     """
-    digest = hashlib.sha256()
-    for path in _reached(script, plugins):
-        digest.update(path.relative_to(ROOT).as_posix().encode())
-        digest.update(_read(path).digest)
-    return digest.hexdigest()
+    digests = sorted(_module(path).digest for path in _plugin_files(plugins))
+    return hashlib.sha256(repr([_script(script).digest, digests]).encode()).hexdigest()
 
 
 @cache
 def packages(script: str, plugins: tuple[tuple[str, str], ...] = ()) -> tuple[str, ...]:
-    """Packages that can change a result which the code that a job runs imports, sorted."""
-    return tuple(sorted(set().union(*(_read(path).packages for path in _reached(script, plugins)))))
+    """Packages that the code of a job imports and that can change a result, sorted."""
+    modules = [_script(script), *(_module(path) for path in _plugin_files(plugins))]
+    return tuple(sorted(frozenset().union(*(module.packages for module in modules))))
+
+
+def _script(script: str) -> Module:
+    return _module(ROOT / "scripts" / f"{script}.py")
+
+
+def _plugin_files(plugins: tuple[tuple[str, str], ...]) -> set[Path]:
+    places = {**FAMILIES, LIBRARY: ""}
+    return {
+        ROOT.joinpath(LIBRARY, *places[family].split("."), *kind.split(".")).with_suffix(".py")
+        for family, kind in plugins
+    }
 
 
 @cache
-def _reached(script: str, plugins: tuple[tuple[str, str], ...]) -> tuple[Path, ...]:
-    found: set[Path] = set()
-    waiting = [ROOT / "scripts" / f"{script}.py"]
-    waiting += [ROOT / "shapebias" / family / f"{kind}.py" for family, kind in plugins]
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting.extend(_read(path).files)
-    return tuple(sorted(found))
+def _module(path: Path) -> Module:
+    if path in _BEING_READ:
+        circle = " imports ".join(file.name for file in (*_BEING_READ, path))
+        raise ShapebiasError(f"modules import each other in a circle: {circle}")
+    _BEING_READ.append(path)
+    try:
+        return _read(path)
+    finally:
+        _BEING_READ.pop()
 
 
-@cache
+# Modules whose imports are being followed, each imported by the one before it.
+_BEING_READ: list[Path] = []
+
+
 def _read(path: Path) -> Module:
-    if path.suffix != ".py":
-        return Module(hashlib.sha256(path.read_bytes()).digest())
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = _imports(tree)
-    imported = tuple(file for name in names for file in _files(name)) + _tables(tree)
-    known = frozenset({name.split(".")[0] for name in names} & PACKAGES.keys())
-    return Module(bytes.fromhex(bare_digest(tree)), imported, known)
+    imports = _OwnImports()
+    tree = imports.visit(ast.parse(path.read_text(encoding="utf-8")))
+    data = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in _data_files(tree))
+    content = [bare_digest(tree), sorted(imports.found), data]
+    known = {name.split(".")[0] for name in _imported_names(tree)} & PACKAGES.keys()
+    return Module(
+        hashlib.sha256(repr(content).encode()).hexdigest(), frozenset(known) | imports.packages
+    )
+
+
+class _OwnImports(ast.NodeTransformer):
+    """Takes imports of the library out of a syntax tree and collects what they import.
+
+    A name that is bound to a module is replaced by that module's digest wherever it is used.
+    """
+
+    def __init__(self):
+        self._modules: dict[str, str] = {}
+        self.found: set[tuple[str, str, str]] = set()
+        self.packages: frozenset[str] = frozenset()
+
+    def visit_Module(self, node: ast.Module) -> ast.Module:
+        # Imports first: a name can be used above a later import.
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.ImportFrom | ast.Import):
+                self._collect(inner)
+        return self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
+        return ast.Pass() if _is_own(node.module) else node
+
+    def visit_Import(self, node: ast.Import) -> ast.AST:
+        others = [alias for alias in node.names if not _is_own(alias.name)]
+        return ast.Import(names=others) if others else ast.Pass()
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return ast.Name(id=self._modules.get(node.id, node.id), ctx=node.ctx)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if _called(node) == LAZY_IMPORT:
+            return ast.Name(id=LAZY_IMPORT, ctx=ast.Load())
+        return self.generic_visit(node)
+
+    def _collect(self, node: ast.ImportFrom | ast.Import) -> None:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if _is_own(alias.name):
+                    self._add(alias.name, "", alias.asname or alias.name)
+        elif _is_own(node.module):
+            for alias in node.names:
+                bound = alias.asname or alias.name
+                # The name may itself be a module: `from shapebias.dissection import thresholds`.
+                inner = f"{node.module}.{alias.name}"
+                if _file(inner):
+                    self._modules[bound] = self._add(inner, "", "")
+                else:
+                    self._add(node.module, alias.name, bound)
+
+    def _add(self, module: str, name: str, bound: str) -> str:
+        file = _file(module)
+        if file is None:
+            return ""
+        read = _module(file)
+        self.packages |= read.packages
+        self.found.add((read.digest, name, bound))
+        return f"module {read.digest}"
+
+
+def _is_own(module: str | None) -> bool:
+    return bool(module) and module.split(".")[0] == LIBRARY
+
+
+def _file(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    files = (path.with_suffix(".py"), path / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
 
 
 def bare_digest(tree: ast.Module) -> str:
-    """SHA-256, in hexadecimal, of a module's syntax tree, from which the docstrings are taken."""
+    """SHA-256, in hexadecimal, of a module's syntax tree without docstrings and `pass`."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_docstring(body[0]):
-            del body[0]
+        if isinstance(body, list) and body:
+            if _is_docstring(body[0]):
+                del body[0]
+            body[:] = [statement for statement in body if not isinstance(statement, ast.Pass)]
     return hashlib.sha256(_plain(tree).encode()).hexdigest()
 
 
@@ -92,33 +194,28 @@ def _plain(node: object) -> str:
     return f"{type(node).__name__}({inside})"
 
 
-def _imports(tree: ast.Module) -> set[str]:
+def _imported_names(tree: ast.Module) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
-            # The name may itself be a module: `from shapebias import dissection`.
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_package":
+        elif isinstance(node, ast.Call) and _called(node) == PACKAGE_IMPORT:
             names |= {one.value for one in node.args if isinstance(one, ast.Constant)}
     return names
 
 
-def _tables(tree: ast.Module) -> tuple[Path, ...]:
+def _called(node: ast.Call) -> str:
+    """Name of the function that a call calls, without the object or module it belongs to."""
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
+
+
+def _data_files(tree: ast.Module) -> list[Path]:
     """Files of `shapebias/data` that a module names."""
-    folder = ROOT / "shapebias" / "data"
+    folder = ROOT / LIBRARY / "data"
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    return tuple(path for path in folder.glob("*") if path.name in texts)
-
-
-def _files(module: str) -> list[Path]:
-    if module.split(".")[0] != "shapebias":
-        return []
-    path = ROOT.joinpath(*module.split("."))
-    candidates = [path.with_suffix(".py"), path / "__init__.py"]
-    return [candidate for candidate in candidates if candidate.is_file()]
+    return [path for path in folder.glob("*") if path.name in texts]
 
 
 def _is_docstring(node: ast.stmt) -> bool:

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from shapebias.plugins import plugin_file
 from shapebias.ranges import Range
 
 LIBRARY = Path(__file__).parent.parent / "shapebias"
@@ -79,7 +80,7 @@ def handed_in(family: str, kind: str) -> set[str]:
 
 def _arguments(family: str, kind: str) -> list[tuple[ast.arg, ast.expr | None]]:
     """Keywords of a plug-in's `build`, with their defaults."""
-    tree = ast.parse((LIBRARY / family / f"{kind}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(plugin_file(family, kind).read_text(encoding="utf-8"))
     build = next(
         node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "build"
     )

@@ -3,7 +3,7 @@
 from shapebias.checkpoints import import_network
 from shapebias.entry_level import imagenet_classes
 from shapebias.jobs import job
-from shapebias.plugins import module
+from shapebias.plugins import library_module
 from shapebias.torchvision_names import LISTED
 
 
@@ -11,7 +11,7 @@ def main(path, weights, description, *, architecture, input_size, classes, sourc
     classes = imagenet_classes() if classes == "imagenet" else classes
     settings = {"input_size": input_size, "classes": list(classes), "source": source}
     if architecture["kind"] in LISTED and "package" not in source:
-        known = module("torchvision_weights")
+        known = library_module("torchvision_weights")
         if "name" in source:
             published = known.published(architecture, source["name"])
             path = path or known.file_of(published)

@@ -37,7 +37,9 @@ def build_transform(
         settings["styles"] = [row["pixels"] for row in rows]
         settings["style_ids"] = [row["image_id"] for row in rows]
     if segmenter:
-        settings["segmenter"] = plugins.module("segmenter_files").load_segmenter(segmenter[0])
+        settings["segmenter"] = plugins.library_module("segmenter_files").load_segmenter(
+            segmenter[0]
+        )
     return plugins.build("transforms", **settings)
 
 

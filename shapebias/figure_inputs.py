@@ -6,7 +6,7 @@ from typing import Any
 
 from safetensors.numpy import load_file
 
-from shapebias.plugins import module
+from shapebias.plugins import library_module
 from shapebias.tables import read_table
 
 Paths = Sequence[str | Path]
@@ -49,7 +49,7 @@ def figure_inputs(
             for (name, transform), path in zip(stimuli["sets"], images, strict=True)
         ]
         headed = list(zip(stimuli["adversarial"], adversarial, strict=True))
-        inputs["rows"] = module("examples").example_rows(
+        inputs["rows"] = library_module("examples").example_rows(
             sets, headed, n=stimuli["n"], seed=stimuli["seed"]
         )
     return inputs

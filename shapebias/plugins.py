@@ -1,4 +1,4 @@
-"""One plug-in a file: `shapebias/<family>/<kind>.py` with a `build(**settings)`."""
+"""Plug-ins: each is one file in its family's package, with a `build(**settings)`."""
 
 import importlib
 import inspect
@@ -14,14 +14,36 @@ from shapebias.ranges import Range
 # and watches it.
 FilePath = str
 
+# Family to its package in the library. Modules whose names begin with `_` are no plug-ins.
+FAMILIES = {
+    "images": "images",
+    "transforms": "transforms",
+    "corruptions": "corruptions",
+    "stylizers": "stylizers",
+    "segmenters": "segmenters",
+    "models": "models",
+    "attacks": "attacks",
+    "training": "training",
+    "figures": "figures",
+}
+
 # Settings of a transform that are plug-ins themselves, and their families.
 NESTED = {"stylizer": "stylizers", "corruption": "corruptions"}
 
 
 def kinds(family: str) -> list[str]:
     """Kinds of a family, in alphabetical order."""
-    folder = Path(__file__).parent / family
-    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    return sorted(path.stem for path in family_folder(family).glob("[!_]*.py"))
+
+
+def family_folder(family: str) -> Path:
+    """Folder with the plug-ins of a family."""
+    return Path(__file__).parent.joinpath(*FAMILIES[family].split("."))
+
+
+def plugin_file(family: str, kind: str) -> Path:
+    """File of a plug-in."""
+    return family_folder(family) / f"{kind}.py"
 
 
 def build(family: str, *, kind: str, **settings: Any) -> Any:
@@ -30,9 +52,9 @@ def build(family: str, *, kind: str, **settings: Any) -> Any:
     Parameters
     ----------
     family
-        Folder under `shapebias`: "transforms", "attacks", "models", ...
+        A key of `FAMILIES`: "transforms", "attacks", ...
     kind
-        File in it, without its suffix.
+        File in its package, without the suffix.
     settings
         Keywords of the plug-in's `build`.
 
@@ -80,11 +102,11 @@ def draw(figure: str, **inputs: Any) -> Any:
     return _module("figures", figure).draw(**inputs)
 
 
-def module(name: str) -> ModuleType:
-    """Module of the library that only some settings need.
+def library_module(name: str) -> ModuleType:
+    """Module of the library that only some settings need, by its dotted path within the library.
 
-    It is not imported by name, so that the fingerprint of a job whose settings do not need it
-    leaves it out; the rule names it where they do.
+    It is not imported by a statement, so that the fingerprint of a job whose settings do not need
+    it leaves it out; the rule adds it where they do.
     """
     return importlib.import_module(f"shapebias.{name}")
 
@@ -92,4 +114,4 @@ def module(name: str) -> ModuleType:
 def _module(family: str, kind: str) -> ModuleType:
     if kind not in kinds(family):
         raise UnknownName(f"kind in {family}", kind, kinds(family))
-    return importlib.import_module(f"shapebias.{family}.{kind}")
+    return library_module(f"{FAMILIES[family]}.{kind}")

@@ -3,6 +3,7 @@ import textwrap
 import pytest
 
 from rules import fingerprints
+from shapebias.errors import ShapebiasError
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def house(tmp_path, monkeypatch):
 
 
 def forget():
-    for function in ("fingerprint", "packages", "_reached", "_read"):
+    for function in ("fingerprint", "packages", "_module"):
         getattr(fingerprints, function).cache_clear()
 
 
@@ -94,3 +95,37 @@ def test_packages_are_those_that_the_code_imports(house):
     of()
     assert fingerprints.packages("measure") == ("torch",)
     assert fingerprints.packages("measure", (("transforms", "blur"),)) == ("PIL", "timm", "torch")
+
+
+def test_a_moved_or_renamed_module_changes_nothing(house):
+    root, of = house
+    before = of(("transforms", "blur"))
+    (root / "shapebias/rooms").mkdir()
+    (root / "shapebias/rooms/__init__.py").write_text("")
+    (root / "shapebias/deep.py").rename(root / "shapebias/rooms/deeper.py")
+    (root / "shapebias/core.py").unlink()
+    (root / "shapebias/rooms/centre.py").write_text(
+        "from shapebias.rooms import deeper\n\ndef f():\n    return deeper.g()\n"
+    )
+    (root / "scripts/measure.py").write_text("from shapebias.rooms.centre import f\n\nprint(f())\n")
+    assert of(("transforms", "blur")) == before
+    (root / "shapebias/rooms/deeper.py").write_text("def g():\n    return 2\n")
+    assert of(("transforms", "blur")) != before
+
+
+def test_two_modules_with_a_function_of_one_name_are_told_apart(house):
+    root, of = house
+    (root / "shapebias/deep.py").write_text("def f():\n    return 1\n")
+    (root / "shapebias/other.py").write_text("def f():\n    return 2\n")
+    script = "from shapebias.{} import f\n\nprint(f())\n"
+    (root / "scripts/measure.py").write_text(script.format("deep"))
+    first = of()
+    (root / "scripts/measure.py").write_text(script.format("other"))
+    assert of() != first
+
+
+def test_modules_that_import_each_other_are_refused(house):
+    root, of = house
+    (root / "shapebias/deep.py").write_text("from shapebias import core\n\ndef g(): ...\n")
+    with pytest.raises(ShapebiasError, match=r"core\.py imports deep\.py imports core\.py"):
+        of()

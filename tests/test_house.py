@@ -10,6 +10,7 @@ import yaml
 
 from rules.catalogue import page
 from rules.plugins import LIBRARY, settings_of
+from shapebias.plugins import FAMILIES, kinds, plugin_file
 from tests.conftest import ROOT
 
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
@@ -66,11 +67,11 @@ def test_families_initialise_nothing():
 
 
 def test_every_plugin_has_settings_that_can_be_read():
-    for path in LIBRARY.glob("*/*.py"):
-        if path.stem != "__init__" and path.parent.name not in ("figures", "data"):
-            tree = ast.parse(path.read_text())
-            assert any(getattr(node, "name", "") == "build" for node in tree.body), path
-            settings_of(path.parent.name, path.stem)
+    for family in FAMILIES:
+        for kind in kinds(family) if family != "figures" else []:
+            tree = ast.parse(plugin_file(family, kind).read_text())
+            assert any(getattr(node, "name", "") == "build" for node in tree.body), kind
+            settings_of(family, kind)
 
 
 def test_the_page_on_plugins_is_current():

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -181,6 +182,28 @@ def test_comments_and_docstrings_change_nothing(tiny):
         edited(tiny.folder / "scripts/dissect_channels.py", "\ndef main(", "\n# Why.\ndef main("),
     ):
         assert tiny.planned() == set()
+
+
+def test_a_moved_and_renamed_module_changes_nothing(tiny):
+    folders = [tiny.folder / name for name in ("shapebias", "scripts")]
+    texts = {path: path.read_text() for folder in folders for path in folder.rglob("*.py")}
+    old, new = "shapebias.predictions", "shapebias.rooms.labels_of_images"
+    assert any(old in text for text in texts.values())
+    (tiny.folder / "shapebias/rooms").mkdir()
+    (tiny.folder / "shapebias/rooms/__init__.py").touch()
+    source = tiny.folder / "shapebias/predictions.py"
+    target = source.with_name("rooms") / "labels_of_images.py"
+    try:
+        for path, text in texts.items():
+            path.write_text(text.replace(old, new))
+        source.rename(target)
+        assert tiny.planned() == set()
+        target.write_text(f"{target.read_text()}\nx = 1\n")
+        assert jobs("predict_images", model=NETWORKS, image_set="validation") <= tiny.planned()
+    finally:
+        shutil.rmtree(tiny.folder / "shapebias/rooms")
+        for path, text in texts.items():
+            path.write_text(text)
 
 
 def backwards(value):
