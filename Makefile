@@ -11,7 +11,7 @@ BIN := .venv/bin
 READY := .venv/ready
 ARGUMENTS := $(SNAKEMAKE_ARGS) $(if $(PROFILE),--profile $(PROFILE),--cores $(CORES)) \
     --configfile "$(STUDY)"
-READABLE := $(BIN)/python -m rules.readable "$(STUDY)"
+READABLE := $(BIN)/python -m planning.study.yaml_check "$(STUDY)"
 SNAKEMAKE := $(BIN)/snakemake $(ARGUMENTS)
 
 .PHONY: env run plan renew resume unlock clean-stale test test-faults test-cluster lint docs bench
@@ -24,17 +24,17 @@ run: $(READY)
 
 plan: $(READY)
 	@$(READABLE)
-	$(BIN)/python -m rules.plan $(ARGUMENTS)
+	$(BIN)/python -m planning.runs.plan $(ARGUMENTS)
 
 # After packages changed: what others made is to run again at the next `make run`. Says what.
 renew: $(READY)
 	@$(READABLE)
-	SHAPEBIAS_RENEW=yes $(BIN)/python -m rules.plan $(ARGUMENTS)
+	SHAPEBIAS_RENEW=yes $(BIN)/python -m planning.runs.plan $(ARGUMENTS)
 
 # Lists what the study no longer names among its results; REMOVE=yes removes it.
 clean-stale: $(READY)
 	@$(READABLE)
-	$(BIN)/python -m rules.clean_stale $(if $(filter yes,$(REMOVE)),--remove) $(ARGUMENTS)
+	$(BIN)/python -m planning.runs.clean_stale $(if $(filter yes,$(REMOVE)),--remove) $(ARGUMENTS)
 
 # After Snakemake was killed; on a cluster see `resume`.
 unlock: $(READY)
@@ -44,7 +44,7 @@ unlock: $(READY)
 # After Snakemake was killed on a cluster while its jobs went on.
 resume: $(READY)
 	@$(READABLE)
-	$(BIN)/python -m rules.resume $(ARGUMENTS)
+	$(BIN)/python -m planning.runs.resume $(ARGUMENTS)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/cluster tests
@@ -65,9 +65,9 @@ lint: $(READY)
 	$(BIN)/snakemake --lint
 
 docs: $(READY)
-	$(BIN)/python -c "from shapebias.tables import documentation; print(documentation(), end='')" \
+	$(BIN)/python -c "from shapebias.io.table_schemas import documentation; print(documentation(), end='')" \
 	    > docs/tables.md
-	$(BIN)/python -m rules.catalogue > docs/plugins.md
+	$(BIN)/python -m planning.runs.plugin_page > docs/plugins.md
 
 # NAME=transforms runs one of them.
 bench: .venv/bench

@@ -27,8 +27,8 @@ from benchmarks import harness
 from benchmarks.devices import CARD, PROCESSOR, case_on, clock, described, devices
 from benchmarks.dissection import network
 from benchmarks.photos import photos
-from shapebias.ablation import ablate
-from shapebias.classifier import Classifier
+from shapebias.ablation.channels import ablate
+from shapebias.networks.classifier import Classifier
 
 # Images of the samples, which are ours' batch as well, and of which all channels are told.
 IMAGES, WHOLE = {PROCESSOR: 64, CARD: 512}, 800

@@ -16,7 +16,7 @@ from benchmarks.ablation import seconds
 from benchmarks.dissection import network
 from benchmarks.lines import BAR, fitted
 from benchmarks.photos import photos
-from shapebias.classifier import Classifier
+from shapebias.networks.classifier import Classifier
 
 ROUNDS = 2
 # Whole batches of the benchmark of ablation; channels of each layer.

@@ -69,7 +69,7 @@ def job(transform: dict, source: Path, core: int) -> subprocess.Popen:
 def made(path: Path) -> Path:
     """Part of a source with images of 224 × 224."""
     from benchmarks.photos import as_jpeg, photo_files
-    from shapebias.imagesets import Sizing, write_images
+    from shapebias.io.image_sets import Sizing, write_images
 
     photo = as_jpeg(photo_files(os.environ.get("SHAPEBIAS_PHOTOS"))[0])
     rows = ({"image_id": str(n), "image": photo, "path": "photo.jpg"} for n in range(IMAGES))
@@ -81,8 +81,8 @@ def derive(source: str, transform: str) -> None:
     """Derive a part in this process."""
     from ast import literal_eval
 
-    from shapebias.deriving import build_transform, derived, encoded
-    from shapebias.imagesets import Sizing, read_rows, write_images
+    from shapebias.io.image_sets import Sizing, read_rows, write_images
+    from shapebias.stimuli.derive import build_transform, derived, encoded
 
     built = build_transform(literal_eval(transform))
     rows = derived(read_rows([source]), built, seed=0, image_set="derived")

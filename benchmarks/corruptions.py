@@ -9,9 +9,9 @@ import numpy as np
 from benchmarks.harness import Case
 from benchmarks.photos import as_jpeg
 from benchmarks.published_corruptions import load
-from shapebias.corrupting import SEVERITIES
-from shapebias.decoding import decode
+from shapebias.io.image_codec import decode
 from shapebias.plugins import build, kinds
+from shapebias.stimuli.corruptions._base import SEVERITIES
 
 PACKAGES = ("imagecorruptions", "opencv-python-headless", "scikit-image")
 # None slower. Where both sides spend their time in Pillow the ratio is 1, which measurements miss

@@ -20,12 +20,13 @@ import torch
 from benchmarks import harness
 from benchmarks.devices import CARD, PROCESSOR, case_on, clock, described, devices
 from benchmarks.photos import photos
-from shapebias.classifier import Classifier
-from shapebias.concept_labels import ConceptBatch
-from shapebias.dissection import dissect
+from shapebias.dissection.concept_labels import ConceptBatch
+from shapebias.dissection.dissect import dissect
+from shapebias.dissection.thresholds import allowed_above, chosen_maps
+from shapebias.dissection.top_k import WAITING, Largest
+from shapebias.networks.channel_parts import channels_of_part
+from shapebias.networks.classifier import Classifier
 from shapebias.plugins import build
-from shapebias.thresholds import WAITING, Largest, allowed_above, chosen_maps
-from shapebias.units import channels_of_part
 
 ROUNDS, MASK = 3, 112
 # Settings, and the bars: dissection in forward passes over the same images. On a graphics card
@@ -92,7 +93,9 @@ def row(
 def network(settings: dict) -> Classifier:
     """Network with random weights."""
     torch.manual_seed(0)
-    return build("models", classes=[str(number) for number in range(1000)], **settings).eval()
+    return build(
+        "architectures", classes=[str(number) for number in range(1000)], **settings
+    ).eval()
 
 
 def labelled_images(

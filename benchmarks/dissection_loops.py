@@ -31,12 +31,12 @@ from torch.nn import functional
 from benchmarks import harness
 from benchmarks.dissection import MASK, dissected, forward, labelled_images, network, row
 from benchmarks.photos import SIDE
-from shapebias.classifier import Classifier
-from shapebias.concept_labels import ConceptBatch
-from shapebias.dissection import dissect
+from shapebias.dissection.concept_labels import ConceptBatch
+from shapebias.dissection.dissect import dissect
+from shapebias.dissection.thresholds import find_thresholds
 from shapebias.errors import ShapebiasError
-from shapebias.receptive_fields import Fields, receptive_fields
-from shapebias.thresholds import find_thresholds
+from shapebias.networks.classifier import Classifier
+from shapebias.networks.receptive_fields import Fields, receptive_fields
 
 ROUNDS, IMAGES, LOOPED, STEP, BAR = 3, 128, 8, 16, 50.0
 

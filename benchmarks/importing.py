@@ -22,7 +22,7 @@ def run(name: str) -> None:
     """Print the time and the memory, and write them as well."""
     import torch
 
-    from shapebias.vision import torchvision
+    from shapebias.torchvision_import import torchvision
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "resnet50.pth")
@@ -50,10 +50,9 @@ def measured(command: list[str]) -> dict[str, float]:
 
 def imported(path: str) -> dict[str, float]:
     """Seconds of an import in this process, and the megabytes that it takes."""
-    import shapebias.models.resnet  # noqa: F401
-    from shapebias.checkpoints import import_network
-    from shapebias.entry_level import imagenet_classes
-    from shapebias.vision import torchvision  # noqa: F401
+    import shapebias.networks.architectures.resnet  # noqa: F401
+    from shapebias.networks.checkpoints import import_network
+    from shapebias.stimuli.entry_level_classes import imagenet_classes
 
     before, start = peak(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

@@ -63,11 +63,11 @@ def measured(kind: str, count: int) -> dict[str, float]:
 
 def ingested(kind: str, folder: str, file: str) -> dict[str, float]:
     """Ingest a set, as one part, in this process."""
-    from shapebias.imagesets import Sizing
-    from shapebias.ingest import ingest_images
+    from shapebias.io.image_sets import Sizing
     from shapebias.plugins import build
+    from shapebias.stimuli.ingest import ingest_images
 
-    source = build("images", kind=kind, path=folder)
+    source = build("datasets", kind=kind, path=folder)
     start = time.perf_counter()
     stored, _ = ingest_images(source, file, part=0, parts=1, sizing=Sizing())
     seconds = time.perf_counter() - start
@@ -78,7 +78,7 @@ def ingested(kind: str, folder: str, file: str) -> dict[str, float]:
 
 def small_images(count: int) -> list[bytes]:
     """A few different small PNG files, from which a set of any size is made."""
-    from shapebias.decoding import encode_png
+    from shapebias.io.image_codec import encode_png
 
     pixels = np.random.default_rng(0).integers(0, 256, (min(count, 1000), 16, 16, 3), np.uint8)
     return [encode_png(one) for one in pixels]

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from shapebias.decoding import decode
-from shapebias.image_files import class_files
+from shapebias.io.image_codec import decode
+from shapebias.stimuli.image_folders import class_files
 
 SIDE = 224
 COUNT = 24

@@ -20,7 +20,7 @@ from statistics import median
 import yaml
 
 from benchmarks import harness
-from shapebias.records import record_path, sha256_of
+from shapebias.io.checksums import record_path, sha256_of
 
 ROOT = Path(__file__).parents[1]
 STUDY = "studies/imagenet.yaml"
@@ -28,7 +28,7 @@ ROUNDS = 3
 # Seconds that a plan may take, by what is planned.
 BARS = {"all to do": 20.0, "nothing to do": 15.0, "30,000 jobs": 180.0}
 COPIED = ("Snakefile", "config.yaml", "config.schema.yaml", "pyproject.toml")
-FOLDERS = ("rules", "scripts", "shapebias", "report", "profiles", "envs", "studies")
+FOLDERS = ("rules", "planning", "scripts", "shapebias", "report", "profiles", "envs", "studies")
 
 
 def run(name: str) -> None:

@@ -29,16 +29,16 @@ from torch.nn.functional import cross_entropy
 from benchmarks import harness
 from benchmarks.devices import CARD, PROCESSOR, case_on, clock, described, devices
 from benchmarks.photos import as_jpeg, photo_files
-from shapebias.attack_twins import twin_of
 from shapebias.attacks import pgd
 from shapebias.attacks.pgd import gradient_of
-from shapebias.classifier import Classifier
-from shapebias.devices import PRECISIONS
-from shapebias.fitting import fit
-from shapebias.imagesets import Sizing, write_images
+from shapebias.io.image_sets import Sizing, write_images
+from shapebias.networks.classifier import Classifier
+from shapebias.networks.folded.fold import twin_of
 from shapebias.plugins import build
-from shapebias.samples import StreamedImages
-from shapebias.training import adversarial, standard
+from shapebias.training.fabric import PRECISIONS
+from shapebias.training.image_loaders import StreamedImages
+from shapebias.training.loop import fit
+from shapebias.training.recipes import adversarial, standard
 
 ROUNDS = 3
 # Steps of training in one measurement.
@@ -188,7 +188,7 @@ def loaders():
 def network(settings: dict, size: int) -> Classifier:
     """Network with random weights and ten classes."""
     torch.manual_seed(0)
-    return build("models", classes=list("abcdefghij"), input_size=size, **settings)
+    return build("architectures", classes=list("abcdefghij"), input_size=size, **settings)
 
 
 def fabric_on(device: str, precision: str = "float32") -> Fabric:

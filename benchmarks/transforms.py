@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks.harness import Case
 from benchmarks.photos import as_jpeg
-from shapebias.decoding import decode, encode_png
 from shapebias.errors import ShapebiasError
+from shapebias.io.image_codec import decode, encode_png
 from shapebias.plugins import build
 
 PACKAGES = ("pypotrace", "cairosvg")

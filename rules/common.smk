@@ -5,17 +5,17 @@ import re
 import sys
 from pathlib import Path
 
-from rules.digests import DIGESTS
-from rules.failures import told
-from rules.fingerprints import fingerprint, packages
-from rules.levels import curves
-from rules.listings import listing
-from rules.packages import changes, note, noted
-from rules.plugins import settings_of
-from rules.own_code import digest_of_module
-from rules.networks import plugins_of_network, starts_of, whole_architecture
-from rules.mistakes import StudyError
-from rules.paths import (
+from planning.fingerprints.files import DIGESTS
+from planning.runs.failures import told
+from planning.fingerprints.code import fingerprint, packages
+from planning.jobs.level_families import curves
+from planning.fingerprints.files import listing
+from planning.fingerprints.package_versions import changes, note, noted
+from planning.study.plugin_settings import settings_of
+from planning.fingerprints.user_code import digest_of_module
+from planning.networks.starts import plugins_of_network, starts_of, whole_architecture
+from planning.study.errors import StudyError
+from planning.study.paths import (
     check_files,
     download_folder,
     downloads_among,
@@ -23,12 +23,12 @@ from rules.paths import (
     paths_among,
     plugin_settings,
 )
-from rules.study import read_study
-from rules.upkeep import READ_ONLY, closed, finish, prepare
-from rules.values import check_values
+from planning.study.read import read_study
+from planning.runs.trusted_results import READ_ONLY, closed, finish, prepare
+from planning.study.values import check_values
 from shapebias.plugins import NESTED
-from shapebias.records import record_path, recorded
-from shapebias.torchvision_names import LISTED
+from shapebias.io.checksums import record_path, recorded
+from shapebias.weights.torchvision_names import LISTED
 
 try:
     study = read_study(config, whole=bool(workflow.configfiles))

@@ -2,7 +2,7 @@
 
 
 def plugins_of_source(wildcards):
-    return [("images", IMAGES[wildcards.image_set]["kind"])]
+    return [("datasets", IMAGES[wildcards.image_set]["kind"])]
 
 
 def plugins_of_transform(wildcards):
@@ -19,7 +19,7 @@ def plugins_of_transform(wildcards):
         found.append(
             ("segmenters", config["segmenters"][transform["segmenter"]]["kind"])
         )
-        found.append(("shapebias", "segmenter_files"))
+        found.append(("shapebias", "stimuli.segmenter"))
     return found
 
 
@@ -40,12 +40,12 @@ def plugins_of_model(wildcards):
 def plugins_of_weights(wildcards):
     entry = config["models"][wildcards.model]
     may_be_known = entry["architecture"]["kind"] in LISTED
-    return [("shapebias", "torchvision_weights")] if may_be_known else []
+    return [("shapebias", "weights.torchvision_weights")] if may_be_known else []
 
 
 def plugins_of_training(wildcards):
     recipe = config["models"][wildcards.model]["training"]["recipe"]
-    found = [("training", recipe["kind"])]
+    found = [("recipes", recipe["kind"])]
     if "attack" in recipe:
         found.append(("attacks", config["attacks"][recipe["attack"]]["kind"]))
     return found
@@ -54,14 +54,14 @@ def plugins_of_training(wildcards):
 def plugins_of_figure(wildcards):
     shows_images = wildcards.figure == "example_stimuli"
     return [("figures", wildcards.figure)] + (
-        [("shapebias", "examples")] if shows_images else []
+        [("shapebias", "stimuli.examples")] if shows_images else []
     )
 
 
 def source_settings(entry):
     """Settings of a source's plug-in, with the study's seed where it takes one."""
-    settings = plugin_settings(config, "images", entry)
-    if "seed" in settings_of("images", entry["kind"]):
+    settings = plugin_settings(config, "datasets", entry)
+    if "seed" in settings_of("datasets", entry["kind"]):
         settings.setdefault("seed", config["seed"])
     return settings
 
@@ -71,7 +71,7 @@ def content_of_folder(entry):
     settings = source_settings(entry)
     return [
         listing(settings[key])
-        for key in paths_among("images", settings)
+        for key in paths_among("datasets", settings)
         if not downloads_among(entry[key], config["folders"])
     ]
 
@@ -94,6 +94,6 @@ def downloads_of(entry):
     """Notes on the downloads that a source reads."""
     return [
         f"{folder}/content.json"
-        for key in paths_among("images", entry)
+        for key in paths_among("datasets", entry)
         for folder in downloads_among(entry[key], config["folders"])
     ]

@@ -33,7 +33,7 @@ rule dissect_channels:
         "../scripts/dissect_channels.py"
 
 
-rule dissect_twins:
+rule dissect_randomised_networks:
     """Labels of a network's channels after its weights were drawn anew or shuffled: chance."""
     input:
         concepts=lambda wildcards: concept_files(DISSECTION["concepts"]),
@@ -42,7 +42,7 @@ rule dissect_twins:
     output:
         labels="<results>/dissection/{model}/{twin}-{part}.parquet",
     log:
-        "<results>/logs/dissect_twins/{model}-{twin}-{part}.log",
+        "<results>/logs/dissect_randomised_networks/{model}-{twin}-{part}.log",
     wildcard_constraints:
         twin=one_of(TWINS),
     conda:
@@ -53,12 +53,12 @@ rule dissect_twins:
         mem_mb=memory_of("dissection"),
         runtime=480,
     params:
-        code=code_of("dissect_twins", plugins_of_model),
+        code=code_of("dissect_randomised_networks", plugins_of_model),
         seed=config["seed"],
         # Nothing but the labels is kept.
         settings={**DISSECTING, "sweep": [], "top_images": 1},
     script:
-        "../scripts/dissect_twins.py"
+        "../scripts/dissect_randomised_networks.py"
 
 
 rule tabulate_detectors:

@@ -75,7 +75,7 @@ rule ingest_concepts:
         code=code_of(
             "ingest_concepts",
             lambda wildcards: [
-                ("images", config["concepts"][wildcards.concept_set]["kind"])
+                ("datasets", config["concepts"][wildcards.concept_set]["kind"])
             ],
         ),
         source=lambda wildcards: source_settings(

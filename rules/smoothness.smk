@@ -20,7 +20,7 @@ rule tabulate_kernel_tv:
             "tabulate_kernel_tv",
             lambda wildcards: sorted(
                 {
-                    ("models", entry["architecture"]["kind"])
+                    ("architectures", entry["architecture"]["kind"])
                     for entry in config["models"].values()
                 }
             ),
@@ -52,7 +52,7 @@ rule match_filters:
         code=code_of(
             "match_filters",
             lambda wildcards: [
-                ("models", config["models"][model]["architecture"]["kind"])
+                ("architectures", config["models"][model]["architecture"]["kind"])
                 for model in sorted(PAIRS[wildcards.pair].values())
             ],
         ),

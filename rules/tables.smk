@@ -64,7 +64,7 @@ DERIVED = [
 ]
 
 
-rule gather_table:
+rule concatenate_table:
     """One public table from the files of a stage."""
     input:
         parts=lambda wildcards: STAGES[wildcards.table],
@@ -72,7 +72,7 @@ rule gather_table:
         table="<results>/tables/{table}.parquet",
         csv="<results>/tables/{table}.csv",
     log:
-        "<results>/logs/gather_table/{table}.log",
+        "<results>/logs/concatenate_table/{table}.log",
     wildcard_constraints:
         table=one_of(GATHERED),
     conda:
@@ -80,19 +80,19 @@ rule gather_table:
     resources:
         mem_mb=4_000,
     params:
-        code=code_of("gather_table"),
+        code=code_of("concatenate_table"),
     script:
-        "../scripts/gather_table.py"
+        "../scripts/concatenate_table.py"
 
 
-rule gather_tables_by_model:
+rule concatenate_tables_by_model:
     """One large public table, a file a network, a row group a layer."""
     input:
         parts=lambda wildcards: LARGE_STAGES[wildcards.table],
     output:
         tables=expand("<results>/tables/{{table}}/{model}.parquet", model=MODELS),
     log:
-        "<results>/logs/gather_tables_by_model/{table}.log",
+        "<results>/logs/concatenate_tables_by_model/{table}.log",
     wildcard_constraints:
         table=one_of(LARGE),
     conda:
@@ -100,6 +100,6 @@ rule gather_tables_by_model:
     resources:
         mem_mb=16_000,
     params:
-        code=code_of("gather_tables_by_model"),
+        code=code_of("concatenate_tables_by_model"),
     script:
-        "../scripts/gather_tables_by_model.py"
+        "../scripts/concatenate_tables_by_model.py"

@@ -1,15 +1,15 @@
 """Conflict images that lose their shape or texture label when a channel is silenced."""
 
-from shapebias.ablation import ablate_rows
-from shapebias.batching import device
-from shapebias.checkpoints import load_network
-from shapebias.conflicts import conflict_rows
-from shapebias.entry_level import entry_level_of
-from shapebias.jobs import job
+from shapebias.ablation.channels import ablate_rows
+from shapebias.ablation.conflict_images import conflict_rows
+from shapebias.io.tables import write_table
+from shapebias.networks.channel_parts import channels_of_part
+from shapebias.networks.checkpoints import load_network
 from shapebias.progress import Counter
-from shapebias.tables import write_table
-from shapebias.units import channels_of_part
-from shapebias.within_memory import within_memory
+from shapebias.runtime.batch_size import within_memory
+from shapebias.runtime.gpus import device
+from shapebias.runtime.job import job
+from shapebias.stimuli.entry_level_classes import entry_level_of
 
 
 def main(paths, paths_to_network, outputs, *, model, part, entry_level, settings, memory=None):

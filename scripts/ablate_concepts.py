@@ -1,17 +1,18 @@
 """Decisions and accuracy without all channels that detect a concept, or with them alone."""
 
-from shapebias.batching import batches, device
-from shapebias.checkpoints import load_network
-from shapebias.concept_ablation import ablate_groups
-from shapebias.concept_controls import Control
-from shapebias.concept_groups import groups_of
-from shapebias.conflicts import conflict_rows
-from shapebias.entry_level import entry_level_of
-from shapebias.imagesets import number_of_rows, read_rows
-from shapebias.jobs import job
+from shapebias.ablation.concepts import ablate_groups
+from shapebias.ablation.conflict_images import conflict_rows
+from shapebias.ablation.random_controls import Control
+from shapebias.ablation.unit_groups import groups_of
+from shapebias.io.image_sets import number_of_rows, read_rows
+from shapebias.io.tables import read_table, write_table
+from shapebias.networks.checkpoints import load_network
 from shapebias.progress import Counter
-from shapebias.tables import read_table, write_table
-from shapebias.within_memory import within_memory
+from shapebias.runtime.batch_size import within_memory
+from shapebias.runtime.batches import batches
+from shapebias.runtime.gpus import device
+from shapebias.runtime.job import job
+from shapebias.stimuli.entry_level_classes import entry_level_of
 
 
 def main(paths, clean, dissection, network, table, *, name, entry_level, settings, seed, memory):

@@ -1,9 +1,9 @@
 """Write one part of a derived image set."""
 
-from shapebias.deriving import build_transform, derived, encoded
-from shapebias.imagesets import Sizing, number_of_rows, read_rows, write_images
-from shapebias.jobs import job
+from shapebias.io.image_sets import Sizing, number_of_rows, read_rows, write_images
 from shapebias.progress import progress
+from shapebias.runtime.job import job
+from shapebias.stimuli.derive import build_transform, derived, encoded
 
 
 def main(path_to_source, path_to_images, *, image_set, transform, seed, styles, segmenter):

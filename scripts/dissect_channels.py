@@ -1,10 +1,10 @@
 """What every channel of a network's named layers detects."""
 
-from shapebias.batching import device
-from shapebias.checkpoints import load_network
-from shapebias.dissecting import dissect_part
-from shapebias.jobs import job
-from shapebias.tables import write_table
+from shapebias.dissection.part import dissect_part
+from shapebias.io.tables import write_table
+from shapebias.networks.checkpoints import load_network
+from shapebias.runtime.gpus import device
+from shapebias.runtime.job import job
 
 TABLES = ("dissection", "dissection_iou", "top_images", "dissection_sweep")
 

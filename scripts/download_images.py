@@ -1,7 +1,7 @@
 """Bring an image set from its publisher."""
 
-from shapebias.jobs import job
-from shapebias.published_images import bring
+from shapebias.runtime.job import job
+from shapebias.stimuli.dataset_downloads import bring
 
 
 def main(path_to_note, *, name, only, checksum):

@@ -1,9 +1,9 @@
 """One figure, as a picture and for print."""
 
-from shapebias.drawing import save
-from shapebias.figure_inputs import figure_inputs
-from shapebias.jobs import job
 from shapebias.plugins import draw
+from shapebias.report.plotting.inputs import figure_inputs
+from shapebias.report.plotting.style import save
+from shapebias.runtime.job import job
 
 
 def main(figure, paths_to_figure, *, pairs, settings, **sources):

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from shapebias.jobs import job
-from shapebias.published_segmenter import import_segmenter
-from shapebias.segmenter_files import save_segmenter
+from shapebias.runtime.job import job
+from shapebias.stimuli.segmenter import save_segmenter
+from shapebias.stimuli.segmenters._published import import_segmenter
 
 
 def main(path, path_to_weights, *, architecture):

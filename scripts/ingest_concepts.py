@@ -1,14 +1,14 @@
 """Write one part of a concept set."""
 
-from shapebias.imagesets import Sizing
-from shapebias.ingest import ingest_concepts
-from shapebias.jobs import job
+from shapebias.io.image_sets import Sizing
 from shapebias.plugins import build
+from shapebias.runtime.job import job
+from shapebias.stimuli.ingest import ingest_concepts
 
 
 def main(path_to_concepts, *, source, resize, crop, **settings):
     sizing = Sizing(resize, crop)
-    ingest_concepts(build("images", **source), path_to_concepts, sizing=sizing, **settings)
+    ingest_concepts(build("datasets", **source), path_to_concepts, sizing=sizing, **settings)
 
 
 if __name__ == "__main__":

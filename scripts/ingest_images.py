@@ -1,14 +1,14 @@
 """Write one part of a source image set."""
 
-from shapebias.imagesets import Sizing
-from shapebias.ingest import ingest_images
-from shapebias.jobs import job
+from shapebias.io.image_sets import Sizing
 from shapebias.plugins import build
+from shapebias.runtime.job import job
+from shapebias.stimuli.ingest import ingest_images
 
 
 def main(path_to_images, *, source, resize, crop, **settings):
     sizing = Sizing(resize, crop)
-    ingest_images(build("images", **source), path_to_images, sizing=sizing, **settings)
+    ingest_images(build("datasets", **source), path_to_images, sizing=sizing, **settings)
 
 
 if __name__ == "__main__":

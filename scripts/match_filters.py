@@ -2,11 +2,12 @@
 
 from safetensors.torch import save
 
-from shapebias.checkpoints import load_network
-from shapebias.jobs import job
-from shapebias.smoothness import filter_matches, first_kernels
-from shapebias.tables import write_table
-from shapebias.writing import written_whole
+from shapebias.io.atomic import written_whole
+from shapebias.io.tables import write_table
+from shapebias.networks.checkpoints import load_network
+from shapebias.runtime.job import job
+from shapebias.smoothness.filter_matching import filter_matches
+from shapebias.smoothness.kernels import first_kernels
 
 
 def main(standard, robust, path_to_table, path_to_kernels, *, pair):

@@ -1,11 +1,12 @@
 """Total variation of every channel's activation maps on an image set."""
 
-from shapebias.batching import device, over_batches
-from shapebias.checkpoints import load_network
-from shapebias.deriving import rows_of
-from shapebias.jobs import job
-from shapebias.smoothness import activation_tv
-from shapebias.tables import write_table
+from shapebias.io.tables import write_table
+from shapebias.networks.checkpoints import load_network
+from shapebias.runtime.batches import over_batches
+from shapebias.runtime.gpus import device
+from shapebias.runtime.job import job
+from shapebias.smoothness.activations import activation_tv
+from shapebias.stimuli.derive import rows_of
 
 
 def main(weights, description, path_to_table, *, model, **images):

@@ -1,15 +1,16 @@
 """Classes that a network gives images changed along its own gradients."""
 
-from shapebias.adversarial import attacked, keep_examples
-from shapebias.batching import device, over_batches
-from shapebias.checkpoints import load_network
-from shapebias.entry_level import entry_level_of
-from shapebias.examples import spread_ids
-from shapebias.imagesets import Sizing, read_rows, write_images
-from shapebias.jobs import job
+from shapebias.behaviour.adversarial_images import attacked, keep_examples
+from shapebias.behaviour.predict import predict
+from shapebias.io.image_sets import Sizing, read_rows, write_images
+from shapebias.io.predictions import write_predictions
+from shapebias.networks.checkpoints import load_network
 from shapebias.plugins import build
-from shapebias.prediction_files import write_predictions
-from shapebias.predictions import predict
+from shapebias.runtime.batches import over_batches
+from shapebias.runtime.gpus import device
+from shapebias.runtime.job import job
+from shapebias.stimuli.entry_level_classes import entry_level_of
+from shapebias.stimuli.examples import spread_ids
 
 
 def main(paths, weights, description, outputs, *, attack, entry_level, n, seed):

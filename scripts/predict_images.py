@@ -1,12 +1,13 @@
 """Classes that a network gives the images of a set."""
 
-from shapebias.batching import device, over_batches
-from shapebias.checkpoints import load_network
-from shapebias.deriving import rows_of
-from shapebias.entry_level import entry_level_of
-from shapebias.jobs import job
-from shapebias.prediction_files import write_predictions
-from shapebias.predictions import predict
+from shapebias.behaviour.predict import predict
+from shapebias.io.predictions import write_predictions
+from shapebias.networks.checkpoints import load_network
+from shapebias.runtime.batches import over_batches
+from shapebias.runtime.gpus import device
+from shapebias.runtime.job import job
+from shapebias.stimuli.derive import rows_of
+from shapebias.stimuli.entry_level_classes import entry_level_of
 
 
 def main(weights, description, path_to_predictions, *, entry_level, **images):

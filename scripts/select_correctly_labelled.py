@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from shapebias.behaviour import correctly_labelled
-from shapebias.jobs import job
-from shapebias.prediction_files import read_predictions
-from shapebias.tables import write_table
+from shapebias.behaviour.accuracy import correctly_labelled
+from shapebias.io.predictions import read_predictions
+from shapebias.io.tables import write_table
+from shapebias.runtime.job import job
 
 
 def main(paths_to_standard, paths_to_robust, paths_to_table, *, pairs):

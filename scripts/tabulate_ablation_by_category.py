@@ -1,8 +1,8 @@
 """Mean Shape and Texture scores of the channels of each category."""
 
-from shapebias.category_scores import scores_of_networks
-from shapebias.jobs import job
-from shapebias.tables import read_table, write_table
+from shapebias.ablation.by_category import scores_of_networks
+from shapebias.io.tables import read_table, write_table
+from shapebias.runtime.job import job
 
 
 def main(path_to_ablation, path_to_dissection, paths_to_table):

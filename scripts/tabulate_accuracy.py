@@ -1,10 +1,10 @@
 """Accuracy of every network on every image set, over all images and over selections."""
 
-from shapebias.behaviour_tables import accuracy_table
-from shapebias.entry_level import entry_level_of
-from shapebias.jobs import job
-from shapebias.prediction_files import read_predictions
-from shapebias.tables import read_table, write_table
+from shapebias.behaviour.accuracy import accuracy_table
+from shapebias.io.predictions import read_predictions
+from shapebias.io.tables import read_table, write_table
+from shapebias.runtime.job import job
+from shapebias.stimuli.entry_level_classes import entry_level_of
 
 
 def main(paths_to_predictions, path_to_selections, paths_to_table, *, scored, pairs, **levels):

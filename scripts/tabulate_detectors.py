@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from shapebias.detectors import detectors, detectors_by_vote
-from shapebias.imagesets import concepts_of
-from shapebias.jobs import job
-from shapebias.tables import read_table, write_table
+from shapebias.dissection.detectors import detectors, detectors_by_vote
+from shapebias.io.concept_sets import concepts_of
+from shapebias.io.tables import read_table, write_table
+from shapebias.runtime.job import job
 
 
 def main(path_to_dissection, paths_to_overlaps, path_to_concepts, paths_to_table, paths_to_votes):

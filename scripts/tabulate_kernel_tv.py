@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from shapebias.checkpoints import load_network
-from shapebias.jobs import job
-from shapebias.smoothness import kernel_tv
-from shapebias.tables import write_table
+from shapebias.io.tables import write_table
+from shapebias.networks.checkpoints import load_network
+from shapebias.runtime.job import job
+from shapebias.smoothness.kernels import kernel_tv
 
 
 def main(weights, descriptions, paths_to_table, *, models):

@@ -1,8 +1,8 @@
 """Images that a source refused or a silhouette left out, and why."""
 
-from shapebias.ingest import rejected_images
-from shapebias.jobs import job
-from shapebias.tables import write_table
+from shapebias.io.tables import write_table
+from shapebias.runtime.job import job
+from shapebias.stimuli.ingest import rejected_images
 
 
 def main(paths, paths_to_table, *, sets):

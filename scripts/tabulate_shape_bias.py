@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from shapebias.behaviour_tables import shape_bias_table
-from shapebias.imagesets import read_columns
-from shapebias.jobs import job
-from shapebias.prediction_files import read_predictions
-from shapebias.tables import write_table
+from shapebias.behaviour.shape_bias import shape_bias_table
+from shapebias.io.image_sets import read_columns
+from shapebias.io.predictions import read_predictions
+from shapebias.io.tables import write_table
+from shapebias.runtime.job import job
 
 
 def main(paths_to_predictions, paths_to_images, paths_to_table, *, scored, shown):

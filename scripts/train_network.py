@@ -1,9 +1,9 @@
 """Train a network on an image set."""
 
-from shapebias.checkpoints import save_network
-from shapebias.jobs import job
-from shapebias.networks import state_beside, train_network
-from shapebias.tables import write_table
+from shapebias.io.tables import write_table
+from shapebias.networks.checkpoints import save_network
+from shapebias.runtime.job import job
+from shapebias.training.train_network import state_beside, train_network
 
 
 def main(images, validation, weights, description, log, speed, *, name, starts, saving, **settings):

@@ -2,13 +2,13 @@
 
 import torch
 
-from shapebias.concepts import class_masks
-from shapebias.imagesets import concepts_of, read_rows, stack
-from shapebias.jobs import job
+from shapebias.io.concept_sets import concepts_of
+from shapebias.io.image_sets import read_rows, stack
 from shapebias.plugins import build
 from shapebias.progress import count_images
-from shapebias.segmentation import train_segmenter
-from shapebias.segmenter_files import save_segmenter
+from shapebias.runtime.job import job
+from shapebias.stimuli.segmenter import save_segmenter
+from shapebias.stimuli.train_segmenter import class_masks, train_segmenter
 
 
 def main(paths_to_concepts, path_to_weights, *, architecture, category, training, seed):

@@ -2,14 +2,14 @@
 
 from functools import partial
 
-from shapebias.batching import device
-from shapebias.channel_pages import channel_page
-from shapebias.checkpoints import load_network
-from shapebias.imagesets import read_rows
-from shapebias.important_channels import important_channels
-from shapebias.jobs import job
-from shapebias.tables import read_table
-from shapebias.writing import write_text
+from shapebias.io.atomic import write_text
+from shapebias.io.image_sets import read_rows
+from shapebias.io.tables import read_table
+from shapebias.networks.checkpoints import load_network
+from shapebias.report.pages.channel_page import channel_page
+from shapebias.report.pages.important_channels import important_channels
+from shapebias.runtime.gpus import device
+from shapebias.runtime.job import job
 
 
 def main(page, network, *, scores, flips, labels, top, images, concepts, number, **names):

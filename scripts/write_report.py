@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from shapebias.jobs import job
-from shapebias.provenance import current
-from shapebias.report import ReportFigure, render_report
-from shapebias.tables import read_table
-from shapebias.writing import write_text
+from shapebias.io.atomic import write_text
+from shapebias.io.provenance import current
+from shapebias.io.tables import read_table
+from shapebias.report.pages.report import ReportFigure, render_report
+from shapebias.runtime.job import job
 
 
 def main(path_to_report, *, descriptions, tables, figures, figure_captions, **settings):

@@ -47,3 +47,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     if len(known) > MANY:
         return f"{guess} ({len(known)} are known, such as {', '.join(nearest or known[:FEW])})"
     return f"{guess} (known: {', '.join(known) or 'none'})"
+
+
+def first_line(error: Exception) -> str:
+    """Beginning of an error's message."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:150]

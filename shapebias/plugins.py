@@ -16,15 +16,15 @@ FilePath = str
 
 # Family to its package in the library. Modules whose names begin with `_` are no plug-ins.
 FAMILIES = {
-    "images": "images",
-    "transforms": "transforms",
-    "corruptions": "corruptions",
-    "stylizers": "stylizers",
-    "segmenters": "segmenters",
-    "models": "models",
+    "datasets": "stimuli.datasets",
+    "transforms": "stimuli.transforms",
+    "corruptions": "stimuli.corruptions",
+    "stylizers": "stimuli.stylizers",
+    "segmenters": "stimuli.segmenters",
+    "architectures": "networks.architectures",
     "attacks": "attacks",
-    "training": "training",
-    "figures": "figures",
+    "recipes": "training.recipes",
+    "figures": "report.figures",
 }
 
 # Settings of a transform that are plug-ins themselves, and their families.

@@ -28,7 +28,16 @@ class Workflow:
         self.folder, self.study = folder, study
         for name in ("Snakefile", "config.yaml", "config.schema.yaml", "pyproject.toml"):
             shutil.copy(ROOT / name, folder / name)
-        for name in ("rules", "scripts", "shapebias", "report", "profiles", "envs", "studies"):
+        for name in (
+            "rules",
+            "planning",
+            "scripts",
+            "shapebias",
+            "report",
+            "profiles",
+            "envs",
+            "studies",
+        ):
             shutil.copytree(
                 ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
             )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from shapebias.errors import ShapebiasError
-from shapebias.evaluation import eval_mode
+from shapebias.networks.eval_mode import eval_mode
 from shapebias.ranges import Range, wrong_distance
 
 Images = Float[Tensor, "image channel row column"]

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, grid_sample
 
-from shapebias.evaluation import eval_mode
+from shapebias.networks.eval_mode import eval_mode
 from shapebias.ranges import Range
 
 Images = Float[Tensor, "image channel row column"]

@@ -11,7 +11,7 @@ from tests.cluster.conftest import OnCluster
 from tests.conftest import ROOT
 
 GPU_WORK = (
-    *("train_network", "looks", "dissect_channels", "dissect_twins"),
+    *("train_network", "looks", "dissect_channels", "dissect_randomised_networks"),
     *("ablate_channels", "ablate_concepts"),
 )
 CPU_WORK = ("ingest_images", "ingest_concepts", "derive_images", "tables")
@@ -85,14 +85,14 @@ def test_a_killed_controller_is_resumed_by_one_command(cluster, local, tmp_path)
     workflow = OnCluster(tmp_path, cluster)
     controller = workflow.begin(*WEIGHTS)
     orphan = cluster.wait_for("train_network", tmp_path)["JobId"]
-    refused = workflow.begin(*WEIGHTS, module="rules.resume")
+    refused = workflow.begin(*WEIGHTS, module="planning.runs.resume")
     assert refused.wait() == 1
     assert f"still works on this study (process {controller.pid})" in (tmp_path / "log").read_text()
     controller.send_signal(signal.SIGKILL)
     controller.wait()
     # Its jobs go on without it.
     assert cluster.wait_for("train_network", tmp_path)["JobId"] == orphan
-    log = workflow.finish(*WEIGHTS, module="rules.resume")
+    log = workflow.finish(*WEIGHTS, module="planning.runs.resume")
     assert re.search(rf"cancelling \d+ jobs?:.* {orphan}\b", log)
     jobs = {job["JobId"]: job for job in cluster.jobs("train_network", tmp_path)}
     assert jobs[orphan]["JobState"] == "CANCELLED"

@@ -1,0 +1,33 @@
+"""What the channels of a network that has learnt nothing detect."""
+
+from shapebias.dissection.part import dissect_part
+from shapebias.dissection.randomised_network import make_twin
+from shapebias.io.tables import write_table
+from shapebias.networks.checkpoints import load_network
+from shapebias.runtime.gpus import device
+from shapebias.runtime.job import job
+from shapebias.seeds import seed_of
+
+
+def main(paths, paths_to_network, output, *, model, twin, part, seed, settings, memory=None):
+    network = load_network(*paths_to_network)
+    make_twin(network, twin, seed=seed_of(seed, "twin", twin, model))
+    labels = dissect_part(
+        network.to(device()), paths, part=part, settings=settings, memory=memory
+    ).labels
+    write_table(labels.assign(model=model, twin=twin), output, schema="dissection_twins")
+
+
+if __name__ == "__main__":
+    with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
+        main(
+            paths=snakemake.input.concepts,
+            paths_to_network=(snakemake.input.weights, snakemake.input.description),
+            output=snakemake.output.labels,
+            model=snakemake.wildcards.model,
+            twin=snakemake.wildcards.twin,
+            part=int(snakemake.wildcards.part),
+            seed=snakemake.params.seed,
+            settings=snakemake.params.settings,
+            memory=snakemake.resources.mem_mb,
+        )

@@ -1,0 +1,76 @@
+"""Batches of a concept set for dissection."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from shapebias.dissection.concept_labels import ConceptBatch
+from shapebias.io.image_sets import read_rows
+from shapebias.io.label_maps import label_maps
+from shapebias.runtime.batch_size import within_memory
+from shapebias.runtime.batches import pixels_of
+
+T = TypeVar("T")
+
+
+def over_concepts(
+    work: Callable[[Callable[[], Iterator[ConceptBatch]]], T],
+    paths: Sequence[str | Path],
+    *,
+    size: int,
+    memory: int | None = None,
+    held: Callable[[tuple[int, int]], int] = lambda shape: 0,
+) -> T:
+    """What `work` makes of a concept set's batches, which shrink where memory does not suffice.
+
+    Parameters
+    ----------
+    work
+        Called with a function that gives the batches each time that it is called; its result must
+        not depend on their size.
+    paths
+        Parts of the concept set.
+    size
+        Images a batch, at most.
+    memory
+        Megabytes of the job; None for no limit.
+    held
+        Bytes that the work needs besides, however small its batches, for images of so many rows
+        and columns.
+    """
+    first = next(read_rows(paths))
+    besides = 0 if memory is None else held(first["pixels"].shape[:2])
+
+    def attempt(size: int) -> T:
+        return work(lambda: concept_batches(read_rows(paths), size=size))
+
+    return within_memory(attempt, size, like=first, memory=memory, what="dissecting", held=besides)
+
+
+def concept_batches(rows: Iterable[dict[str, Any]], *, size: int) -> Iterator[ConceptBatch]:
+    """Rows of a concept set as batches of images, label maps and whole-image labels.
+
+    Parameters
+    ----------
+    rows
+        Rows with `image_id`, `pixels`, `maps` and `labels`.
+    size
+        Images a batch.
+    """
+    rows = iter(rows)
+    while group := list(islice(rows, size)):
+        categories = sorted({layer["category"] for row in group for layer in row["maps"]})
+        yield ConceptBatch(
+            images=pixels_of(group),
+            maps={
+                category: [torch.from_numpy(layer) for layer in label_maps(group, category)]
+                for category in categories
+            },
+            labels=[
+                [(label["category"], label["number"]) for label in row["labels"]] for row in group
+            ],
+            image_ids=[row["image_id"] for row in group],
+        )

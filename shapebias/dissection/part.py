@@ -1,0 +1,58 @@
+"""Dissection of one part of a network by a concept set on disk, as a study's settings say."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from shapebias.dissection.concept_batches import over_concepts
+from shapebias.dissection.concept_labels import ConceptBatch
+from shapebias.dissection.dissect import Dissection, dissect
+from shapebias.dissection.thresholds import bytes_held
+from shapebias.io.concept_sets import concepts_of
+from shapebias.io.image_sets import number_of_rows
+from shapebias.networks.channel_parts import channels_of_part
+from shapebias.networks.classifier import Classifier
+from shapebias.progress import Counter
+
+# Settings of the study that are those of `dissect`.
+SETTINGS = ("quantile", "sweep", "area", "upsampling", "top_images")
+
+
+def dissect_part(
+    model: Classifier,
+    paths: Sequence[str | Path],
+    *,
+    part: int,
+    settings: Mapping[str, Any],
+    memory: int | None = None,
+) -> Dissection:
+    """Dissect one part of a network's channels; progress goes to standard output.
+
+    Parameters
+    ----------
+    model
+        On the device on which it is to run.
+    paths
+        Files of the concept set, in order.
+    part
+        Which of the parts, from 0.
+    settings
+        The study's `measurements: dissection`.
+    memory
+        Megabytes of the job; None for no limit.
+    """
+    n_images, concepts = number_of_rows(paths), concepts_of(paths[0])
+    chosen = {name: settings[name] for name in SETTINGS}
+    chosen["channels"] = channels_of_part(model, part, settings)
+
+    def work(batches: Callable[[], Iterator[ConceptBatch]]) -> Dissection:
+        progress = Counter("dissecting, two passes", 2 * n_images)
+        return dissect(model, batches, concepts, n_images=n_images, progress=progress, **chosen)
+
+    def held(shape: tuple[int, int]) -> int:
+        quantiles = [chosen["quantile"], *chosen["sweep"]]
+        return bytes_held(
+            model, shape, n_images=n_images, quantiles=quantiles, channels=chosen["channels"]
+        )
+
+    return over_concepts(work, paths, size=settings["batch"], memory=memory, held=held)

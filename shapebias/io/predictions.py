@@ -1,0 +1,41 @@
+"""Predictions on disk: one row an image, with the entry-level classes in the metadata."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shapebias.io.atomic import reading, written_whole
+from shapebias.io.provenance import metadata
+
+PREDICTIONS = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("label", pa.string()),
+        ("top5", pa.list_(pa.string())),
+        ("top5_probability", pa.list_(pa.float64())),
+        ("label_probability", pa.float64()),
+        ("entry_probabilities", pa.list_(pa.float64())),
+    ]
+)
+
+
+def write_predictions(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write what `predictions.predict` returns, with its entry-level classes."""
+    entry_classes = frame.attrs.get("entry_classes")
+    frame = frame.assign(entry_probabilities=frame.get("entry_probabilities"))
+    table = pa.Table.from_pandas(frame[PREDICTIONS.names], PREDICTIONS, preserve_index=False)
+    note = {b"entry_classes": json.dumps(entry_classes).encode(), **metadata()}
+    with written_whole(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(note), temporary)
+
+
+def read_predictions(path: str | Path) -> pd.DataFrame:
+    """Predictions of one network on one image set; `attrs["entry_classes"]` may be None."""
+    with reading(path):
+        table = pq.read_table(path)
+    frame = table.to_pandas()
+    frame.attrs["entry_classes"] = json.loads(table.schema.metadata[b"entry_classes"])
+    return frame

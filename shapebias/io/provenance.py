@@ -1,0 +1,68 @@
+"""Where a file came from: study, code, seeds, packages and inputs, carried inside the file."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from shapebias.io.checksums import check_content, sha256_of
+
+PACKAGES = ("shapebias", "numpy", "pandas", "pillow", "pyarrow", "torch", "torchvision")
+
+_current: ContextVar[dict[str, Any] | None] = ContextVar("provenance", default=None)
+
+
+@contextmanager
+def provenance(code: dict[str, Any], inputs: Iterable[str]) -> Iterator[None]:
+    """Within this context every file written carries where it came from.
+
+    Parameters
+    ----------
+    code
+        Study's name, seed and the fingerprint of the code that makes the file.
+    inputs
+        Files that it is made from; their SHA-256 is recorded.
+
+    Raises
+    ------
+    ShapebiasError
+        If one of them is not what its job wrote.
+    """
+    digests = {path: sha256_of(path) for path in map(Path, inputs) if path.is_file()}
+    for path, digest in digests.items():
+        check_content(path, digest)
+    record = {
+        **code,
+        "packages": {name: _version(name) for name in PACKAGES},
+        # A path outside the checkout differs between machines; the file's name does not.
+        "inputs": {
+            path.name if path.is_absolute() else path.as_posix(): digest
+            for path, digest in digests.items()
+        },
+    }
+    token = _current.set(record)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current() -> dict[str, Any]:
+    """Record of the `provenance` context; empty outside one."""
+    return dict(_current.get() or {})
+
+
+def metadata() -> dict[bytes, bytes]:
+    """Parquet metadata of a file written now; empty outside a `provenance` context."""
+    record = _current.get()
+    return {b"shapebias": json.dumps(record, sort_keys=True).encode()} if record else {}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"

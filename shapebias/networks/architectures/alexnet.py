@@ -1,0 +1,99 @@
+"""AlexNet, in its one-tower form."""
+
+from functools import partial
+from typing import Annotated, Literal
+
+from torch import nn
+
+from shapebias.networks.architectures._width import slim
+from shapebias.networks.classifier import Classifier
+from shapebias.ranges import Range
+from shapebias.torchvision_import import torchvision
+
+LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+# A pooling belongs to the layer after it.
+
+
+def build(
+    *,
+    classes: list,
+    input_size: Annotated[int, Range(least=8)] = 224,
+    width: Annotated[float, Range(least=0.015625, step=0.015625)] = 1.0,
+    stem: Literal["imagenet", "small"] = "imagenet",
+    dropout: Annotated[float, Range(least=0, below=1)] = 0.5,
+    batch_norm: bool = False,
+    mean: list = (0.485, 0.456, 0.406),
+    std: list = (0.229, 0.224, 0.225),
+) -> Classifier:
+    """AlexNet with fresh random weights.
+
+    Parameters
+    ----------
+    classes
+        Class names in the order of the scores.
+    input_size
+        Side of the images, in pixels.
+    width
+        Factor on the published numbers of channels.
+    stem
+        "imagenet": the first convolution has stride 4, as published; "small": stride 2, for
+        images of about 64 pixels.
+    dropout
+        Share of the inputs of the first two linear layers that are dropped in training.
+    batch_norm
+        Whether each convolution is followed by batch norm, then its ReLU. Names of weights are
+        torchvision's (`features.<place>.weight`, `classifier.<place>.weight`) and each norm stands
+        right after its convolution: these at 0, 4, 8, 11 and 14 of `features`, instead of 0, 3, 6,
+        8 and 10.
+    mean, std
+        Of the pixels, per colour channel; ImageNet's by default.
+
+    Returns
+    -------
+    Classifier with layers conv1 ... conv5, each after its ReLU.
+
+    References
+    ----------
+    .. [1] Krizhevsky (2014). One weird trick for parallelizing convolutional neural networks.
+       :DOI:`10.48550/arXiv.1404.5997`
+    """
+    make = partial(_published, dropout=dropout, batch_norm=batch_norm)
+    network = slim(make, width=width, n_classes=len(classes))
+    features = network.features
+    if stem == "small":
+        features[0].stride = (2, 2)
+    return Classifier(
+        network,
+        segments=dict(zip(LAYERS, _segments(features), strict=True)),
+        tail=[features[-1], network.avgpool, nn.Flatten(), network.classifier],
+        classes=classes,
+        mean=mean,
+        std=std,
+        input_size=input_size,
+    )
+
+
+def _published(*, dropout: float, batch_norm: bool) -> nn.Module:
+    network = torchvision.models.alexnet(dropout=dropout)
+    if batch_norm:
+        modules = [
+            part
+            for module in network.features
+            for part in (
+                (module, nn.BatchNorm2d(module.out_channels))
+                if isinstance(module, nn.Conv2d)
+                else (module,)
+            )
+        ]
+        network.features = nn.Sequential(*modules)
+    return network
+
+
+def _segments(features: nn.Sequential) -> list[list[nn.Module]]:
+    """Modules that lead to each layer, up to its ReLU; the last pooling is left out."""
+    found: list[list[nn.Module]] = [[]]
+    for module in features[:-1]:
+        found[-1].append(module)
+        if isinstance(module, nn.ReLU):
+            found.append([])
+    return found[:-1]

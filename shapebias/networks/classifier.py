@@ -1,0 +1,175 @@
+"""A network as every measurement sees it: pixels in [0, 1] to class scores, with named layers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from shapebias.errors import ShapebiasError, UnknownLayer
+from shapebias.networks.activation_layout import MAPS, Layout
+from shapebias.networks.eval_mode import eval_mode
+from shapebias.networks.normalisation import check_normalised_once
+from shapebias.ranges import wrong_colours
+
+
+class Classifier(nn.Module):
+    """A network of sRGB pixels in [0, 1] that normalises inside and is cut at its named layers.
+
+    Parameters
+    ----------
+    network
+        Module that owns the parameters; its `state_dict` keys are the published ones.
+    segments
+        Layer name to the modules of `network` that lead to it from the layer before (from the
+        normalised image for the first), in order. A layer's output is the activation after its
+        ReLU where one follows.
+    tail
+        Modules from the last named layer to the class scores.
+    classes
+        Class names in the order of the scores.
+    mean, std
+        Per colour channel, of pixels in [0, 1].
+    input_size
+        Side of the square image that the network was made for, in pixels.
+    layouts
+        How the output of a layer is laid out where it is not ``(image, channel, row, column)``.
+
+    Raises
+    ------
+    ShapebiasError
+        If `mean` and `std` are not of pixels in [0, 1], or not 0 and 1 although the network
+        normalises by itself; see `shapebias.networks.normalisation.check_normalised_once`.
+
+    Notes
+    -----
+    The segments and the tail hold the same modules as `network`, registered once, under it.
+    """
+
+    # Whether what follows a layer can be run by itself.
+    cuttable = True
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        segments: Mapping[str, Sequence[nn.Module]],
+        tail: Sequence[nn.Module],
+        classes: Sequence[str],
+        mean: Sequence[float],
+        std: Sequence[float],
+        input_size: int,
+        layouts: Mapping[str, Layout] | None = None,
+    ):
+        super().__init__()
+        for name, values in (("mean", mean), ("std", std)):
+            if wrong := wrong_colours(name, list(values)):
+                raise ShapebiasError(f"{name}: {wrong}")
+        check_normalised_once(network, mean, std, input_size)
+        self.network = network
+        # Tuples, not containers of modules: the parameters stay registered under `network` alone.
+        self._segments = {name: tuple(modules) for name, modules in segments.items()}
+        self._tail = tuple(tail)
+        self._layouts = dict(layouts or {})
+        self.classes = tuple(classes)
+        self.input_size = input_size
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self._silent: dict[str, Tensor] = {}
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers at which the network can be cut, from pixels to scores."""
+        return tuple(self._segments)
+
+    def check_layer(self, layer: str) -> None:
+        """Raise `UnknownLayer` unless the network has this layer."""
+        if layer not in self._segments:
+            raise UnknownLayer("layer", layer, self.layers)
+
+    def layout(self, layer: str) -> Layout:
+        """How a layer's output is laid out in the network."""
+        return self._layouts.get(layer, MAPS)
+
+    def modules_of(self, layer: str | None) -> tuple[nn.Module, ...]:
+        """Modules that lead to a layer from the one before; those after the last for None."""
+        return self._tail if layer is None else self._segments[layer]
+
+    def forward(self, images: Float[Tensor, "image 3 row column"]) -> Float[Tensor, "image class"]:
+        """Class scores before the softmax."""
+        for _, activation in self.activations(images):  # noqa: B007
+            pass
+        return self.finish(activation)
+
+    def walk(
+        self, images: Float[Tensor, "image 3 row column"]
+    ) -> Iterator[tuple[str, Float[Tensor, "image channel row column"]]]:
+        """Each layer's name and feature maps in turn, in one pass."""
+        for layer, activation in self.activations(images):
+            yield layer, self.layout(layer).maps(activation, tuple(images.shape[2:]))
+
+    def activations(
+        self, images: Float[Tensor, "image 3 row column"]
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Each layer's name and output in turn, laid out as in the network, in one pass."""
+        activation = (images - self.mean) / self.std
+        for layer, modules in self._segments.items():
+            activation = self._heard(layer, _through(modules, activation))
+            yield layer, activation
+
+    def finish(self, activation: Tensor) -> Float[Tensor, "image class"]:
+        """Class scores from the last layer's output."""
+        return _through(self._tail, activation)
+
+    def resume(self, layer: str, activation: Tensor) -> Float[Tensor, "image class"]:
+        """Class scores from one layer's output, as if the network had computed it."""
+        self.check_layer(layer)
+        after = self.layers[self.layers.index(layer) + 1 :]
+        activation = self._heard(layer, activation)
+        for name in after:
+            activation = self._heard(name, _through(self._segments[name], activation))
+        return self.finish(activation)
+
+    def _heard(self, layer: str, activation: Tensor) -> Tensor:
+        """A layer's activation with its silent channels zero."""
+        if layer not in self._silent:
+            return activation
+        return self.layout(layer).silent(activation, self._silent[layer])
+
+    @contextmanager
+    def silenced(self, layer: str, channels: Sequence[int]) -> Iterator[None]:
+        """Within this context the channels of a layer give zero at every place, in every token.
+
+        Contexts of different layers can be nested.
+        """
+        self.check_layer(layer)
+        if layer in self._silent:
+            raise ShapebiasError(f"channels of {layer} are silent already")
+        device = next(self.parameters()).device
+        self._silent[layer] = torch.as_tensor(list(channels), dtype=torch.long, device=device)
+        try:
+            yield
+        finally:
+            del self._silent[layer]
+
+    def is_changed(self) -> bool:
+        """Whether some channels are silent, so that the modules alone do not say what is done."""
+        return bool(self._silent)
+
+    @torch.no_grad()
+    def channels(self) -> dict[str, int]:
+        """Number of channels of each layer, found with one blank image."""
+        device = next(self.parameters()).device
+        blank = torch.zeros(1, 3, self.input_size, self.input_size, device=device)
+        with eval_mode(self):
+            return {layer: activation.shape[1] for layer, activation in self.walk(blank)}
+
+    def __repr__(self) -> str:
+        return f"Classifier({type(self.network).__name__}, {len(self.classes)} classes)"
+
+
+def _through(modules: Sequence[nn.Module], activation: Tensor) -> Tensor:
+    for module in modules:
+        activation = module(activation)
+    return activation

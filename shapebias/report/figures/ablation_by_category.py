@@ -1,0 +1,60 @@
+"""How much the channels of each category matter to decisions by shape and by texture."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from shapebias.ablation.by_category import CUES, scores_of_networks
+from shapebias.report.plotting.category_bars import Bars, category_bars, cut_of_iou
+from shapebias.report.plotting.panels import Alone, Pairs
+from shapebias.report.plotting.style import note
+from shapebias.stimuli.concept_categories import category_rank
+
+
+def draw(
+    *,
+    ablation: pd.DataFrame,
+    dissection: pd.DataFrame,
+    pairs: Pairs,
+    alone: Alone,
+    iou_cut: float = 0.0,
+) -> Figure:
+    """Bars by category: the shares of both kinds of decision that are lost, and the scores.
+
+    Parameters
+    ----------
+    ablation, dissection
+        Tables of these names.
+    pairs
+        Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
+    iou_cut
+        Least IoU of a channel that counts under its category; `all` is every channel.
+    """
+    if ablation.empty:
+        return note("Channels are not silenced in this study.")
+    table = scores_of_networks(ablation, dissection, iou_cut=iou_cut)
+    rows = {f"{cue.capitalize()} decisions lost (%)": _shares(table, cue) for cue in CUES}
+    rows |= {f"{cue.capitalize()} score (images)": _scores(table, cue) for cue in CUES}
+    categories = set(table["category"])
+    order = sorted(categories, key=lambda name: (name != "all", category_rank(name)))
+    counted = f"categories: channels with {cut_of_iou(iou_cut)}"
+    return category_bars(rows, pairs=pairs, alone=alone, order=order, counted=counted)
+
+
+def _shares(table: pd.DataFrame, cue: str) -> Bars:
+    decisions = table.groupby("model")[f"n_{cue}"].first()
+    heads = {model: f"of {n:,}" for model, n in decisions.items()}
+    return Bars(_bars(table, cue, 100.0), heads=heads)
+
+
+def _scores(table: pd.DataFrame, cue: str) -> Bars:
+    bars = _bars(table, cue, table[f"n_{cue}"])
+    return Bars(bars.assign(value=table[f"mean_{cue}_score"]))
+
+
+def _bars(table: pd.DataFrame, cue: str, scale: float | pd.Series) -> pd.DataFrame:
+    """Shares times a scale, with their intervals."""
+    columns = {"value": "mean_{}_share", "low": "{}_share_low", "high": "{}_share_high"}
+    values = {name: table[column.format(cue)] * scale for name, column in columns.items()}
+    return table[["model", "category"]].assign(number=table["n_channels"], **values)

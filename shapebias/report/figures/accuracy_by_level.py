@@ -1,0 +1,90 @@
+"""Accuracy against the level of one setting of a transform, as of saturation or of patches."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from shapebias.report.plotting.layer_lines import first_column
+from shapebias.report.plotting.panels import (
+    Alone,
+    Network,
+    Pairs,
+    abreast,
+    entitle,
+    grid,
+    legend,
+    panels,
+)
+from shapebias.report.plotting.style import look, note, words
+from shapebias.report.table_rows import selected
+
+
+def draw(
+    *,
+    accuracy: pd.DataFrame,
+    pairs: Pairs,
+    alone: Alone,
+    curves: list[dict[str, Any]],
+    clean: str | None = None,
+) -> Figure:
+    """Lines of top-1 accuracy with intervals, a panel a family of image sets and pair.
+
+    Parameters
+    ----------
+    accuracy
+        Table `accuracy`, of which each pair and each network in none is shown as
+        `shapebias.figures.accuracy.draw` does.
+    pairs
+        Pair to its `standard` and `robust` network.
+    alone
+        Networks of the study that are in no pair, in its order.
+    curves
+        Families of image sets: `title`, `setting`, and `levels` (image set to its level).
+    clean
+        Name of the clean image set, whose accuracy over all images stands at the left, apart from
+        the lines.
+    """
+    if accuracy.empty or not curves:
+        return note("Accuracy is not measured at several levels in this study.")
+    with look():
+        shown = panels(accuracy["model"], pairs, alone)
+        number = len(curves) * len(shown)
+        figure, cells = grid(number, height=1.7, across=abreast(len(shown)))
+        each = [(curve, panel) for curve in curves for panel in shown]
+        for (curve, panel), (axes,) in zip(each, cells, strict=True):
+            rows = selected(accuracy, panel.pair, clean)
+            for network in panel.networks:
+                own = rows[rows["model"] == network.model].set_index("image_set")
+                _draw_line(axes, own, list(curve["levels"]), clean, network)
+            _lay_out(axes, curve, clean)
+            entitle(axes, panel.title)
+        for axes in first_column(cells):
+            axes.set_ylabel("Top-1 accuracy (%)")
+        legend(figure, shown)
+        return figure
+
+
+def _draw_line(
+    axes: Axes, own: pd.DataFrame, sets: list[str], clean: str | None, network: Network
+) -> None:
+    rows = own.reindex(sets)
+    at = range(1, len(sets) + 1)
+    low, high = 100 * rows["top1_low"], 100 * rows["top1_high"]
+    axes.fill_between(at, low, high, color=network.colour, alpha=0.12, lw=0)
+    line = {"color": network.colour, "marker": network.mark, "markersize": 3.2}
+    axes.plot(at, 100 * rows["top1"], **line)
+    if clean in own.index:
+        axes.plot([0], [100 * own.loc[clean, "top1"]], **line)
+
+
+def _lay_out(axes: Axes, curve: dict[str, Any], clean: str | None) -> None:
+    levels = [f"{level:g}".replace("inf", "∞") for level in curve["levels"].values()]
+    names = ["clean" if clean else "", *levels]
+    slanted = {"rotation": 45, "rotation_mode": "anchor", "ha": "right"} if len(names) > 5 else {}
+    axes.set_xticks(range(len(names)), names, fontsize=6.5, **slanted)
+    axes.set_xlim(-0.4 if clean else 0.6, len(levels) + 0.4)
+    axes.set_ylim(0, 102)
+    axes.set_xlabel(words(f"{curve['title']}: {curve['setting']}"))
+    axes.grid(axis="y")

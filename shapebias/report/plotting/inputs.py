@@ -1,0 +1,55 @@
+"""What a figure is drawn from: tables, kernels and example images, read from their files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import load_file
+
+from shapebias.io.tables import read_table
+from shapebias.plugins import library_module
+
+Paths = Sequence[str | Path]
+
+
+def figure_inputs(
+    *,
+    pairs: Mapping[str, Mapping[str, str]],
+    tables: Mapping[str, str | Path],
+    kernels: Paths,
+    images: Paths,
+    adversarial: Paths,
+    stimuli: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Keywords of a figure's `draw`, besides `pairs` and its settings.
+
+    Parameters
+    ----------
+    pairs
+        Pair to its `standard` and `robust` network.
+    tables
+        Public table's name to its file.
+    kernels
+        Each pair's first kernels, in the order of `pairs`; none where the figure needs none.
+    images, adversarial
+        First part of each image set shown, and the files of adversarial examples.
+    stimuli
+        `n`, `seed`, `sets` (name and transform by image set) and `adversarial` (headings); empty
+        where the figure shows no images.
+    """
+    inputs: dict[str, Any] = {name: read_table(path) for name, path in tables.items()}
+    if kernels:
+        inputs["kernels"] = {}
+        for pair, path in zip(pairs.values(), kernels, strict=True):
+            loaded = load_file(path)
+            inputs["kernels"] |= {pair[side]: loaded[side] for side in ("standard", "robust")}
+    if stimuli:
+        sets = [
+            (name, path, transform)
+            for (name, transform), path in zip(stimuli["sets"], images, strict=True)
+        ]
+        headed = list(zip(stimuli["adversarial"], adversarial, strict=True))
+        inputs["rows"] = library_module("stimuli.examples").example_rows(
+            sets, headed, n=stimuli["n"], seed=stimuli["seed"]
+        )
+    return inputs

@@ -1,0 +1,125 @@
+"""Style of all figures, and how they are saved."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from shapebias.errors import ShapebiasError
+from shapebias.io.atomic import written_whole
+
+COLUMN = 3.5
+
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+STANDARD = "#0072B2"
+
+
+ROBUST = "#D55E00"
+
+
+OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#8C6D1F", "#4D4D4D")
+
+
+FAINT = "#8A8A8A"
+
+
+# Text width of a page, in inches; a narrow figure fills one of its two columns.
+PAGE = 7.0
+
+
+LOOK = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.edgecolor": "#444444",
+    "axes.axisbelow": True,
+    "axes.grid": False,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.6,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "legend.handletextpad": 0.4,
+    "legend.columnspacing": 1.4,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    # A name with two dollar signs is a name, not a formula.
+    "text.parse_math": False,
+    "pdf.fonttype": 42,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Within this context matplotlib draws in the project's look."""
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **LOOK, "backend": "agg"}):
+        yield
+
+
+def note(text: str) -> Figure:
+    """Figure that only says why there is nothing to draw."""
+    with look():
+        figure = Figure(figsize=(COLUMN, 0.8))
+        figure.text(0.5, 0.5, text, ha="center", va="center", color=FAINT, wrap=True)
+        return figure
+
+
+def log_axis(axis) -> None:
+    """Give a logarithmic axis plain numbers, and few of them."""
+    axis.set_major_locator(LogLocator(numticks=4))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def words(name: str) -> str:
+    """A study's name as words: underscores become spaces."""
+    return name.replace("_", " ")
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as the bytes of a PNG, the same at every call."""
+    buffer = io.BytesIO()
+    with look():
+        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure whole, without dates, so that equal figures are equal files.
+
+    Parameters
+    ----------
+    figure
+        What to write.
+    path
+        Ends in ``.png`` or ``.pdf``.
+
+    Raises
+    ------
+    ShapebiasError
+        If it ends otherwise.
+    """
+    suffix = Path(path).suffix
+    if suffix not in (".png", ".pdf"):
+        raise ShapebiasError(f"a figure is written as .png or .pdf, not as {str(path)!r}")
+    with written_whole(path) as temporary, look():
+        if suffix == ".png":
+            temporary.write_bytes(png(figure))
+        else:
+            figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})

@@ -1,0 +1,42 @@
+"""CIFAR-10: 32x32 images of ten classes."""
+
+from typing import Literal
+
+from shapebias.plugins import FilePath
+from shapebias.stimuli.datasets._cifar import CifarBatches, CifarFolders, Layout, open_cifar
+
+LAYOUT = Layout(
+    folder="cifar-10-batches-py",
+    batches={
+        "train": tuple(f"data_batch_{number}" for number in range(1, 6)),
+        "test": ("test_batch",),
+    },
+    images={"train": 10_000, "test": 10_000},
+    names="batches.meta",
+    labels={"label": (b"labels", b"label_names")},
+)
+
+
+def build(*, path: FilePath, split: Literal["train", "test"]) -> CifarBatches | CifarFolders:
+    """Images of CIFAR-10.
+
+    Parameters
+    ----------
+    path
+        The unpacked "python version" (cifar-10-batches-py) or the folder that holds it; or a
+        folder of images `train/<class>/` and `test/<class>/`. The pickles are read without
+        executing anything in them.
+    split
+        "train" or "test".
+
+    Raises
+    ------
+    ShapebiasError
+        If the folder does not exist or holds neither, or a batch is not as it was published.
+
+    References
+    ----------
+    .. [1] Krizhevsky (2009). Learning multiple layers of features from tiny images.
+       https://www.cs.toronto.edu/~kriz/cifar.html
+    """
+    return open_cifar(LAYOUT, path=path, split=split)

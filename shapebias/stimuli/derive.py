@@ -1,0 +1,115 @@
+"""Derived images: one transform over the rows of an image set, stored or made while predicting."""
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from shapebias import plugins
+from shapebias.errors import ShapebiasError
+from shapebias.io.image_codec import encode_png
+from shapebias.io.image_sets import read_rows
+from shapebias.seeds import generator_of
+
+
+def build_transform(
+    settings: dict[str, Any],
+    *,
+    styles: Sequence[str | Path] = (),
+    segmenter: Sequence[str | Path] = (),
+) -> Any:
+    """Transform of a study's entry, with the images and networks that it needs.
+
+    Parameters
+    ----------
+    settings
+        The entry: `kind` and the settings of its plug-in. Under each of `plugins.NESTED` stands
+        another plug-in's entry; `styles` and `segmenter` are names, replaced by the files below.
+    styles
+        Parts of the image set of style images.
+    segmenter
+        The file of a trained segmenter, for a transform that needs one.
+    """
+    settings = {key: settings[key] for key in settings if key not in ("styles", "segmenter")}
+    for key in plugins.NESTED.keys() & settings.keys():
+        settings[key] = plugins.build(plugins.NESTED[key], **settings[key])
+    if styles:
+        rows = list(read_rows(styles))
+        settings["styles"] = [row["pixels"] for row in rows]
+        settings["style_ids"] = [row["image_id"] for row in rows]
+    if segmenter:
+        settings["segmenter"] = plugins.library_module("stimuli.segmenter").load_segmenter(
+            segmenter[0]
+        )
+    return plugins.build("transforms", **settings)
+
+
+def derived(
+    rows: Iterable[dict[str, Any]], transform: Any, *, seed: int, image_set: str
+) -> Iterator[dict[str, Any]]:
+    """Rows with transformed `pixels` (None where an image is left out) and what was `drawn`.
+
+    Parameters
+    ----------
+    rows
+        Rows with `image_id`, `label` and `pixels`, uint8 of shape (row, column, 3).
+    transform
+        Callable of the family `transforms`.
+    seed, image_set
+        With an image's id they determine everything drawn for it.
+
+    Raises
+    ------
+    ShapebiasError
+        If the transform refuses an image; the message names it.
+    """
+    for row in rows:
+        rng = generator_of(seed, image_set, row["image_id"])
+        try:
+            pixels, drawn = transform(row["pixels"], rng=rng, label=row.get("label"))
+        except ShapebiasError as error:
+            raise ShapebiasError(f"{image_set}, image {row['image_id']}: {error}") from None
+        yield {**row, "pixels": pixels, "drawn": drawn}
+
+
+def encoded(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows with their pixels as the bytes of a PNG under `image`, or why there are none."""
+    for row in rows:
+        if row["pixels"] is not None:
+            yield {**row, "image": encode_png(row["pixels"])}
+            continue
+        drawn = ", ".join(f"{name} {value}" for name, value in row["drawn"].items())
+        print(f"left out {row['image_id']}: {drawn}", flush=True)
+        yield {**row, "image": None, "rejected": f"left out: {drawn}"}
+
+
+def rows_of(
+    paths: Sequence[str | Path],
+    *,
+    transform: dict[str, Any] | None,
+    seed: int,
+    image_set: str,
+    styles: Sequence[str | Path] = (),
+    segmenter: Sequence[str | Path] = (),
+    only: Container[str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Rows of an image set, whether its images are stored or made now from its source's.
+
+    Parameters
+    ----------
+    paths
+        Parts of the image set, or of its source where `transform` is given.
+    transform
+        The entry's transform, where its images are not stored.
+    only
+        Ids of the images wanted; None for all.
+    """
+    rows = read_rows(paths, only=only)
+    if transform is None:
+        return rows
+    made = derived(
+        rows,
+        build_transform(transform, styles=styles, segmenter=segmenter),
+        seed=seed,
+        image_set=image_set,
+    )
+    return (row for row in made if row["pixels"] is not None)

@@ -1,0 +1,107 @@
+"""A trained segmentation network: apply, save and load it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from shapebias.errors import ShapebiasError
+from shapebias.io.atomic import written_whole
+from shapebias.plugins import build
+from shapebias.runtime.gpus import device
+
+
+class Segmenter:
+    """A trained segmentation network as images see it: pixels to class indices.
+
+    Parameters
+    ----------
+    network
+        See `train_segmenter`; it is put into eval mode.
+    classes
+        Class names in the order of the scores, "background" first.
+    source
+        What is recorded as the source of its masks.
+    """
+
+    def __init__(self, network: nn.Module, classes: Sequence[str], *, source: str = "unnamed"):
+        self.network = network.eval()
+        self.classes = tuple(classes)
+        self.source = source
+
+    def __call__(self, pixels: UInt8[np.ndarray, "row column 3"]) -> Int[np.ndarray, "row column"]:
+        """Class index of every pixel of one image."""
+        image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+        return self.predict(image[None])[0].numpy()
+
+    @torch.inference_mode()
+    def predict(
+        self, images: UInt8[Tensor, "image 3 row column"], *, batch: int = 64
+    ) -> Int[Tensor, "image row column"]:
+        """Class index of every pixel of many images, on the CPU."""
+        device = next(self.network.parameters()).device
+        parts = [
+            self.network(as_input(part, device)).argmax(1).cpu() for part in images.split(batch)
+        ]
+        return torch.cat(parts)
+
+    def __repr__(self) -> str:
+        return f"Segmenter({type(self.network).__name__}, classes={self.classes})"
+
+
+def as_input(images: UInt8[Tensor, "image 3 row column"], device: torch.device) -> Tensor:
+    """8-bit pixels as numbers in [0, 1], in the memory layout that convolutions prefer."""
+    return (images.to(device).float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def save_segmenter(
+    network: nn.Module,
+    path: str | Path,
+    *,
+    architecture: dict[str, Any],
+    classes: Sequence[str],
+    source: str = "trained here",
+) -> None:
+    """Write a segmenter's weights with the settings that rebuild it.
+
+    Parameters
+    ----------
+    architecture
+        `kind` and settings of its plug-in in `segmenters`.
+    classes
+        Class names, "background" first.
+    source
+        Where the weights come from, in words: the published file's name.
+    """
+    # One entry: safetensors writes several in an order that is never the same twice.
+    description = {"architecture": architecture, "classes": list(classes), "source": source}
+    note = {"segmenter": json.dumps(description)}
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
+    with written_whole(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata=note))
+
+
+def load_segmenter(path: str | Path) -> Segmenter:
+    """Segmenter that `save_segmenter` wrote, ready to be called on pixels."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            note = json.loads((file.metadata() or {})["segmenter"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except KeyError:
+        raise ShapebiasError(f"{path} is not a segmenter that shapebias wrote") from None
+    except (OSError, SafetensorError) as error:
+        raise ShapebiasError(f"cannot read the segmenter {path}: {error}") from error
+    network = build("segmenters", classes=note["classes"], **note["architecture"])
+    network.load_state_dict(tensors)
+    return Segmenter(
+        network.to(device()),
+        note["classes"],
+        source=f"{note['architecture']['kind']}, {note['source']}",
+    )

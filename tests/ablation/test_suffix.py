@@ -1,0 +1,196 @@
+import pytest
+import torch
+from torch import nn
+
+from shapebias.ablation.stable_decisions import ROUNDING, nearly_tied
+from shapebias.ablation.suffix import Remainders
+from shapebias.ablation.suffix_graph import PackedLinear, graph_of
+from shapebias.networks.decisions import entry_weights
+from shapebias.networks.eval_mode import evaluating
+from shapebias.networks.wrapping.fx_graph import traceable
+from shapebias.plugins import build
+from tests.helpers.planted_networks import network
+
+
+def compared(model, images):
+    """Largest difference from the whole network in any layer, relative to the largest score."""
+    with evaluating(model):
+        remainders = Remainders(model)
+        for layer, activation in model.walk(images):
+            number = activation.shape[1]
+            channel = torch.arange(0, number, max(1, number // 5)).repeat_interleave(len(images))
+            image = torch.arange(len(images)).repeat(len(channel) // len(images))
+            found = remainders.after(layer, activation).scores(image, channel)
+            for one in channel.unique().tolist():
+                with model.silenced(layer, [one]):
+                    expected = model(images)
+                yield (found[channel == one] - expected).abs().max() / expected.abs().max()
+
+
+def with_statistics(model):
+    """The same network with batch norms that do something."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.normal_(0, 0.2)
+    return model
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "alexnet", "width": 0.5},
+        {"kind": "googlenet", "width": 0.25},
+        {"kind": "resnet", "depth": 18, "width": 0.25},
+        {"kind": "resnet", "depth": 50, "width": 0.125},
+    ],
+    ids=str,
+)
+def test_scores_are_those_of_the_network(settings):
+    torch.manual_seed(0)
+    model = with_statistics(
+        build("architectures", classes=list("abcdef"), input_size=64, **settings)
+    )
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert max(compared(model, torch.rand(3, 3, 64, 64))) < ROUNDING / 10
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+class Branching(nn.Module):
+    """Its code asks for the values, so that it is no fixed graph."""
+
+    def forward(self, values):
+        return values * 2 if values.sum() > 0 else values
+
+
+class Shared(nn.Module):
+    """The layer is read three times: by itself, in place, and by a grouped convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.grouped = nn.Conv2d(4, 4, 3, padding=1, groups=2)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, values):
+        grouped = self.grouped(values)
+        grouped += values
+        return torch.cat([self.relu(grouped), values.softmax(dim=1)], dim=1)
+
+
+@pytest.mark.parametrize("middle", [Branching(), Shared(), nn.Sequential(Shared(), Branching())])
+def test_modules_that_are_no_chain_of_known_ones(middle):
+    torch.manual_seed(1)
+    first = [nn.Conv2d(3, 4, 3), nn.ReLU()]
+    tail = [nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.LazyLinear(5)]
+    model = network({"first": first, "second": [middle]}, tail, classes=tuple("abcde"), size=12)
+    images = torch.rand(4, 3, 12, 12)
+    model(images)
+    assert max(compared(model, images)) < ROUNDING / 10
+
+
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        nn.Conv2d(4, 5, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2)),
+        nn.Conv2d(4, 5, 3, padding="same"),
+        nn.Conv2d(4, 5, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(4, 6, 1, stride=2, bias=False),
+    ],
+    ids=str,
+)
+def test_every_kind_of_convolution(convolution):
+    first = [nn.Conv2d(3, 4, 3), nn.ReLU()]
+    model = network(
+        {"first": first, "second": [nn.MaxPool2d(3, 2, padding=1), convolution, nn.ReLU()]},
+        [nn.AvgPool2d(2), nn.Flatten(1), nn.LazyLinear(5)],
+        classes=tuple("abcde"),
+        size=15,
+    )
+    images = torch.rand(2, 3, 15, 15)
+    model(images)
+    assert max(compared(model, images)) < ROUNDING / 10
+
+
+@pytest.mark.parametrize("factor", [1e4, 1e5, 1e6])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_channel_that_outdoes_all_others(factor, seed):
+    torch.manual_seed(seed)
+    first, second, hidden = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 8, 3, stride=2), nn.Linear(128, 32)
+    for module in (first, second):
+        module.weight.data[0] *= factor
+    layers = {"first": [first, nn.ReLU()], "second": [second, nn.ReLU(), nn.MaxPool2d(2)]}
+    tail = [nn.Flatten(), hidden, nn.ReLU(), nn.Linear(32, 5)]
+    model = network(layers, tail, classes=tuple("abcde"), size=20)
+    assert max(compared(model, torch.rand(4, 3, 20, 20))) < ROUNDING / 10
+    # Now the scores without a channel are a closed form.
+    tail = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)]
+    model = network(layers, tail, classes=tuple("abcde"), size=20)
+    assert max(compared(model, torch.rand(4, 3, 20, 20))) < ROUNDING / 10
+
+
+class Auxiliary(nn.Module):
+    """A head that is left unread, and a ReLU that is read as if it were not there."""
+
+    def __init__(self, inplace):
+        super().__init__()
+        self.head, self.main = nn.Conv2d(4, 2, 1), nn.Conv2d(4, 4, 3)
+        self.relu = nn.ReLU(inplace)
+
+    def forward(self, values):
+        self.head(values)
+        self.relu(values)
+        return self.main(values)
+
+
+class ReadAgain(Auxiliary):
+    """What a ReLU was given is read again, changed where it works in place."""
+
+    def forward(self, values):
+        return self.main(self.relu(values)) + values[:, :, 1:-1, 1:-1]
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("kind", [Auxiliary, ReadAgain])
+def test_results_that_nobody_reads_and_values_that_change(kind, inplace):
+    torch.manual_seed(0)
+    block, tail = kind(inplace), [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)]
+    layers = {"first": [nn.Conv2d(3, 4, 3)], "second": [block]}
+    model = network(layers, tail, classes=tuple("abcde"), size=12)
+    assert max(compared(model, torch.rand(4, 3, 12, 12))) < ROUNDING / 10
+    assert traceable(block) != inplace
+
+
+def test_batch_norms_are_folded_and_code_that_cannot_be_traced_is_one_step():
+    with evaluating(nn.Identity()):
+        modules = [nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), Branching()]
+        graph = graph_of([module.eval() for module in modules])
+    called = [type(graph.get_submodule(n.target)) for n in graph.graph.nodes if n.op[-4:] == "dule"]
+    assert called == [nn.Conv2d, Branching]
+    assert not traceable(Branching())
+    assert traceable(Shared())
+
+
+def test_a_packed_layer_gives_the_same():
+    torch.manual_seed(0)
+    linear = nn.Linear(1024, 1024).eval()
+    with torch.inference_mode():
+        (packed,) = (m for m in graph_of([linear]).modules() if isinstance(m, PackedLinear))
+        values = torch.randn(5, 1024)
+        assert torch.allclose(packed(values), linear(values), atol=1e-5)
+    assert packed.weight is linear.weight
+
+
+def test_near_ties():
+    scores = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1 - ROUNDING / 2, 0.0], [1.0, 0.9, 0.0]])
+    assert nearly_tied(scores, None).tolist() == [True, True, False]
+    _, weights = entry_weights("abc", {"a": "x", "b": "y"})
+    assert nearly_tied(scores, weights).tolist() == [True, True, False]
+    # Apart by more than the scores' own rounding, not by more than the softmax's.
+    small = torch.tensor([[1e-4, 0.0, 0.0]])
+    assert nearly_tied(small, None).tolist() == [False]
+    assert nearly_tied(small, weights).tolist() == [True]
+    underflown = torch.tensor([[0.0, 0.0, 1000.0]])
+    assert nearly_tied(underflown, weights).tolist() == [True]
+    assert nearly_tied(torch.ones(2, 1), None).tolist() == [False, False]

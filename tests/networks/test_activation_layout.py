@@ -1,0 +1,440 @@
+"""Layers of transformers: tokens and channels-last outputs as maps, silent in every token."""
+
+from fractions import Fraction
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from shapebias.ablation.channels import ablate
+from shapebias.ablation.concepts import ablate_groups
+from shapebias.ablation.unit_groups import groups_of
+from shapebias.dissection.dissect import dissect
+from shapebias.errors import ShapebiasError
+from shapebias.networks.activation_layout import Layout, possible_layouts
+from shapebias.networks.receptive_fields import Field, receptive_fields
+from shapebias.networks.wrapping.hooked import HookedClassifier
+from shapebias.networks.wrapping.split import stages_of
+from shapebias.networks.wrapping.wrap import classifier
+from shapebias.plugins import build
+from shapebias.smoothness.activations import activation_tv
+from shapebias.smoothness.total_variation import total_variation
+from shapebias.torchvision_import import torchvision
+from tests.dissection.test_dissection import CONCEPTS, concept_batches
+from tests.helpers.reference_implementations import overlaps_by_loops
+
+CLASSES = list("abc")
+SIDE = 32
+SMALL = {"embed_dim": 24, "num_heads": 2}
+VIT = {"name": "vit_tiny_patch16_224", "settings": {**SMALL, "patch_size": 8, "depth": 2}}
+# Architecture, its number of leading tokens (None: rows and columns), channels of its layers.
+CASES = {
+    "vit": (VIT, 1, [24, 24]),
+    "distilled": (
+        {"name": "deit_tiny_distilled_patch16_224", "settings": VIT["settings"]},
+        2,
+        [24, 24],
+    ),
+    "registers": (
+        {"name": "vit_tiny_patch16_224", "settings": {**VIT["settings"], "reg_tokens": 4}},
+        5,
+        [24, 24],
+    ),
+    "swin": (
+        {
+            "name": "swin_tiny_patch4_window7_224",
+            "settings": {"embed_dim": 24, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4},
+        },
+        None,
+        [24, 48],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def timm():
+    # Its own import of torchvision works after ours alone, which is among those above.
+    return pytest.importorskip("timm", reason="needs the optional package timm")
+
+
+def built(case):
+    torch.manual_seed(0)
+    settings, *expected = CASES[case]
+    model = build("architectures", kind="timm", classes=CLASSES, input_size=SIDE, **settings)
+    return model.eval(), *expected
+
+
+def images(number=2, size=SIDE):
+    return torch.rand(number, 3, size, size, generator=torch.Generator().manual_seed(1))
+
+
+@torch.no_grad()
+def outputs(model, pixels, silent=None):
+    """A network's scores and what its modules give, by plain hooks; one channel silent."""
+    seen, hooks = {}, []
+    for layer in model.layers:
+
+        def note(module, args, output, layer=layer):
+            if silent and silent[0] == layer:
+                output = output.clone()
+                output[..., silent[1]] = 0
+            seen[layer] = output
+            return output
+
+        hooks.append(model.network.get_submodule(layer).register_forward_hook(note))
+    scores = model.network((pixels - model.mean) / model.std)
+    for hook in hooks:
+        hook.remove()
+    return scores, seen
+
+
+@pytest.mark.usefixtures("timm")
+@pytest.mark.parametrize("case", CASES)
+@torch.no_grad()
+def test_maps_are_the_tokens_in_rows_and_columns(case):
+    model, leading, channels = built(case)
+    assert list(model.channels().values()) == channels
+    assert model.cuttable
+    scores, seen = outputs(model, images())
+    assert torch.allclose(model(images()), scores, atol=1e-6)
+    for layer, maps in model.walk(images()):
+        own = seen[layer]
+        if leading is None:
+            expected = torch.stack([own[..., channel] for channel in range(own.shape[-1])], dim=1)
+        else:
+            side = round((own.shape[1] - leading) ** 0.5)
+            rows = [
+                own[:, leading + row * side : leading + (row + 1) * side] for row in range(side)
+            ]
+            expected = torch.stack(rows, dim=1).permute(0, 3, 1, 2)
+        assert maps.shape[2] == maps.shape[3] > 1
+        assert torch.allclose(maps, expected, atol=1e-6)
+
+
+@pytest.mark.usefixtures("timm")
+@pytest.mark.parametrize("case", CASES)
+@torch.no_grad()
+def test_a_silent_channel_is_silent_in_every_token(case):
+    model, *_ = built(case)
+    hooked = HookedClassifier(
+        model.network,
+        layers={layer: layer for layer in model.layers},
+        layouts={layer: model.layout(layer) for layer in model.layers},
+        classes=CLASSES,
+        mean=model.mean.flatten().tolist(),
+        std=model.std.flatten().tolist(),
+        input_size=SIDE,
+    ).eval()
+    intact = model(images())
+    for layer, activation in model.activations(images()):
+        for channel in (0, model.channels()[layer] - 1):
+            expected, _ = outputs(model, images(), (layer, channel))
+            assert not torch.allclose(expected, intact, atol=1e-5)
+            for one in (model, hooked):
+                with one.silenced(layer, [channel]):
+                    assert torch.allclose(one(images()), expected, atol=1e-6)
+            with model.silenced(layer, [channel]):
+                assert torch.allclose(model.resume(layer, activation), expected, atol=1e-6)
+
+
+def given(model, number=12):
+    """Images whose decisions vary, half of them decided by shape and half by texture."""
+    pixels = images(number)
+    with torch.no_grad():
+        scores = model(pixels)
+        model.network.head.bias -= scores.mean(dim=0)
+        decided = [CLASSES[place] for place in model(pixels).argmax(dim=1)]
+    other = [CLASSES[CLASSES.index(name) - 1] for name in decided]
+    half = number // 2
+    shapes, textures = decided[:half] + other[half:], other[:half] + decided[half:]
+    return pixels, [str(place) for place in range(number)], shapes, textures
+
+
+@pytest.mark.usefixtures("timm")
+@torch.no_grad()
+def test_ablation_is_that_of_the_whole_network():
+    model, *_ = built("vit")
+    pixels, ids, shapes, textures = given(model)
+    scores, flips = ablate(model, pixels, ids, shapes, textures, batch=5)
+    expected = []
+    before, _ = outputs(model, pixels)
+    for layer, number in model.channels().items():
+        for channel in range(number):
+            after, _ = outputs(model, pixels, (layer, channel))
+            changed = (before.argmax(dim=1) != after.argmax(dim=1)).nonzero().flatten()
+            expected += [(layer, channel, ids[place]) for place in changed]
+    assert len(expected) > 0
+    assert list(flips.iloc[:, :3].itertuples(index=False, name=None)) == expected
+    assert len(scores) == 48
+    labels = pd.DataFrame(
+        [("blocks.0", 1, "red", "color", 0.2), ("blocks.1", 3, "red", "color", 0.3)],
+        columns=["layer", "channel", "concept", "category", "iou"],
+    )
+    rows = [
+        {
+            "image_id": name,
+            "pixels": (one.permute(1, 2, 0) * 255).byte().numpy(),
+            "shape": s,
+            "texture": t,
+        }
+        for name, one, s, t in zip(ids, pixels, shapes, textures, strict=True)
+    ]
+    groups = groups_of(labels, iou_cut=0.0, each_layer=True)
+    found = ablate_groups(model, groups, rows, [(ids, pixels, shapes)], batch=4)
+    alone = found[(found["layer"] == "blocks.0") & (found["mode"] == "zero")].iloc[0]
+    after, _ = outputs(model, pixels, ("blocks.0", 1))
+    right = [CLASSES[one] == name for one, name in zip(after.argmax(dim=1), shapes, strict=True)]
+    assert alone["accuracy_after"] == sum(right) / len(right)
+
+
+@pytest.mark.usefixtures("timm")
+@pytest.mark.parametrize("case", ["registers", "swin"])
+def test_what_is_measured_of_maps_is_of_those(case):
+    model, *_ = built(case)
+    frame = activation_tv(model, [(None, images(), None)])
+    for layer, maps in model.walk(images()):
+        own = frame[frame["layer"] == layer]["mean_tv"].to_numpy()
+        assert own == pytest.approx(total_variation(maps).mean(dim=0).detach().numpy(), rel=1e-4)
+    whole = (Field(0, SIDE, 0), Field(0, SIDE, 0))
+    assert set(receptive_fields(model, (SIDE, SIDE)).values()) == {whole}
+
+
+@pytest.mark.usefixtures("timm")
+def test_a_transformer_is_dissected_like_any_network():
+    model, *_ = built("distilled")
+    batches = concept_batches(3, [1, 1, 1], (8, 8), shape=(SIDE, SIDE))
+    found = dissect(model, lambda: iter(batches), CONCEPTS, quantile=0.1, top_images=2)
+    expected = overlaps_by_loops(model, batches, CONCEPTS, Fraction(1, 10), "labelled_images")
+    thresholds = found.labels.set_index(["layer", "channel"])["threshold"]
+    counts = found.overlaps.set_index(["layer", "channel", "concept"])
+    assert len(expected) == 48
+    for (layer, channel), (threshold, concepts) in expected.items():
+        assert thresholds[layer, channel] == pytest.approx(threshold, rel=1e-5)
+        for name, (shared, *_) in concepts.items():
+            assert counts.loc[(layer, channel, name), "intersection"] == shared
+    sizes = found.top_images[["height", "width"]].to_numpy()
+    assert (sizes == SIDE).all()
+
+
+@pytest.mark.usefixtures("timm")
+@torch.no_grad()
+def test_two_transformers_share_a_last_layer():
+    torch.manual_seed(0)
+    member = {"kind": "timm", **VIT}
+    model = build(
+        "architectures", kind="ensemble", classes=CLASSES, input_size=SIDE, members=[member] * 2
+    )
+    assert model.eval().channels() == {"blocks.0": 48, "blocks.1": 48}
+    features = []
+    for network in (model.network.first, model.network.second):
+        # Their own mean and standard deviation are halves.
+        features.append(network.forward_head(network.forward_features(images() * 2 - 1), True))
+    expected = model.network.last(torch.cat(features, dim=1))
+    assert torch.allclose(model(images()), expected, atol=1e-5)
+    for layer, activation in model.activations(images()):
+        assert activation.shape == (2, 17, 48)
+        assert torch.allclose(model.resume(layer, activation), expected, atol=1e-5)
+
+
+@pytest.mark.usefixtures("timm")
+def test_settings_that_a_network_does_not_take_are_told():
+    with pytest.raises(ShapebiasError, match=r"takes no such settings: .*'patches'") as error:
+        build(
+            "architectures", kind="timm", classes=CLASSES, name=VIT["name"], settings={"patches": 8}
+        )
+    assert "\n" not in str(error.value)
+
+
+class Blocks(nn.Module):
+    """Two blocks between a patch embedding and a last layer, of whatever form they work on."""
+
+    def __init__(self, block, channels, side=4):
+        super().__init__()
+        self.patches = nn.Conv2d(3, channels, side, side)
+        self.blocks = nn.Sequential(block(), block())
+        self.last = nn.Linear(channels, 3)
+        self.form = block.form
+
+    def forward(self, pixels):
+        maps = self.patches(pixels)
+        if self.form == "rows":
+            return self.last(self.blocks(maps.permute(0, 2, 3, 1)).mean(dim=(1, 2)))
+        tokens = maps.flatten(2)
+        if self.form == "channels first":
+            return self.last(self.blocks(tokens).mean(dim=2))
+        return self.last(self.blocks(tokens.transpose(1, 2)).mean(dim=1))
+
+
+def mixing(*features, form, across=None):
+    """A block that mixes channels, and tokens where their number is given."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.channels = (
+                nn.Conv1d(*features, 1) if form == "channels first" else nn.Linear(*features)
+            )
+            self.tokens = nn.Linear(across, across) if across else None
+
+        def forward(self, values):
+            values = values + self.channels(values)
+            return values if self.tokens is None else values + self.tokens(values.mT).mT
+
+    Block.form = form
+    return Block
+
+
+@pytest.mark.parametrize("kind", ["vit", "swin"])
+@torch.no_grad()
+def test_torchvisions_transformers_by_their_classes(kind):
+    torch.manual_seed(0)
+    if kind == "vit":
+        network = torchvision.models.VisionTransformer(SIDE, 8, 2, 2, 24, 48, num_classes=3)
+        expected = ["encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_1"]
+    else:
+        network = torchvision.models.SwinTransformer(
+            [4, 4], 24, [1, 1], [2, 2], [4, 4], num_classes=3
+        )
+        expected = [f"features.{number}" for number in range(4)]
+    # A last layer of zeros would hide what is silent.
+    for value in network.parameters():
+        nn.init.normal_(value, std=0.2)
+    stages = [stage for stage in stages_of(network) if stage != "conv_proj"]
+    settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
+    model = classifier(network, layers=None, stages=stages, **settings).eval()
+    assert list(model.layers[:-1]) == expected
+    assert (
+        list(model.channels().values()) == [24, 24, 24] if kind == "vit" else [24, 24, 48, 48, 48]
+    )
+    for layer in model.layers:
+        wanted, _ = outputs(model, images(), (layer, 5))
+        assert not torch.allclose(wanted, model(images()), atol=1e-4)
+        with model.silenced(layer, [5]):
+            assert torch.allclose(model(images()), wanted, atol=1e-4)
+
+
+# What blocks give for an image of 32 pixels: 64 tokens, or 8 rows and columns.
+FACTORIES = {
+    "rows of as many channels": (mixing(8, 8, form="rows"), 8, Layout(axis=3)),
+    "as many tokens as channels": (mixing(64, 64, form="tokens"), 64, Layout(2, leading=0)),
+    "channels first": (mixing(64, 64, form="channels first"), 64, Layout(1, leading=0)),
+    "channels that could be tokens": (mixing(81, 81, form="tokens"), 81, Layout(2, leading=0)),
+    "mixed tokens": (mixing(66, 66, form="tokens", across=64), 66, Layout(2, leading=0)),
+    "nobody can tell": (mixing(64, 64, form="tokens", across=64), 64, None),
+}
+
+
+@pytest.mark.parametrize("case", FACTORIES)
+def test_lengths_that_coincide_are_told_apart_or_refused(case, capsys):
+    block, channels, layout = FACTORIES[case]
+    torch.manual_seed(0)
+    network = Blocks(block, channels)
+    for value in network.parameters() if case == "channels first" else ():
+        nn.init.zeros_(value)
+    settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
+    stages = ["blocks.0", "blocks.1"]
+    model = classifier(network, layers=None, stages=stages, **settings)
+    if layout is None:
+        assert model.layers == ()
+        assert "laid out in several ways" in capsys.readouterr().out
+        with pytest.raises(ShapebiasError, match=r"no feature maps at blocks\.0"):
+            classifier(network, layers={"first": "blocks.0"}, stages=stages, **settings)
+    else:
+        assert model.layout("blocks.1") == layout
+        assert model.channels() == dict.fromkeys(stages, channels)
+
+
+class Square(nn.Module):
+    """Maps of as many rows as channels, after a ReLU that may be dead."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 4, 4)
+        self.norm = nn.Sequential(nn.BatchNorm2d(8), nn.ReLU())
+        self.last = nn.Linear(8, 3)
+
+    def forward(self, pixels):
+        return self.last(self.norm(self.stem(pixels)).mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("biased", ["stem.bias", "norm.0.running_mean"])
+def test_layers_do_not_depend_on_the_draw_of_weights(biased):
+    settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
+    for seed in range(8):
+        torch.manual_seed(seed)
+        network = Square()
+        network.state_dict()[biased].copy_(90.0 * torch.randn(8).sign())
+        model = classifier(network, layers=None, stages=["norm"], **settings)
+        assert model.layers == ("norm",)
+        assert model.layout("norm") == Layout()
+
+
+class Wrapped(nn.Module):
+    """A network under some name, behind or before little else."""
+
+    def __init__(self, name, trunk):
+        super().__init__()
+        self.before, self.name = nn.Identity(), name
+        setattr(self, name, trunk)
+
+    def forward(self, pixels):
+        return getattr(self, self.name)(self.before(pixels))
+
+
+def test_what_wraps_one_trunk_has_its_stages():
+    trunk = torchvision.models.resnet18(num_classes=3)
+    expected = [name for name in stages_of(trunk) if name not in ("bn1", "fc")]
+    assert expected == ["conv1", "layer1", "layer2", "layer3", "layer4"]
+    once = Wrapped("model", trunk)
+    for network, prefix in [
+        (once, "model."),
+        (nn.Sequential(nn.Identity(), trunk), "1."),
+        (Wrapped("net", once), "net.model."),
+    ]:
+        settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": 64}
+        model = classifier(network, layers=None, stages=stages_of(network), **settings)
+        assert list(model.layers) == [prefix + name for name in expected]
+        assert model.cuttable
+    # A block is a stage as it is, however much of the weights it holds.
+    assert stages_of(Wrapped("block", torchvision.models.resnet.BasicBlock(8, 8))) == ["block"]
+
+
+def test_a_stage_of_one_place_is_told(capsys):
+    network = torchvision.models.resnet18(num_classes=3)
+    settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
+    model = classifier(network, layers=None, stages=stages_of(network), **settings)
+    assert "layer4" not in model.layers
+    said = capsys.readouterr().out
+    assert (
+        said == "ResNet gives a single place at layer4 for images of 32 pixels: no layer is there\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "known", "expected"),
+    [
+        ((1, 197, 768), {}, [Layout(2, leading=1)]),
+        ((1, 196, 768), {"leading": 1}, [Layout(2, leading=0)]),
+        ((1, 201, 384), {"leading": 5}, [Layout(2, leading=5)]),
+        ((1, 7, 7, 768), {}, [Layout(3)]),
+        ((1, 512, 7, 7), {}, [Layout()]),
+        ((1, 7, 7, 7), {"channels": 7}, [Layout(), Layout(3)]),
+        ((1, 64, 65), {"channels": 65}, [Layout(2, leading=0)]),
+        ((1, 64, 65), {"channels": 64}, [Layout(1, leading=1)]),
+        ((1, 1, 192), {}, []),
+        ((1, 512, 1, 1), {}, []),
+        ((1, 195, 768), {}, []),
+        ((1, 768), {}, []),
+    ],
+)
+def test_what_a_shape_can_mean(shape, known, expected):
+    assert possible_layouts(shape, **known) == expected
+
+
+def test_tokens_make_maps_of_the_images_proportions():
+    layout, tokens = Layout(2, leading=1), torch.rand(1, 9, 3)
+    assert layout.maps(tokens, (16, 32)).shape == (1, 3, 2, 4)
+    assert torch.equal(layout.maps(tokens, (16, 32))[0, 1, 1], tokens[0, 5:, 1])
+    with pytest.raises(ShapebiasError, match="8 tokens form no map"):
+        layout.maps(tokens, (16, 16))

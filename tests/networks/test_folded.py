@@ -1,0 +1,198 @@
+"""What an attack climbs in place of a network: the same function, up to rounding."""
+
+import pytest
+import torch
+from torch import nn
+
+from shapebias.attacks import pgd, spatial
+from shapebias.attacks.pgd import gradient_of
+from shapebias.networks.architectures import factory
+from shapebias.networks.auxiliary_batch_norm import add_auxiliary_norms, auxiliary_norms
+from shapebias.networks.folded import small_maps
+from shapebias.networks.folded.first_layer_gradient import PixelGradient
+from shapebias.networks.folded.fold import compiled_twin, twin_of
+from shapebias.networks.folded.packed_convolution import PackedWeights
+from shapebias.plugins import build
+
+CLASSES = list("abcde")
+NETWORKS = {
+    "resnet18": {"kind": "resnet", "depth": 18, "width": 0.125, "stem": "small"},
+    "resnet50": {"kind": "resnet", "depth": 50, "width": 0.25},
+    "googlenet": {"kind": "googlenet", "width": 0.125},
+    "alexnet": {"kind": "alexnet", "width": 0.125, "stem": "small"},
+    "alexnet_bn": {"kind": "alexnet", "width": 0.125, "stem": "small", "batch_norm": True},
+    # Norms before convolutions, which cannot be folded into them.
+    "densenet": {"kind": "torchvision", "name": "densenet121"},
+    # Convolutions in groups, and other activation functions.
+    "mobilenet": {"kind": "torchvision", "name": "mobilenet_v3_small"},
+}
+NETWORKS["both"] = {"kind": "ensemble", "members": [NETWORKS["resnet18"]] * 2}
+
+
+def network(name):
+    """Network whose norms do something."""
+    torch.manual_seed(0)
+    model = build("architectures", classes=CLASSES, input_size=64, **NETWORKS[name])
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.1, 0.1)
+    return model
+
+
+def images(count=5):
+    return torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+LABELS = torch.arange(5)
+
+
+def near(one, other, tolerance=1e-4):
+    return (one - other).norm() <= tolerance * other.norm()
+
+
+def alike(one, other, tolerance=1e-4):
+    """Whether most images agree; for the others rounding has turned a ReLU or two."""
+    apart = (one - other).flatten(1).norm(dim=1) / other.flatten(1).norm(dim=1)
+    # Not a number where the network is so sure that both gradients are zero.
+    return apart.nan_to_num(0).median() < tolerance
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_scores_gradients_and_attacks_are_the_same(name):
+    model = network(name).train()
+    twin = twin_of(model)
+    assert twin is not model
+    attack = pgd.build(norm="l2", eps=1.0, step=0.3, steps=3)
+    found = attack(twin, images(), LABELS)
+    expected = attack(model, images(), LABELS)
+    assert alike(found - images(), expected - images(), 0.05)
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert model.training and all(module.training for module in model.network.modules())
+    model.eval()
+    twin.eval()
+    for pixels in (images(), images().to(memory_format=torch.channels_last)):
+        assert near(twin(pixels), model(pixels))
+        assert alike(gradient_of(twin, pixels, LABELS)[0], gradient_of(model, pixels, LABELS)[0])
+
+
+def test_it_follows_the_weights_and_the_chosen_norms():
+    model = network("resnet18").eval()
+    before = twin_of(model)(images())
+    with torch.no_grad():
+        model.network.layer2[0].conv1.weight.mul_(1.5)
+        model.network.layer1[0].bn2.running_var.mul_(2)
+    assert not near(before, model(images()), 1e-2)
+    assert near(twin_of(model)(images()), model(images()))
+    two = network("resnet18").eval()
+    add_auxiliary_norms(two)
+    nn.init.constant_(two.network.bn1.aux_bn.weight, 0.1)
+    with auxiliary_norms(two):
+        assert near(twin_of(two)(images()), two(images()))
+    assert near(twin_of(two)(images()), two(images()))
+
+
+def test_a_network_without_a_twin_stands_for_itself():
+    bare = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 5))
+    assert twin_of(bare) is bare
+    model = network("resnet18").eval()
+    with model.silenced("conv1", [0]):
+        assert twin_of(model) is model
+    spatially = spatial.build(steps=2)
+    assert alike(spatially(twin_of(model), images(), LABELS), spatially(model, images(), LABELS))
+    watched = network("alexnet")
+    watched.network.features[0].register_forward_hook(lambda *given: None)
+    assert twin_of(watched) is watched
+    uncut = factory.build(
+        classes=CLASSES, function="tests.networks.test_folded:Asking", mean=[0.0] * 3, std=[1.0] * 3
+    )
+    assert not uncut.cuttable
+    assert twin_of(uncut) is uncut
+
+
+class Asking(nn.Module):
+    """A network whose code asks for values, so that it cannot be traced."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.last = nn.Conv2d(3, 4, 3), nn.Linear(4, len(CLASSES))
+
+    def forward(self, images):
+        maps = self.convolution(images)
+        return self.last((maps if maps.sum() > 0 else -maps).mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kernel_size": 1},
+        {"kernel_size": 3, "padding": 1},
+        {"kernel_size": 3},
+        {"kernel_size": 3, "stride": 2, "padding": 1},
+        {"kernel_size": 5, "padding": 4, "dilation": 2},
+        {"kernel_size": 1, "padding": 2},
+        {"kernel_size": (1, 3), "padding": (0, 1)},
+    ],
+)
+@pytest.mark.parametrize("rectified", [False, True])
+@pytest.mark.parametrize(
+    ("channels", "size"), [(8, (9, 11)), (8, (2, 2)), (8, (1, 1)), (3, (9, 9))]
+)
+def test_packed_convolutions(settings, rectified, channels, size):
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(channels, 6, **settings)
+    try:
+        convolution(torch.zeros(1, channels, *size))
+    except RuntimeError:
+        pytest.skip("larger than the images")
+    if not PackedWeights.serves(convolution):
+        pytest.skip("this torch has no such convolutions")
+    packed = PackedWeights(convolution.weight.detach(), convolution.bias.detach(), convolution)
+    pixels = torch.randn(2, channels, *size)
+    found, expected = (pixels.clone().requires_grad_() for _ in range(2))
+    output, wanted = packed(found, rectified), convolution(expected)
+    wanted = wanted.relu() if rectified else wanted
+    assert near(output, wanted, 1e-5)
+    weights = torch.randn(output.shape)
+    (output * weights).sum().backward()
+    (wanted * weights).sum().backward()
+    assert near(found.grad, expected.grad, 1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 2)])
+def test_small_maps_in_products_of_either_kind(monkeypatch, size):
+    test_packed_convolutions({"kernel_size": 3, "padding": 1}, True, 8, size)
+    monkeypatch.setattr(small_maps, "FEW_PRODUCTS", 0)
+    test_packed_convolutions({"kernel_size": 3, "padding": 1}, True, 8, size)
+
+
+@pytest.mark.parametrize("size", [31, 32, 33, 34, 35, 47])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"),
+    [(3, 1, 1), (7, 1, 3), (7, 2, 3), (11, 4, 2), (5, 3, 0), (4, 4, 0), (3, 2, 2), (1, 1, 0)],
+)
+def test_gradients_by_squares_of_pixels(kernel, stride, padding, size):
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(3, 5, kernel, stride=stride, padding=padding)
+    pixels = torch.rand(2, 3, size, size, requires_grad=True)
+    output = convolution(pixels)
+    weights = torch.randn(output.shape)
+    (expected,) = torch.autograd.grad((output * weights).sum(), pixels)
+    assert PixelGradient.serves(convolution, pixels.shape)
+    if not PackedWeights.serves(convolution):
+        pytest.skip("this torch has no such convolutions")
+    found = PixelGradient(convolution.weight.detach(), convolution)(weights, pixels.shape)
+    assert near(found, expected, 1e-5)
+
+
+def test_bfloat16_and_compiling_leave_the_packed_weights_alone():
+    model = network("alexnet").eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = twin_of(model)(images())
+    assert near(rough.float(), model(images()), 0.05)
+    assert near(twin_of(model)(images()), model(images()))
+    with compiled_twin(model):
+        assert twin_of(model)._compiled_call_impl is not None
+    assert twin_of(model)._compiled_call_impl is None

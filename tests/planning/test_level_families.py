@@ -1,0 +1,39 @@
+"""Image sets that differ in one number are a curve."""
+
+from planning.jobs.level_families import curves
+
+IMAGES = {
+    "clean": {"kind": "cifar10"},
+    **{
+        f"saturated_{level}": {"from": "clean", "transform": {"kind": "saturate", "level": level}}
+        for level in (8, 0.5, float("inf"))
+    },
+    # Two levels are no curve.
+    **{
+        f"scrambled_{n}": {"from": "clean", "transform": {"kind": "scramble", "patches": n}}
+        for n in (2, 4)
+    },
+    # Of another set.
+    "scrambled_8": {"from": "saturated_8", "transform": {"kind": "scramble", "patches": 8}},
+    **{
+        f"{kind}_{n}": {
+            "from": "clean",
+            "transform": {"kind": "corrupt", "corruption": {"kind": kind, "severity": n}},
+        }
+        for kind in ("fog", "snow")
+        for n in (1, 2, 3)
+    },
+    "adversarial": {"from": "clean", "attack": "linf"},
+}
+
+
+def test_sets_of_one_transform_and_one_source_are_a_curve_in_the_order_of_their_levels():
+    saturated, fog, snow = curves(IMAGES, list(IMAGES))
+    assert saturated["title"] == "saturate" and saturated["setting"] == "level"
+    assert list(saturated["levels"]) == ["saturated_0.5", "saturated_8", "saturated_inf"]
+    assert fog["title"] == "corrupt fog" and fog["setting"] == "severity"
+    assert snow["levels"] == {"snow_1": 1, "snow_2": 2, "snow_3": 3}
+
+
+def test_only_sets_that_are_scored_count():
+    assert curves(IMAGES, ["clean", "fog_1", "fog_2"]) == []

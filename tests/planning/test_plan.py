@@ -1,0 +1,89 @@
+"""A dry run told in words."""
+
+import pytest
+
+from planning.runs.plan import duration, explained, jobs_of, plan
+
+DRY_RUN = """Building DAG of jobs...
+
+[Sat Nov 21 08:54:03 2026]
+rule train_network:
+    output: results/x/models/a/weights.safetensors
+    log: {logs}/train_network/a.log
+    reason: Params have changed since last execution: before: {{'epochs': 2}} now: {{'epochs': 3}}
+    wildcards: model=a
+rule predict_images:
+    log: {logs}/predict_images/a-photos.log
+    reason: Missing output files: x.parquet; Input files updated by another job: y
+    wildcards: model=a, image_set=photos
+rule predict_images:
+    log: {logs}/predict_images/a-drawings.log
+    reason: Input files updated by another job: y
+    wildcards: model=a, image_set=drawings
+localrule write_report:
+    log: {logs}/write_report.log
+    reason: Missing output files: report.html
+rule all:
+    reason: Input files updated by another job: report.html
+Job stats:
+"""
+
+
+def test_jobs_are_told_by_network_and_rule_with_reason_and_time(tmp_path):
+    for name, time in (("train_network/a", 300.0), ("predict_images/a-photos", 20.0)):
+        log = tmp_path / f"{name}.log"
+        log.parent.mkdir()
+        log.write_text(f"epoch 2 of 2\ntook {time - 3} s and 3.0 s to start, peak 400 MiB\n")
+    # The drawings were never predicted: the time of the rule's other jobs stands in.
+    assert plan(jobs_of(DRY_RUN.format(logs=tmp_path))).splitlines() == [
+        "4 jobs would run, about 6 min of work by the times of earlier runs, without 1 job that "
+        "never ran",
+        "",
+        "network a",
+        "    train_network: 1 job, 5 min: its epochs changed from 2 to 3",
+        "    predict_images: 1 job, 20 s: not made yet",
+        "    predict_images: 1 job, 20 s: what it reads is made anew",
+        "",
+        "tables, figures and report",
+        "    write_report: 1 job: not made yet",
+    ]
+
+
+def test_nothing_is_said_to_be_nothing():
+    assert plan(jobs_of("Building DAG of jobs...\nNothing to be done.")) == (
+        "nothing would run: all is there and nothing changed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (
+            "Params have changed since last execution: Union: before: {'fingerprint': 'a'} "
+            "now: {'fingerprint': 'b'}",
+            "its code changed",
+        ),
+        (
+            "Updated input files: x; Input files updated by another job: y",
+            "what it reads has changed",
+        ),
+        (
+            "Params have changed since last execution: before: {'a': {'b': 1, 'c': 2}, 'd': 3} "
+            "now: {'a': {'b': 1, 'c': [4]}, 'e': 5}",
+            "its a.c changed from 2 to [4], its d changed from 3 to nothing, "
+            "its e changed from nothing to 5",
+        ),
+        (
+            "Params have changed since last execution: before: <one> now: <two>",
+            "its settings changed from <one> to <two>",
+        ),
+        ("Forced execution", "asked for"),
+        ("Something new in Snakemake", "Something new in Snakemake"),
+    ],
+)
+def test_reasons_are_told_in_words(reason, words):
+    assert explained(reason) == words
+
+
+def test_times_are_told_by_their_size():
+    assert [duration(s) for s in (5, 119, 600, 12_600)] == ["5 s", "119 s", "10 min", "3.5 h"]

@@ -1,0 +1,461 @@
+"""The tiny study through the real rules: what it makes, and what each change re-runs."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from shapebias.io.predictions import read_predictions
+from tests.conftest import Workflow
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+NETWORKS = ("alexnet", "alexnet_r")
+SETS = (
+    "validation",
+    "conflict",
+    "scrambled",
+    "noisy",
+    "silhouette",
+    "stylized",
+    "black_and_white",
+)
+REPORT = {"write_report"}
+# Rules whose jobs go through images.
+OF_IMAGES = (
+    "ingest_images",
+    "ingest_concepts",
+    "derive_images",
+    "train_segmenter",
+    "train_network",
+    "predict_images",
+    "predict_adversarial_images",
+    "measure_activation_tv",
+    "dissect_channels",
+    "dissect_randomised_networks",
+    "ablate_channels",
+    "ablate_concepts",
+)
+
+
+@contextmanager
+def edited(path, old, new):
+    """A file with one text replaced, put back afterwards."""
+    before = path.read_text()
+    assert old in before, f"{old!r} is not in {path}"
+    path.write_text(before.replace(old, new, 1))
+    try:
+        yield
+    finally:
+        path.write_text(before)
+
+
+def jobs(rule, **wildcards):
+    """Job names as `Workflow.planned` gives them, one for every combination of the lists.
+
+    There can be several rules as well.
+    """
+    names = [rule] if isinstance(rule, str) else list(rule)
+    for key, values in wildcards.items():
+        values = [values] if isinstance(values, str) else values
+        names = [f"{name}, {key}={value}" for name in names for value in values]
+    return {name.replace(",", "", 1) for name in names}
+
+
+def tables(workflow, name):
+    return pd.read_parquet(workflow.folder / f"results/tiny/tables/{name}.parquet")
+
+
+def test_every_table_figure_and_the_report_are_there(tiny):
+    made = tiny.folder / "results/tiny"
+    names = {path.stem for path in (made / "tables").glob("*.parquet")}
+    assert names == {path.stem for path in (made / "tables").glob("*.csv")}
+    assert names == {
+        "rejected",
+        "training_log",
+        "correctly_labelled",
+        "accuracy",
+        "shape_bias",
+        "kernel_tv",
+        "filter_matches",
+        "activation_tv",
+        "dissection",
+        "dissection_sweep",
+        "dissection_twins",
+        "detectors",
+        "detectors_by_vote",
+        "ablation",
+        "ablation_by_category",
+        "ablation_by_concept",
+    }
+    for folder in ("dissection_iou", "top_images", "ablation_flips"):
+        found = {path.stem for path in (made / "tables" / folder).glob("*.parquet")}
+        assert found == set(NETWORKS)
+    figures = {path.name for path in (made / "figures").iterdir()}
+    assert {name.removesuffix(".png") for name in figures if name.endswith(".png")} == {
+        name.removesuffix(".pdf") for name in figures if name.endswith(".pdf")
+    }
+    assert len(figures) == 24
+    report = (made / "report/report.html").read_text()
+    assert not re.search(r'(src|href)="https?://', report)
+    # What the report links to is there.
+    for page, place in re.findall(r'href="(channels/[^"#]+)#([^"]+)"', report):
+        assert f'<section id="{place}"' in (made / "report" / page).read_text()
+    pages = {path.stem for path in (made / "report/channels").iterdir()}
+    assert pages == set(NETWORKS)
+
+
+def test_counts_add_up(tiny):
+    accuracy = tables(tiny, "accuracy")
+    everything = accuracy[accuracy["selection"] == "all"].set_index(["model", "image_set"])["n"]
+    assert (everything.drop(index="silhouette", level="image_set") == 32).all()
+    both = len(tables(tiny, "correctly_labelled"))
+    pair = accuracy[(accuracy["selection"] == "alexnet") & (accuracy["image_set"] == "validation")]
+    assert (pair["n"] == both).all()
+    assert (pair["top1"].dropna() == 1).all()
+    bias = tables(tiny, "shape_bias").query("`class` == 'all'")
+    assert (bias[["n_shape", "n_texture", "n_neither"]].sum(axis=1) == 56).all()
+    channels = {"conv1": 8, "conv2": 24, "conv3": 48, "conv4": 32, "conv5": 32}
+    counted = tables(tiny, "dissection").groupby(["model", "layer"]).size()
+    assert all(counted[model].to_dict() == channels for model in NETWORKS)
+    ablation = tables(tiny, "ablation")
+    assert (ablation.groupby(["model", "layer"]).size() == 32).all()
+    flips = pd.concat(
+        pq.read_table(
+            tiny.folder / f"results/tiny/tables/ablation_flips/{model}.parquet"
+        ).to_pandas()
+        for model in NETWORKS
+    )
+    assert ablation[["shape_score", "texture_score"]].sum().sum() == len(flips)
+    detectors = tables(tiny, "detectors").query("iou_cut == 0 and layer != 'all'")
+    assert detectors["n_channels"].sum() <= 2 * sum(channels.values())
+    votes = tables(tiny, "detectors_by_vote").query("iou_cut == 0 and layer != 'all'")
+    keys = ["model", "layer", "category"]
+    both = detectors.merge(votes, on=keys, suffixes=("", "_by_vote"))
+    assert len(both) > 0
+    assert (both["n_channels"] <= both["n_channels_by_vote"]).all()
+
+
+def test_a_caption_counts_by_its_text(tiny):
+    with edited(tiny.folder / "report/shape_bias.rst", "Left: ", "To the left: "):
+        assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | REPORT
+
+
+def test_every_log_ends_with_time_memory_and_images_a_second(tiny):
+    logs = list(tiny.folder.glob("results/tiny/logs/**/*.log"))
+    assert len(logs) > 60
+    for path in logs:
+        last = path.read_text().splitlines()[-1]
+        end = r", \d+ images, [\d.]+ images/s" if path.parent.name in OF_IMAGES else ""
+        assert re.fullmatch(rf"took [\d.]+ s and [\d.]+ s to start, peak \d+ MiB{end}", last), path
+
+
+def test_nothing_is_done_twice(tiny):
+    start = time.monotonic()
+    result = tiny.run()
+    assert "Nothing to be done" in result.stdout + result.stderr
+    print(f"said after {time.monotonic() - start:.1f} s")
+
+
+def test_touching_files_changes_nothing(tiny):
+    for folder in ("shapebias", "scripts", "results/tiny/images", "results/tiny/models"):
+        for path in (tiny.folder / folder).rglob("*"):
+            if path.is_file():
+                os.utime(path)
+    assert tiny.planned() == set()
+
+
+def test_comments_and_docstrings_change_nothing(tiny):
+    library = tiny.folder / "shapebias"
+    with (
+        edited(library / "ablation/channels.py", '"""', '"""Reworded. '),
+        edited(
+            library / "stimuli/transforms/scramble.py", "\ndef build(", "\n# A comment.\ndef build("
+        ),
+        edited(tiny.folder / "scripts/dissect_channels.py", "\ndef main(", "\n# Why.\ndef main("),
+    ):
+        assert tiny.planned() == set()
+
+
+def test_a_moved_and_renamed_module_changes_nothing(tiny):
+    folders = [tiny.folder / name for name in ("shapebias", "scripts")]
+    texts = {path: path.read_text() for folder in folders for path in folder.rglob("*.py")}
+    old, new = "shapebias.behaviour.predict", "shapebias.rooms.labels_of_images"
+    assert any(old in text for text in texts.values())
+    (tiny.folder / "shapebias/rooms").mkdir()
+    (tiny.folder / "shapebias/rooms/__init__.py").touch()
+    source = tiny.folder / "shapebias/behaviour/predict.py"
+    target = tiny.folder / "shapebias/rooms/labels_of_images.py"
+    try:
+        for path, text in texts.items():
+            path.write_text(text.replace(old, new))
+        source.rename(target)
+        assert tiny.planned() == set()
+        target.write_text(f"{target.read_text()}\nx = 1\n")
+        assert jobs("predict_images", model=NETWORKS, image_set="validation") <= tiny.planned()
+    finally:
+        shutil.rmtree(tiny.folder / "shapebias/rooms")
+        for path, text in texts.items():
+            path.write_text(text)
+
+
+def backwards(value):
+    """A value with the keys of every mapping in it the other way round."""
+    if isinstance(value, list):
+        return [backwards(one) for one in value]
+    if isinstance(value, dict):
+        return {key: backwards(value[key]) for key in reversed(value)}
+    return value
+
+
+def test_an_order_of_keys_and_comments_change_nothing(tiny):
+    path = tiny.folder / tiny.study
+    text = path.read_text()
+    study = backwards(yaml.safe_load(text))
+    # Tables and figures show the entries in the order of the study.
+    for family in ("images", "concepts", "segmenters", "attacks", "models", "pairs"):
+        study[family] = dict(reversed(study[family].items()))
+    path.write_text("# Reordered.\n" + yaml.safe_dump(study, sort_keys=False))
+    try:
+        assert tiny.planned() == set()
+    finally:
+        path.write_text(text)
+
+
+def ablation_jobs():
+    """Jobs of the ablation, and what follows."""
+    return (
+        jobs("ablate_channels", model=NETWORKS, part=("0", "1"))
+        | jobs(("ablate_concepts", "write_channel_page"), model=NETWORKS)
+        | jobs("concatenate_table", table=("ablation", "ablation_by_concept"))
+        | jobs("concatenate_tables_by_model", table="ablation_flips")
+        | {"tabulate_ablation_by_category"}
+        | jobs("draw_figure", figure=("ablation_by_category", "important_concepts"))
+        | REPORT
+    )
+
+
+def test_ablation_code_re_runs_ablation_and_what_follows(tiny):
+    path = tiny.folder / "shapebias/ablation/channels.py"
+    with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
+        assert tiny.planned() == ablation_jobs()
+
+
+def test_the_plan_says_why_in_words(tiny):
+    path = tiny.folder / "shapebias/ablation/channels.py"
+    with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
+        arguments = ["--quiet", "--cores", "2", "--configfile", tiny.study]
+        command = [sys.executable, "-m", "planning.runs.plan", *arguments]
+        done = subprocess.run(command, cwd=tiny.folder, capture_output=True, text=True, check=True)
+    said = done.stdout.splitlines()
+    assert re.fullmatch(r"15 jobs would run, about \d+ (s|min) of work by the times .*", said[0])
+    for model in NETWORKS:
+        own = said[said.index(f"network {model}") + 1 :]
+        own = "\n".join(own[: own.index("")])
+        assert re.search(r"^    ablate_channels: 2 jobs, \d+ (s|min): its code changed$", own, re.M)
+    assert said[said.index("tables, figures and report") + 1].endswith("is made anew")
+
+
+def test_a_transform_re_runs_its_image_set_and_what_follows(tiny):
+    expected = (
+        jobs("derive_images", image_set="scrambled", part="0")
+        | jobs("predict_images", model=NETWORKS, image_set="scrambled")
+        | {"tabulate_accuracy"}
+        | jobs("draw_figure", figure=("accuracy", "example_stimuli"))
+        | REPORT
+    )
+    with edited(
+        tiny.folder / tiny.study, "kind: scramble, patches: 4", "kind: scramble, patches: 2"
+    ):
+        assert tiny.planned() == expected
+    path = tiny.folder / "shapebias/stimuli/transforms/scramble.py"
+    with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
+        assert tiny.planned() == expected
+
+
+def test_a_transform_that_is_not_stored_re_runs_what_applies_it(tiny):
+    with edited(tiny.folder / tiny.study, "kind: noise, sd: 0.1", "kind: noise, sd: 0.2"):
+        assert tiny.planned() == (
+            jobs("predict_images", model=NETWORKS, image_set="noisy")
+            | jobs("measure_activation_tv", model=NETWORKS, image_set="noisy")
+            | jobs("concatenate_table", table="activation_tv")
+            | {"tabulate_accuracy"}
+            | jobs("draw_figure", figure=("accuracy", "activation_tv", "example_stimuli"))
+            | REPORT
+        )
+
+
+def network_jobs(model):
+    """Every job that measures one network."""
+    return (
+        jobs("train_network", model=model)
+        | jobs("predict_images", model=model, image_set=SETS)
+        | jobs("predict_adversarial_images", model=model, image_set="adversarial")
+        | jobs("measure_activation_tv", model=model, image_set=("validation", "noisy"))
+        | jobs("dissect_channels", model=model, part=("0", "1"))
+        | jobs("dissect_randomised_networks", model=model, twin="shuffled", part=("0", "1"))
+        | jobs("ablate_channels", model=model, part=("0", "1"))
+        | jobs(("ablate_concepts", "write_channel_page"), model=model)
+    )
+
+
+GATHERING = (
+    jobs(
+        "concatenate_table",
+        table=(
+            *("training_log", "activation_tv", "ablation", "ablation_by_concept"),
+            *("dissection", "dissection_sweep", "dissection_twins"),
+        ),
+    )
+    | jobs("concatenate_tables_by_model", table=("dissection_iou", "top_images", "ablation_flips"))
+    | {
+        "tabulate_accuracy",
+        "tabulate_kernel_tv",
+        "tabulate_shape_bias",
+        "tabulate_detectors",
+        "tabulate_ablation_by_category",
+    }
+)
+FIGURES = (
+    "shape_bias",
+    "accuracy",
+    "kernel_tv",
+    "activation_tv",
+    "detectors",
+    "concept_differences",
+    "diversity",
+    "ablation_by_category",
+    "important_concepts",
+    "training",
+)
+
+
+def test_a_network_re_runs_alone(tiny):
+    old = "training: {<<: *standard, recipe: {kind: adversarial, attack: l2}}"
+    with edited(tiny.folder / tiny.study, old, old[:-1] + ", weight_decay: 0.001}"):
+        assert tiny.planned() == (
+            network_jobs("alexnet_r")
+            | {"select_correctly_labelled"}
+            | jobs("match_filters", pair="alexnet")
+            | jobs("concatenate_table", table="filter_matches")
+            | GATHERING
+            | jobs("draw_figure", figure=(*FIGURES, "matched_filters", "example_stimuli"))
+            | REPORT
+        )
+
+
+def test_a_new_network_runs_alone(tiny):
+    entry = "  alexnet_2: {architecture: *alexnet, training: {<<: *standard, epochs: 1}}\n\npairs:"
+    with edited(tiny.folder / tiny.study, "\npairs:", entry):
+        assert tiny.planned() == (
+            network_jobs("alexnet_2") | GATHERING | jobs("draw_figure", figure=FIGURES) | REPORT
+        )
+
+
+def test_a_figures_code_re_runs_that_figure(tiny):
+    path = tiny.folder / "shapebias/report/figures/shape_bias.py"
+    with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
+        assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | REPORT
+
+
+def conflict_jobs(parts):
+    """Jobs that make the conflict set, in so many parts, and what follows."""
+    return (
+        jobs("ingest_images", image_set="conflict", part=parts)
+        | jobs("predict_images", model=NETWORKS, image_set="conflict")
+        | {"tabulate_rejected", "tabulate_shape_bias"}
+        | ablation_jobs()
+        | jobs("draw_figure", figure=("shape_bias", "example_stimuli"))
+    )
+
+
+def test_a_source_re_runs_what_derives_from_it(tiny):
+    with edited(
+        tiny.folder / tiny.study, "split: conflict, count: 56", "split: conflict, count: 112"
+    ):
+        assert tiny.planned() == conflict_jobs("0")
+
+
+def test_another_clone_gives_the_same_bytes(tiny, tmp_path):
+    other = Workflow(tmp_path)
+    result = other.run(cores=1)
+    assert result.returncode == 0, result.stderr
+    files = sorted(tiny.folder.glob("results/tiny/tables/**/*.parquet"))
+    assert len(files) == 22
+    for path in files:
+        twin = tmp_path / path.relative_to(tiny.folder)
+        assert path.read_bytes() == twin.read_bytes(), path.name
+
+
+def test_published_weights_by_path_are_imported(tiny):
+    made = tiny.folder / "results/tiny"
+    description = json.loads((made / "models/alexnet/model.json").read_text())
+    study = yaml.safe_load((tiny.folder / tiny.study).read_text())
+    study["models"]["imported"] = {
+        "architecture": description["architecture"],
+        "input_size": description["input_size"],
+        "classes": description["classes"],
+        "weights": {"path": "results/tiny/models/alexnet/weights.safetensors"},
+    }
+    (tiny.folder / "imported.yaml").write_text(yaml.safe_dump(study))
+    study, tiny.study = tiny.study, "imported.yaml"
+    try:
+        result = tiny.run("results/tiny/predictions/imported/validation.parquet", "--nolock")
+    finally:
+        tiny.study = study
+    assert result.returncode == 0, result.stderr
+    own, imported = (
+        read_predictions(made / f"predictions/{model}/validation.parquet")
+        for model in ("alexnet", "imported")
+    )
+    pd.testing.assert_frame_equal(own, imported)
+
+
+def test_the_engine_writes_its_own_report(tiny, tmp_path):
+    result = tiny.run("--report", str(tmp_path / "report.html"))
+    assert result.returncode == 0, result.stderr
+    text = (tmp_path / "report.html").read_text()
+    assert "shape_bias.png" in text and "share of decisions by shape" in text
+
+
+def test_a_mistake_that_a_job_finds_is_one_line_and_leaves_nothing(tiny):
+    target = "results/wrong/ablation/alexnet/scores-0.parquet"
+    text = (tiny.folder / tiny.study).read_text()
+    path = tiny.folder / "wrong.yaml"
+    path.write_text(text.replace("ablation: {images: conflict", "ablation: {images: validation"))
+    path.write_text(path.read_text().replace("name: tiny", "name: wrong"))
+    wrong = tiny.folder / "results/wrong"
+    wrong.mkdir()
+    for name in ("images", "models"):
+        (wrong / name).symlink_to(tiny.folder / "results/tiny" / name)
+    study, tiny.study = tiny.study, "wrong.yaml"
+    try:
+        result = tiny.run(target, "--allowed-rules", "ablate_channels", "--nolock")
+    finally:
+        tiny.study = study
+    assert result.returncode != 0
+    assert "error: in all images of results/wrong/images/validation shape and" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tiny.folder / target).exists()
+    # The end of the run says again what failed, where its log is, and how that ends.
+    end = result.stderr[result.stderr.index("1 job failed:") :]
+    log = "results/wrong/logs/ablate_channels/alexnet-0.log"
+    assert f"ablate_channels, see {log}" in end
+    assert "    error: in all images of results/wrong/images/validation" in end
+
+
+def test_an_unknown_key_is_one_line(tiny):
+    result = tiny.run("--config", "sede=1")
+    assert result.returncode != 0
+    lines = [line for line in result.stderr.splitlines() if "error" in line]
+    assert len(lines) == 1
+    assert "unknown key in the study: 'sede'; did you mean 'seed'?" in lines[0]

@@ -1,0 +1,58 @@
+"""Example images: of several classes, the same ones in every set that has them."""
+
+import numpy as np
+import pytest
+
+from shapebias.io.image_codec import encode_png
+from shapebias.io.image_sets import Sizing, write_images
+from shapebias.stimuli.examples import example_rows, spread_ids
+
+
+def written(path, ids, labels, *, shade=0, **columns):
+    """Part whose image number i is of one grey, shade + i."""
+    rows = []
+    for number, (image_id, label) in enumerate(zip(ids, labels, strict=True)):
+        image = np.full((4, 4, 3), shade + number, np.uint8)
+        more = {name: values[number] for name, values in columns.items()}
+        rows.append({"image_id": image_id, "image": encode_png(image), "label": label, **more})
+    write_images(rows, path, sizing=Sizing())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("labels", "n", "expected"),
+    [
+        ("aaaabbbbcccc", 3, "048"),
+        ("aabbccddeeff", 3, "048"),
+        ("aaaabbbb", 3, "041"),
+        ("aa", 5, "01"),
+        ([None, None, None], 2, "01"),
+    ],
+)
+def test_examples_are_of_as_many_classes_as_there_are(tmp_path, labels, n, expected):
+    ids = [f"{number}" for number in range(len(labels))]
+    assert "".join(spread_ids(written(tmp_path / "part", ids, labels), n)) == expected
+
+
+def test_classes_of_conflict_images_are_their_shapes(tmp_path):
+    path = written(tmp_path / "part", "0123", [None] * 4, shape=list("ccdd"))
+    assert spread_ids(path, 2) == ["0", "2"]
+
+
+def test_each_set_shows_the_images_of_the_first(tmp_path):
+    clean = written(tmp_path / "clean", "0123", "aabb")
+    lacking = written(tmp_path / "lacking", "123", "abb", shade=10)
+    other = written(tmp_path / "other", "uvw", "ccd", shade=20)
+    attacked = written(tmp_path / "attacked", "02", "ab", shade=30)
+    reverse = {"kind": "reverse"}
+    sets = [("clean", clean, None), ("reversed", clean, reverse), ("lacking", lacking, None)]
+    rows = example_rows([*sets, ("other", other, None)], [("attacked (s)", attacked)], n=2, seed=0)
+    shades = {name: [image if image is None else int(image.mean()) for image in images]
+              for name, images in rows}  # fmt: skip
+    assert shades == {
+        "clean": [0, 2],
+        "reversed": [255, 253],
+        "lacking": [None, 11],
+        "other": [20, 22],
+        "attacked (s)": [30, 31],
+    }
