@@ -3,15 +3,11 @@
 
 
 include: "rules/common.smk"
-include: "rules/dependencies.smk"
-include: "rules/files.smk"
-include: "rules/network_files.smk"
-include: "rules/report_files.smk"
 
 
 # Everything that a study makes is under its own folder; rules write `<results>` for it.
 pathvars:
-    results=f"results/{config['name']}",
+    results=f"results/{study.name}",
 
 
 wildcard_constraints:
@@ -36,9 +32,11 @@ rule all:
     default_target: True
     input:
         report="<results>/report/report.html",
-        tables=expand("<results>/tables/{table}.parquet", table=GATHERED + DERIVED),
+        tables=expand("<results>/tables/{table}.parquet", table=public.tables(study)),
         large=expand(
-            "<results>/tables/{table}/{model}.parquet", table=LARGE, model=MODELS
+            "<results>/tables/{table}/{model}.parquet",
+            table=public.large_table_parts(study),
+            model=study.models,
         ),
-        lost=lambda wildcards: lacking(intermediates()),
+        missing=lambda wildcards: reports.missing_outputs(study),
     localrule: True

@@ -1,13 +1,13 @@
 # 7. What changes when a channel is silenced.
 
-ABLATION = MEASURED.get("ablation", {})
-ABLATION_BY_CONCEPT = MEASURED.get("ablation_by_concept", {})
+ABLATION = study.measurement("ablation")
+ABLATION_BY_CONCEPT = study.measurement("ablation_by_concept")
 
 
 rule ablate_channels:
     """Conflict images that lose their shape or texture label when one channel is silenced."""
     input:
-        images=lambda wildcards: image_files(ABLATION["images"]),
+        images=lambda wildcards: sets.image_files(study, ABLATION["images"]),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     output:
@@ -20,10 +20,10 @@ rule ablate_channels:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=memory_of("ablation"),
+        mem_mb=networks.measurement_memory(study, "ablation"),
         runtime=480,
     params:
-        code=code_of("ablate_channels", plugins_of_model),
+        code=code_of("ablate_channels", plugins_of.model_plugins),
         entry_level=config["entry_level"],
         settings=without(ABLATION, "memory"),
     script:
@@ -33,9 +33,10 @@ rule ablate_channels:
 rule ablate_concepts:
     """Decisions and accuracy without all channels that detect a concept, or with them alone."""
     input:
-        images=lambda wildcards: image_files(ABLATION_BY_CONCEPT["images"]),
-        clean=lambda wildcards: image_files(ABLATION_BY_CONCEPT["clean"]),
-        dissection=lambda wildcards: stage_files(
+        images=lambda wildcards: sets.image_files(study, ABLATION_BY_CONCEPT["images"]),
+        clean=lambda wildcards: sets.image_files(study, ABLATION_BY_CONCEPT["clean"]),
+        dissection=lambda wildcards: networks.stage_files(
+            study,
             "dissection",
             "<results>/dissection/{model}/labels-{part}.parquet",
             wildcards.model,
@@ -51,10 +52,10 @@ rule ablate_concepts:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=memory_of("ablation_by_concept"),
+        mem_mb=networks.measurement_memory(study, "ablation_by_concept"),
         runtime=480,
     params:
-        code=code_of("ablate_concepts", plugins_of_model),
+        code=code_of("ablate_concepts", plugins_of.model_plugins),
         entry_level=config["entry_level"],
         settings=without(ABLATION_BY_CONCEPT, "memory"),
     script:

@@ -1,15 +1,17 @@
 # 4. Accuracy, the images that both networks of a pair label correctly, shape bias.
 
-CLEAN = MEASURED.get("accuracy", {}).get("clean")
-SCORED = [CLEAN, *MEASURED["accuracy"]["image_sets"]] if CLEAN else []
-CONFLICTS = MEASURED.get("shape_bias", {}).get("image_sets", [])
-
 
 rule select_correctly_labelled:
     """Images of the clean set that both networks of each pair label correctly."""
     input:
-        standard=[predictions_of(pair["standard"], CLEAN) for pair in PAIRS.values()],
-        robust=[predictions_of(pair["robust"], CLEAN) for pair in PAIRS.values()],
+        standard=[
+            networks.prediction_file(pair["standard"], study.clean_set)
+            for pair in study.pairs.values()
+        ],
+        robust=[
+            networks.prediction_file(pair["robust"], study.clean_set)
+            for pair in study.pairs.values()
+        ],
     output:
         table="<results>/tables/correctly_labelled.parquet",
         csv="<results>/tables/correctly_labelled.csv",
@@ -19,7 +21,7 @@ rule select_correctly_labelled:
         "../envs/shapebias.yaml"
     params:
         code=code_of("select_correctly_labelled"),
-        pairs=list(PAIRS),
+        pairs=list(study.pairs),
     script:
         "../scripts/select_correctly_labelled.py"
 
@@ -27,11 +29,7 @@ rule select_correctly_labelled:
 rule tabulate_accuracy:
     """Accuracy of every network on every set, over all images and over each pair's selection."""
     input:
-        predictions=expand(
-            "<results>/predictions/{model}/{image_set}.parquet",
-            model=MODELS,
-            image_set=SCORED,
-        ),
+        predictions=networks.prediction_files(study, study.scored_sets),
         selections="<results>/tables/correctly_labelled.parquet",
     output:
         table="<results>/tables/accuracy.parquet",
@@ -42,10 +40,14 @@ rule tabulate_accuracy:
         "../envs/shapebias.yaml"
     params:
         code=code_of("tabulate_accuracy"),
-        scored=[(model, image_set) for model in MODELS for image_set in SCORED],
-        pairs=PAIRS,
+        scored=[
+            (model, image_set)
+            for model in study.models
+            for image_set in study.scored_sets
+        ],
+        pairs=study.pairs,
         entry_level=config["entry_level"],
-        entry_level_sets=MEASURED.get("accuracy", {}).get("entry_level_sets"),
+        entry_level_sets=study.measurement("accuracy").get("entry_level_sets"),
     script:
         "../scripts/tabulate_accuracy.py"
 
@@ -53,12 +55,12 @@ rule tabulate_accuracy:
 rule tabulate_shape_bias:
     """Shape bias of every network on every cue-conflict set, by class and over all."""
     input:
-        predictions=expand(
-            "<results>/predictions/{model}/{image_set}.parquet",
-            model=MODELS,
-            image_set=CONFLICTS,
-        ),
-        images=[path for image_set in CONFLICTS for path in image_files(image_set)],
+        predictions=networks.prediction_files(study, study.conflict_sets),
+        images=[
+            path
+            for image_set in study.conflict_sets
+            for path in sets.image_files(study, image_set)
+        ],
     output:
         table="<results>/tables/shape_bias.parquet",
         csv="<results>/tables/shape_bias.csv",
@@ -68,8 +70,14 @@ rule tabulate_shape_bias:
         "../envs/shapebias.yaml"
     params:
         code=code_of("tabulate_shape_bias"),
-        scored=[(model, image_set) for model in MODELS for image_set in CONFLICTS],
+        scored=[
+            (model, image_set)
+            for model in study.models
+            for image_set in study.conflict_sets
+        ],
         # Image set of each of the files above.
-        shown=[name for name in CONFLICTS for _ in image_files(name)],
+        shown=[
+            name for name in study.conflict_sets for _ in sets.image_files(study, name)
+        ],
     script:
         "../scripts/tabulate_shape_bias.py"

@@ -1,15 +1,13 @@
 # 6. What every channel of every named layer detects.
 
-DISSECTION = MEASURED.get("dissection", {})
-TWINS = DISSECTION.get("twins", [])
-# Settings of one dissection, be it of a network or of its twin.
-DISSECTING = without(DISSECTION, "twins", "memory")
+# Settings of one dissection, of a network or of its randomised control.
+DISSECTION = without(study.measurement("dissection"), "twins", "memory")
 
 
 rule dissect_channels:
     """Thresholds, overlaps with every concept, labels, and top images of a network's channels."""
     input:
-        concepts=lambda wildcards: concept_files(DISSECTION["concepts"]),
+        concepts=sets.dissected_concept_files(study),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     output:
@@ -24,11 +22,11 @@ rule dissect_channels:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=memory_of("dissection"),
+        mem_mb=networks.measurement_memory(study, "dissection"),
         runtime=480,
     params:
-        code=code_of("dissect_channels", plugins_of_model),
-        settings=DISSECTING,
+        code=code_of("dissect_channels", plugins_of.model_plugins),
+        settings=DISSECTION,
     script:
         "../scripts/dissect_channels.py"
 
@@ -36,27 +34,27 @@ rule dissect_channels:
 rule dissect_randomised_networks:
     """Labels of a network's channels after its weights were drawn anew or shuffled: chance."""
     input:
-        concepts=lambda wildcards: concept_files(DISSECTION["concepts"]),
+        concepts=sets.dissected_concept_files(study),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     output:
-        labels="<results>/dissection/{model}/{twin}-{part}.parquet",
+        labels="<results>/dissection/{model}/{control}-{part}.parquet",
     log:
-        "<results>/logs/dissect_randomised_networks/{model}-{twin}-{part}.log",
+        "<results>/logs/dissect_randomised_networks/{model}-{control}-{part}.log",
     wildcard_constraints:
-        twin=one_of(TWINS),
+        control=one_of(study.controls),
     conda:
         "../envs/shapebias.yaml"
     threads: 1
     resources:
         gpu=1,
-        mem_mb=memory_of("dissection"),
+        mem_mb=networks.measurement_memory(study, "dissection"),
         runtime=480,
     params:
-        code=code_of("dissect_randomised_networks", plugins_of_model),
+        code=code_of("dissect_randomised_networks", plugins_of.model_plugins),
         seed=config["seed"],
         # Nothing but the labels is kept.
-        settings={**DISSECTING, "sweep": [], "top_images": 1},
+        settings={**DISSECTION, "sweep": [], "top_images": 1},
     script:
         "../scripts/dissect_randomised_networks.py"
 
@@ -65,8 +63,10 @@ rule tabulate_detectors:
     """Channels by category, layer and cut of the IoU: by their label, and by one vote a category."""
     input:
         dissection="<results>/tables/dissection.parquet",
-        overlaps=expand("<results>/tables/dissection_iou/{model}.parquet", model=MODELS),
-        concepts=concept_files(DISSECTION["concepts"]) if DISSECTION else [],
+        overlaps=expand(
+            "<results>/tables/dissection_iou/{model}.parquet", model=study.models
+        ),
+        concepts=sets.dissected_concept_files(study),
     output:
         table="<results>/tables/detectors.parquet",
         csv="<results>/tables/detectors.csv",

@@ -1,8 +1,5 @@
 # 1. Source images, concept sets, the segmenter that makes silhouettes, and derived images.
 
-TRAINED_SEGMENTERS = [
-    name for name, entry in config["segmenters"].items() if "training" in entry
-]
 DOWNLOADS = {
     Path(download_folder(folder)).name: folder
     for folder in config["folders"].values()
@@ -32,26 +29,32 @@ rule download_images:
 rule ingest_images:
     """Images of a source, as they were published or as they are rendered."""
     input:
-        downloads=lambda wildcards: downloads_of(IMAGES[wildcards.image_set]),
+        downloads=lambda wildcards: sets.download_notes(
+            study, study.images[wildcards.image_set]
+        ),
     output:
         images="<results>/images/{image_set}/part-{part}.parquet",
     log:
         "<results>/logs/ingest_images/{image_set}-{part}.log",
     wildcard_constraints:
-        image_set=one_of(SOURCES),
+        image_set=one_of(study.source_sets),
     conda:
         "../envs/shapebias.yaml"
     resources:
         mem_mb=1_000,
         runtime=240,
     params:
-        code=code_of("ingest_images", plugins_of_source),
-        source=lambda wildcards: source_settings(IMAGES[wildcards.image_set]),
-        content=lambda wildcards: content_of_folder(IMAGES[wildcards.image_set]),
-        resize=entry("images/{image_set}/resize"),
-        crop=entry("images/{image_set}/crop"),
-        most_rejected=entry("images/{image_set}/most_rejected"),
-        parts=entry("images/{image_set}/parts"),
+        code=code_of("ingest_images", plugins_of.source_plugins),
+        source=lambda wildcards: sets.source_settings(
+            study, study.images[wildcards.image_set]
+        ),
+        content=lambda wildcards: folder_content(
+            study, study.images[wildcards.image_set]
+        ),
+        resize=study.entry("images/{image_set}/resize"),
+        crop=study.entry("images/{image_set}/crop"),
+        most_rejected=study.entry("images/{image_set}/most_rejected"),
+        parts=study.entry("images/{image_set}/parts"),
     script:
         "../scripts/ingest_images.py"
 
@@ -59,8 +62,8 @@ rule ingest_images:
 rule ingest_concepts:
     """Images of a concept set with their label maps and whole-image labels."""
     input:
-        downloads=lambda wildcards: downloads_of(
-            config["concepts"][wildcards.concept_set]
+        downloads=lambda wildcards: sets.download_notes(
+            study, study.concepts[wildcards.concept_set]
         ),
     output:
         concepts="<results>/concepts/{concept_set}/part-{part}.parquet",
@@ -72,35 +75,25 @@ rule ingest_concepts:
         mem_mb=1_000,
         runtime=240,
     params:
-        code=code_of(
-            "ingest_concepts",
-            lambda wildcards: [
-                ("datasets", config["concepts"][wildcards.concept_set]["kind"])
-            ],
+        code=code_of("ingest_concepts", plugins_of.concept_plugins),
+        source=lambda wildcards: sets.source_settings(
+            study, study.concepts[wildcards.concept_set]
         ),
-        source=lambda wildcards: source_settings(
-            config["concepts"][wildcards.concept_set]
+        content=lambda wildcards: folder_content(
+            study, study.concepts[wildcards.concept_set]
         ),
-        content=lambda wildcards: content_of_folder(
-            config["concepts"][wildcards.concept_set]
-        ),
-        resize=entry("concepts/{concept_set}/resize"),
-        crop=entry("concepts/{concept_set}/crop"),
-        most_rejected=entry("concepts/{concept_set}/most_rejected"),
-        parts=entry("concepts/{concept_set}/parts"),
+        resize=study.entry("concepts/{concept_set}/resize"),
+        crop=study.entry("concepts/{concept_set}/crop"),
+        most_rejected=study.entry("concepts/{concept_set}/most_rejected"),
+        parts=study.entry("concepts/{concept_set}/parts"),
     script:
         "../scripts/ingest_concepts.py"
-
-
-# Sets that can lack images of what they are made from.
-SIEVED = SOURCES + [name for name in STORED if "segmenter" in IMAGES[name]["transform"]]
 
 
 rule tabulate_rejected:
     """Images that a source refused or a silhouette left out, and why."""
     input:
-        parts=[path for name in SIEVED for path in image_files(name)]
-        + [path for name in config["concepts"] for path in concept_files(name)],
+        parts=[file for _, file in sets.rejecting_files(study)],
     output:
         table="<results>/tables/rejected.parquet",
         csv="<results>/tables/rejected.csv",
@@ -111,8 +104,7 @@ rule tabulate_rejected:
     params:
         code=code_of("tabulate_rejected"),
         # Set of each of the files above.
-        sets=[name for name in SIEVED for _ in image_files(name)]
-        + [name for name in config["concepts"] for _ in concept_files(name)],
+        sets=[name for name, _ in sets.rejecting_files(study)],
     script:
         "../scripts/tabulate_rejected.py"
 
@@ -120,15 +112,15 @@ rule tabulate_rejected:
 rule train_segmenter:
     """Segmentation network trained on a concept set's label maps."""
     input:
-        concepts=lambda wildcards: concept_files(
-            config["segmenters"][wildcards.segmenter]["concepts"]
+        concepts=lambda wildcards: sets.concept_files(
+            study, study.segmenters[wildcards.segmenter]["concepts"]
         ),
     output:
         weights="<results>/segmenters/{segmenter}/segmenter.safetensors",
     log:
         "<results>/logs/train_segmenter/{segmenter}.log",
     wildcard_constraints:
-        segmenter=one_of(TRAINED_SEGMENTERS),
+        segmenter=one_of(study.trained_segmenters),
     conda:
         "../envs/shapebias.yaml"
     threads: 1
@@ -137,13 +129,12 @@ rule train_segmenter:
         mem_mb=4_000,
         runtime=240,
     params:
-        code=code_of(
-            "train_segmenter",
-            plugins_of_segmenter,
+        code=code_of("train_segmenter", plugins_of.segmenter_plugins),
+        architecture=lambda wildcards: sets.segmenter_settings(
+            study, wildcards.segmenter
         ),
-        architecture=segmenter_settings,
-        category=entry("segmenters/{segmenter}/category"),
-        training=entry("segmenters/{segmenter}/training"),
+        category=study.entry("segmenters/{segmenter}/category"),
+        training=study.entry("segmenters/{segmenter}/training"),
     script:
         "../scripts/train_segmenter.py"
 
@@ -151,22 +142,26 @@ rule train_segmenter:
 rule import_segmenter:
     """Segmentation network with published weights."""
     input:
-        weights=segmenter_weights,
+        weights=lambda wildcards: sets.segmenter_weights(study, wildcards.segmenter),
     output:
         weights="<results>/segmenters/{segmenter}/segmenter.safetensors",
     log:
         "<results>/logs/import_segmenter/{segmenter}.log",
     wildcard_constraints:
-        segmenter=one_of(set(config["segmenters"]) - set(TRAINED_SEGMENTERS)),
+        segmenter=one_of(set(study.segmenters) - set(study.trained_segmenters)),
     conda:
         "../envs/shapebias.yaml"
     resources:
         mem_mb=4_000,
         runtime=30,
     params:
-        code=code_of("import_segmenter", plugins_of_segmenter),
-        content=content_of_files(segmenter_weights),
-        architecture=segmenter_settings,
+        code=code_of("import_segmenter", plugins_of.segmenter_plugins),
+        content=lambda wildcards: file_content(
+            sets.segmenter_weights(study, wildcards.segmenter)
+        ),
+        architecture=lambda wildcards: sets.segmenter_settings(
+            study, wildcards.segmenter
+        ),
     script:
         "../scripts/import_segmenter.py"
 
@@ -174,26 +169,28 @@ rule import_segmenter:
 rule derive_images:
     """Images of a set after a transform, with what was drawn for each."""
     input:
-        images=lambda wildcards: image_files(IMAGES[wildcards.image_set]["from"])[
-            int(wildcards.part)
-        ],
-        styles=style_files,
-        segmenter=segmenter_files,
-        files=transform_files,
+        images=lambda wildcards: sets.image_files(
+            study, study.images[wildcards.image_set]["from"]
+        )[int(wildcards.part)],
+        styles=lambda wildcards: sets.style_files(study, wildcards.image_set),
+        segmenter=lambda wildcards: sets.segmenter_files(study, wildcards.image_set),
+        files=lambda wildcards: sets.transform_files(study, wildcards.image_set),
     output:
         images="<results>/images/{image_set}/part-{part}.parquet",
     log:
         "<results>/logs/derive_images/{image_set}-{part}.log",
     wildcard_constraints:
-        image_set=one_of(STORED),
+        image_set=one_of(study.derived_sets),
     conda:
         "../envs/shapebias.yaml"
     resources:
         mem_mb=2_000,
         runtime=240,
     params:
-        code=code_of("derive_images", plugins_of_transform),
-        content=content_of_files(transform_files),
-        transform=transform_of,
+        code=code_of("derive_images", plugins_of.transform_plugins),
+        content=lambda wildcards: file_content(
+            sets.transform_files(study, wildcards.image_set)
+        ),
+        transform=lambda wildcards: sets.transform_settings(study, wildcards.image_set),
     script:
         "../scripts/derive_images.py"

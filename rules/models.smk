@@ -1,14 +1,12 @@
 # 2. Networks, imported or trained: weights and a description, alike from here on.
 
-TRAINED = [name for name, entry in config["models"].items() if "training" in entry]
-
 
 rule train_network:
     """Network trained on an image set, with its loss and accuracy by epoch."""
     input:
-        images=training_files,
-        validation=validation_files,
-        starts=start_files,
+        images=lambda wildcards: networks.training_files(study, wildcards.model),
+        validation=lambda wildcards: networks.validation_files(study, wildcards.model),
+        starts=lambda wildcards: networks.start_files(study, wildcards.model),
     output:
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
@@ -18,27 +16,35 @@ rule train_network:
     log:
         "<results>/logs/train_network/{model}.log",
     wildcard_constraints:
-        model=one_of(TRAINED),
+        model=one_of(study.trained_models),
     # The longest jobs begin first.
     priority: 10
     conda:
         "../envs/shapebias.yaml"
     # One thread a network: two train side by side on two cores, faster than one on both, and the
     # weights do not depend on how many cores there are.
-    threads: training_devices
+    threads: lambda wildcards: networks.training_devices(study, wildcards.model)
     resources:
-        gpu=training_devices,
-        mem_mb=training_memory,
+        gpu=lambda wildcards: networks.training_devices(study, wildcards.model),
+        mem_mb=lambda wildcards, attempt: networks.training_memory(
+            study, wildcards.model, attempt
+        ),
         runtime=1440,
         # Among resources, as no result follows from them.
-        save_every=epochs_between_savings,
-        save_seconds=seconds_between_savings,
+        save_every=lambda wildcards: networks.epochs_between_saves(
+            study, wildcards.model
+        ),
+        save_seconds=lambda wildcards: networks.seconds_between_saves(
+            study, wildcards.model
+        ),
     params:
-        code=code_of("train_network", plugins_of_model, plugins_of_training),
-        architecture=architecture_of,
-        input_size=entry("models/{model}/input_size", optional=True),
-        training=training_settings,
-        attack=training_attack,
+        code=code_of(
+            "train_network", plugins_of.model_plugins, plugins_of.training_plugins
+        ),
+        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
+        input_size=study.entry("models/{model}/input_size", optional=True),
+        training=lambda wildcards: networks.training_settings(study, wildcards.model),
+        attack=lambda wildcards: networks.training_attack(study, wildcards.model),
     script:
         "../scripts/train_network.py"
 
@@ -46,25 +52,29 @@ rule train_network:
 rule import_network:
     """Network with published weights."""
     input:
-        weights=weights_path,
+        weights=lambda wildcards: networks.weights_path(study, wildcards.model),
     output:
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     log:
         "<results>/logs/import_network/{model}.log",
     wildcard_constraints:
-        model=one_of([name for name in MODELS if name not in TRAINED]),
+        model=one_of(set(study.models) - set(study.trained_models)),
     conda:
         "../envs/shapebias.yaml"
     resources:
         mem_mb=4_000,
         runtime=30,
     params:
-        code=code_of("import_network", plugins_of_model, plugins_of_weights),
-        content=content_of_files(weights_path),
-        architecture=entry("models/{model}/architecture"),
-        input_size=entry("models/{model}/input_size", optional=True),
-        classes=entry("models/{model}/classes", optional=True),
-        weights=entry("models/{model}/weights", optional=True),
+        code=code_of(
+            "import_network", plugins_of.model_plugins, plugins_of.weights_plugins
+        ),
+        content=lambda wildcards: file_content(
+            networks.weights_path(study, wildcards.model)
+        ),
+        architecture=study.entry("models/{model}/architecture"),
+        input_size=study.entry("models/{model}/input_size", optional=True),
+        classes=study.entry("models/{model}/classes", optional=True),
+        weights=study.entry("models/{model}/weights", optional=True),
     script:
         "../scripts/import_network.py"

@@ -4,10 +4,16 @@
 rule predict_images:
     """Classes that a network gives the images of a set."""
     input:
-        images=lambda wildcards: image_files(wildcards.image_set),
-        styles=lambda wildcards: unstored(style_files, wildcards),
-        segmenter=lambda wildcards: unstored(segmenter_files, wildcards),
-        files=lambda wildcards: unstored(transform_files, wildcards),
+        images=lambda wildcards: sets.image_files(study, wildcards.image_set),
+        styles=lambda wildcards: sets.if_unstored(
+            study, sets.style_files, wildcards.image_set
+        ),
+        segmenter=lambda wildcards: sets.if_unstored(
+            study, sets.segmenter_files, wildcards.image_set
+        ),
+        files=lambda wildcards: sets.if_unstored(
+            study, sets.transform_files, wildcards.image_set
+        ),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     output:
@@ -15,7 +21,7 @@ rule predict_images:
     log:
         "<results>/logs/predict_images/{model}-{image_set}.log",
     wildcard_constraints:
-        image_set=one_of([name for name in IMAGES if name not in ADVERSARIAL]),
+        image_set=one_of(set(study.images) - set(study.adversarial_sets)),
     conda:
         "../envs/shapebias.yaml"
     threads: 1
@@ -26,11 +32,15 @@ rule predict_images:
     params:
         code=code_of(
             "predict_images",
-            plugins_of_model,
-            lambda wildcards: unstored(plugins_of_transform, wildcards),
+            plugins_of.model_plugins,
+            plugins_of.unstored_transform_plugins,
         ),
-        content=content_of_files(lambda wildcards: unstored(transform_files, wildcards)),
-        transform=lambda wildcards: unstored(transform_of, wildcards) or None,
+        content=lambda wildcards: file_content(
+            sets.if_unstored(study, sets.transform_files, wildcards.image_set)
+        ),
+        transform=lambda wildcards: sets.if_unstored(
+            study, sets.transform_settings, wildcards.image_set, otherwise=None
+        ),
         entry_level=config["entry_level"],
     script:
         "../scripts/predict_images.py"
@@ -39,7 +49,7 @@ rule predict_images:
 rule predict_adversarial_images:
     """Classes that a network gives images changed along its own gradients, and a few of those."""
     input:
-        images=lambda wildcards: image_files(wildcards.image_set),
+        images=lambda wildcards: sets.image_files(study, wildcards.image_set),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     output:
@@ -48,7 +58,7 @@ rule predict_adversarial_images:
     log:
         "<results>/logs/predict_adversarial_images/{model}-{image_set}.log",
     wildcard_constraints:
-        image_set=one_of(ADVERSARIAL),
+        image_set=one_of(study.adversarial_sets),
     conda:
         "../envs/shapebias.yaml"
     threads: 1
@@ -57,8 +67,12 @@ rule predict_adversarial_images:
         mem_mb=4_000,
         runtime=480,
     params:
-        code=code_of("predict_adversarial_images", plugins_of_model, plugins_of_attack),
-        attack=attack_settings,
+        code=code_of(
+            "predict_adversarial_images",
+            plugins_of.model_plugins,
+            plugins_of.attack_plugins,
+        ),
+        attack=lambda wildcards: sets.attack_settings(study, wildcards.image_set),
         entry_level=config["entry_level"],
         examples=config["report"]["examples"],
     script:

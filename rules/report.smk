@@ -1,59 +1,13 @@
 # 9. Figures, pages of channels, and the report.
 
-# Networks with a page of the channels that matter most, and how many those are.
-CHANNEL_PAGES = config["report"]["channels"] if ABLATION else 0
-PAGED = MODELS if CHANNEL_PAGES else []
-
-# Families of scored image sets that differ in the level of one setting.
-LEVELS = curves(IMAGES, SCORED)
-# Figure to the public tables that it draws; it is made where all of them are.
-FIGURES = {
-    "example_stimuli": [],
-    "shape_bias": ["shape_bias"],
-    "accuracy": ["accuracy"],
-    **({"accuracy_by_level": ["accuracy"]} if LEVELS else {}),
-    "kernel_tv": ["kernel_tv"],
-    "matched_filters": ["filter_matches"],
-    "activation_tv": ["activation_tv"],
-    "detectors": ["detectors", *(["dissection_twins"] if TWINS else [])],
-    "concept_differences": [
-        "dissection",
-        *(["dissection_twins"] if TWINS else []),
-    ],
-    "diversity": ["dissection", *(["dissection_twins"] if TWINS else [])],
-    "ablation_by_category": ["ablation", "dissection"],
-    "important_concepts": ["ablation_by_concept"],
-    "training": ["training_log"],
-}
-DRAWN = [
-    figure
-    for figure, needs in FIGURES.items()
-    if all(table in GATHERED + DERIVED for table in needs)
-]
-# Settings that a figure takes besides its tables and the pairs.
-FIGURE_SETTINGS = {
-    "accuracy": {"clean": CLEAN},
-    "accuracy_by_level": {"clean": CLEAN, "curves": LEVELS},
-    "activation_tv": dict(MEASURED.get("activation_tv", {})),
-    "detectors": {"iou_cut": config["report"]["iou_cut"]},
-    "concept_differences": {"iou_cut": config["report"]["iou_cut"]},
-    "ablation_by_category": {"iou_cut": config["report"]["iou_cut"]},
-    "important_concepts": {"iou_cut": ABLATION_BY_CONCEPT.get("iou_cut")},
-}
-# Figures that show pairs, or networks by name; all others tell the others apart by colour.
-OF_PAIRS = ("example_stimuli", "matched_filters")
-ALONE = [
-    model
-    for model in MODELS
-    if not any(model in pair.values() for pair in PAIRS.values())
-]
-SHOWN = displayed_sets()
+FIGURES = reports.figure_tables(study)
+TABLES = public.tables(study)
 
 
 rule draw_figure:
     """One figure, as a picture and for print."""
     input:
-        unpack(figure_inputs),
+        unpack(lambda wildcards: reports.figure_files(study, wildcards.figure)),
     output:
         png=report(
             "<results>/figures/{figure}.png",
@@ -65,19 +19,18 @@ rule draw_figure:
     log:
         "<results>/logs/draw_figure/{figure}.log",
     wildcard_constraints:
-        figure=one_of(DRAWN),
+        figure=one_of(FIGURES),
     conda:
         "../envs/shapebias.yaml"
     params:
-        code=code_of("draw_figure", plugins_of_figure),
+        code=code_of("draw_figure", plugins_of.figure_plugins),
         # Shown by the workflow engine's own report.
-        caption=lambda wildcards: caption(wildcards.figure),
+        caption=lambda wildcards: reports.caption(wildcards.figure),
         tables=lambda wildcards: FIGURES[wildcards.figure],
-        pairs=PAIRS,
-        settings=lambda wildcards: FIGURE_SETTINGS.get(wildcards.figure, {})
-        | ({} if wildcards.figure in OF_PAIRS else {"alone": ALONE}),
+        pairs=study.pairs,
+        settings=lambda wildcards: reports.figure_settings(study, wildcards.figure),
         stimuli=lambda wildcards: (
-            stimuli() if wildcards.figure == "example_stimuli" else {}
+            reports.stimuli(study) if wildcards.figure == "example_stimuli" else {}
         ),
     script:
         "../scripts/draw_figure.py"
@@ -86,9 +39,9 @@ rule draw_figure:
 rule write_channel_page:
     """One network's channels that matter most: what excites each, and what it decides."""
     input:
-        unpack(channel_files),
-        images=lambda wildcards: image_files(ABLATION["images"]),
-        concepts=concept_files(DISSECTION["concepts"]) if DISSECTION else [],
+        unpack(lambda wildcards: reports.channel_files(study, wildcards.model)),
+        images=lambda wildcards: sets.image_files(study, ABLATION["images"]),
+        concepts=sets.dissected_concept_files(study),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     output:
@@ -96,15 +49,15 @@ rule write_channel_page:
     log:
         "<results>/logs/write_channel_page/{model}.log",
     wildcard_constraints:
-        model=one_of(PAGED),
+        model=one_of(study.models_with_pages),
     conda:
         "../envs/shapebias.yaml"
     resources:
         mem_mb=4_000,
         runtime=60,
     params:
-        code=code_of("write_channel_page", plugins_of_model),
-        number=CHANNEL_PAGES,
+        code=code_of("write_channel_page", plugins_of.model_plugins),
+        number=study.n_channel_pages,
     script:
         "../scripts/write_channel_page.py"
 
@@ -112,10 +65,12 @@ rule write_channel_page:
 rule write_report:
     """The study on one page: set-up, findings, every figure and table."""
     input:
-        models=expand("<results>/models/{model}/model.json", model=MODELS),
-        tables=expand("<results>/tables/{table}.parquet", table=GATHERED + DERIVED),
-        figures=expand("<results>/figures/{figure}.png", figure=DRAWN),
-        channels=expand("<results>/report/channels/{model}.html", model=PAGED),
+        models=expand("<results>/models/{model}/model.json", model=study.models),
+        tables=expand("<results>/tables/{table}.parquet", table=TABLES),
+        figures=expand("<results>/figures/{figure}.png", figure=FIGURES),
+        channels=expand(
+            "<results>/report/channels/{model}.html", model=study.models_with_pages
+        ),
     output:
         report=report(
             "<results>/report/report.html",
@@ -128,16 +83,14 @@ rule write_report:
         "../envs/shapebias.yaml"
     params:
         code=code_of("write_report"),
-        study=study_in_the_report(),
-        models=MODELS,
-        tables=GATHERED + DERIVED,
-        figures=DRAWN,
-        channel_pages=CHANNEL_PAGES,
+        study=reports.reported_study(study),
+        models=list(study.models),
+        tables=TABLES,
+        figures=list(FIGURES),
+        channel_pages=study.n_channel_pages,
         # As texts, so that an edit counts and a copied checkout does not.
-        introduction=caption("workflow"),
-        captions={figure: caption(figure) for figure in DRAWN},
-        table_captions={
-            table: caption(f"table_{table}") for table in GATHERED + DERIVED
-        },
+        introduction=reports.caption("workflow"),
+        captions={figure: reports.caption(figure) for figure in FIGURES},
+        table_captions={table: reports.caption(f"table_{table}") for table in TABLES},
     script:
         "../scripts/write_report.py"

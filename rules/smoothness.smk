@@ -1,13 +1,13 @@
 # 5. Total variation of kernels and of activations; filters matched within pairs.
 
-NOISE_SETS = list(MEASURED.get("activation_tv", {}).values())
-
 
 rule tabulate_kernel_tv:
     """Total variation of the kernels of every convolution of every network."""
     input:
-        weights=expand("<results>/models/{model}/weights.safetensors", model=MODELS),
-        descriptions=expand("<results>/models/{model}/model.json", model=MODELS),
+        weights=expand(
+            "<results>/models/{model}/weights.safetensors", model=study.models
+        ),
+        descriptions=expand("<results>/models/{model}/model.json", model=study.models),
     output:
         table="<results>/tables/kernel_tv.parquet",
         csv="<results>/tables/kernel_tv.csv",
@@ -16,16 +16,8 @@ rule tabulate_kernel_tv:
     conda:
         "../envs/shapebias.yaml"
     params:
-        code=code_of(
-            "tabulate_kernel_tv",
-            lambda wildcards: sorted(
-                {
-                    ("architectures", entry["architecture"]["kind"])
-                    for entry in config["models"].values()
-                }
-            ),
-        ),
-        models=MODELS,
+        code=code_of("tabulate_kernel_tv", plugins_of.all_model_plugins),
+        models=list(study.models),
     script:
         "../scripts/tabulate_kernel_tv.py"
 
@@ -33,13 +25,17 @@ rule tabulate_kernel_tv:
 rule match_filters:
     """Filters of a pair's first convolutions that correlate best, with both kernels."""
     input:
-        standard=lambda wildcards: weights_of(PAIRS[wildcards.pair]["standard"]),
-        standard_description=lambda wildcards: description_of(
-            PAIRS[wildcards.pair]["standard"]
+        standard=lambda wildcards: networks.weights_file(
+            study.pairs[wildcards.pair]["standard"]
         ),
-        robust=lambda wildcards: weights_of(PAIRS[wildcards.pair]["robust"]),
-        robust_description=lambda wildcards: description_of(
-            PAIRS[wildcards.pair]["robust"]
+        standard_description=lambda wildcards: networks.description_file(
+            study.pairs[wildcards.pair]["standard"]
+        ),
+        robust=lambda wildcards: networks.weights_file(
+            study.pairs[wildcards.pair]["robust"]
+        ),
+        robust_description=lambda wildcards: networks.description_file(
+            study.pairs[wildcards.pair]["robust"]
         ),
     output:
         table="<results>/smoothness/filter_matches/{pair}.parquet",
@@ -49,13 +45,7 @@ rule match_filters:
     conda:
         "../envs/shapebias.yaml"
     params:
-        code=code_of(
-            "match_filters",
-            lambda wildcards: [
-                ("architectures", config["models"][model]["architecture"]["kind"])
-                for model in sorted(PAIRS[wildcards.pair].values())
-            ],
-        ),
+        code=code_of("match_filters", plugins_of.pair_plugins),
     script:
         "../scripts/match_filters.py"
 
@@ -63,10 +53,16 @@ rule match_filters:
 rule measure_activation_tv:
     """Total variation of every channel's activation maps on an image set."""
     input:
-        images=lambda wildcards: image_files(wildcards.image_set),
-        styles=lambda wildcards: unstored(style_files, wildcards),
-        segmenter=lambda wildcards: unstored(segmenter_files, wildcards),
-        files=lambda wildcards: unstored(transform_files, wildcards),
+        images=lambda wildcards: sets.image_files(study, wildcards.image_set),
+        styles=lambda wildcards: sets.if_unstored(
+            study, sets.style_files, wildcards.image_set
+        ),
+        segmenter=lambda wildcards: sets.if_unstored(
+            study, sets.segmenter_files, wildcards.image_set
+        ),
+        files=lambda wildcards: sets.if_unstored(
+            study, sets.transform_files, wildcards.image_set
+        ),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     output:
@@ -83,10 +79,14 @@ rule measure_activation_tv:
     params:
         code=code_of(
             "measure_activation_tv",
-            plugins_of_model,
-            lambda wildcards: unstored(plugins_of_transform, wildcards),
+            plugins_of.model_plugins,
+            plugins_of.unstored_transform_plugins,
         ),
-        content=content_of_files(lambda wildcards: unstored(transform_files, wildcards)),
-        transform=lambda wildcards: unstored(transform_of, wildcards) or None,
+        content=lambda wildcards: file_content(
+            sets.if_unstored(study, sets.transform_files, wildcards.image_set)
+        ),
+        transform=lambda wildcards: sets.if_unstored(
+            study, sets.transform_settings, wildcards.image_set, otherwise=None
+        ),
     script:
         "../scripts/measure_activation_tv.py"

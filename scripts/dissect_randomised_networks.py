@@ -25,7 +25,7 @@ if __name__ == "__main__":
             paths_to_network=(snakemake.input.weights, snakemake.input.description),
             output=snakemake.output.labels,
             model=snakemake.wildcards.model,
-            twin=snakemake.wildcards.twin,
+            twin=snakemake.wildcards.control,
             part=int(snakemake.wildcards.part),
             seed=snakemake.params.seed,
             settings=snakemake.params.settings,

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from shapebias.ablation.channels import seen_intact
@@ -17,11 +16,10 @@ from shapebias.ablation.stable_decisions import Judge
 from shapebias.ablation.unit_groups import MODES, Group, Silent
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.eval_mode import evaluating
-from shapebias.runtime.batches import pixels_of
+from shapebias.runtime.batches import Batch, pixels_of
 
 NO_CONTROL = Control(0)
 # Image ids, pixels in [0, 1], and the class name of each image.
-Batch = tuple[Sequence[str], Float[Tensor, "_ 3 row column"], Sequence[str]]
 
 
 def ablate_groups(

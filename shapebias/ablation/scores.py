@@ -10,14 +10,8 @@ from shapebias.ablation.conflict_images import Conflict
 
 # Probabilities are told to so many decimals: what float32 rounds off lies below.
 DECIMALS = 5
-
-
 COUNTS = ["n_shape", "n_texture", "shape_score", "texture_score"]
-
-
 CHANGES = ["mean_shape_change", "mean_texture_change"]
-
-
 FLIPS = [
     "image_id", "before", "after",
     "before_intact", "before_silenced", "after_intact", "after_silenced",

@@ -11,10 +11,10 @@ from shapebias.errors import ShapebiasError
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.decisions import entry_probabilities, entry_weights
 from shapebias.networks.eval_mode import evaluating
+from shapebias.runtime.batches import Batch
 from shapebias.runtime.system_errors import out_of_memory
 
 # Image ids, pixels in [0, 1], and the class name of each image where it has one.
-Batch = tuple[Sequence[str], Float[Tensor, "_ 3 row column"], Sequence[str | None]]
 
 
 def predict(

@@ -13,11 +13,7 @@ from shapebias.io.label_maps import encode_map
 from shapebias.io.provenance import metadata
 
 MAP = pa.struct([("category", pa.string()), ("bytes", pa.binary())])
-
-
 LABEL = pa.struct([("category", pa.string()), ("number", pa.int32())])
-
-
 CONCEPT_COLUMNS = pa.schema(
     [
         ("image_id", pa.string()),

@@ -18,22 +18,12 @@ from shapebias.io.image_codec import decode
 from shapebias.io.provenance import metadata
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-
-
 LABELS = ("label", "shape", "texture", "coarse")
-
-
 COLUMNS = pa.schema(
     [("image_id", pa.string()), ("image", IMAGE), *((name, pa.string()) for name in LABELS)]
 )
-
-
 DRAWN = {str: pa.string(), int: pa.int64(), bool: pa.bool_(), float: pa.float64()}
-
-
 ROWS_A_GROUP = 256
-
-
 # So that a group of large photos does not fill the memory.
 BYTES_A_GROUP = 32 * 2**20
 

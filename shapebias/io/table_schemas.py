@@ -33,40 +33,20 @@ class Table:
 
 
 MODEL = Column("model", "text", "", "network's name in the study")
-
-
 PAIR = Column("pair", "text", "", "pair's name in the study")
-
-
 LAYER = Column("layer", "text", "", "named layer of the network, after its ReLU where one follows")
-
-
 CHANNEL = Column("channel", "count", "", "index along the layer's channel axis, from 0")
-
-
 IMAGE_SET = Column("image_set", "text", "", "image set's name in the study")
-
-
 LAYER_OR_ALL = Column(
     "layer",
     "text",
     "",
     f"{LAYER.description}; `all` is all named layers together, so sums leave it out",
 )
-
-
 AT_ZERO = "0 counts what meets its concept at all"
-
-
 CONCEPT = Column("concept", "text", "", "concept's name in the concept set")
-
-
 CATEGORY = Column("category", "text", "", "concept's category")
-
-
 N_SHAPE = Column("n_shape", "count", "images", "conflict images that got their shape's class")
-
-
 N_TEXTURE = Column("n_texture", "count", "images", "conflict images that got their texture's class")
 
 
@@ -80,23 +60,15 @@ def _count(name: str, unit: str, description: str) -> Column:
 
 # One digit in the last place is what float32 leaves open where batches differ.
 ROUNDED = ", to 1e-5"
-
-
 SHAPE_SCORE = _count("shape_score", "images", "images labelled by shape before, otherwise after")
-
-
 TEXTURE_SCORE = _count(
     "texture_score", "images", "images labelled by texture before, otherwise after"
 )
-
-
 SHAPE_CHANGE = _number(
     "mean_shape_change",
     "probability",
     f"probability of the shape's class after less before, mean over n_shape images{ROUNDED}",
 )
-
-
 TEXTURE_CHANGE = _number(
     "mean_texture_change",
     "probability",
@@ -147,8 +119,6 @@ LABEL = (
     ),
     _count("diversity", "concepts", "concepts with an IoU of at least 0.01"),
 )
-
-
 TABLES = {
     "rejected": Table(
         "an image that a source refused, or that a stored silhouette's set left out",

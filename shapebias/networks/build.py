@@ -15,12 +15,8 @@ from shapebias.runtime.system_errors import explained
 
 # What torch and networks' own code raise for images of a size that they cannot take.
 REFUSALS = (CannotTake, RuntimeError, ValueError, AssertionError)
-
-
 # Side for which most published networks are made, in pixels.
 USUAL = 224
-
-
 # Sides of patches, of windows, and of what networks shrink to one place.
 MULTIPLES = (4, 8, 14, 16, 28, 32)
 

@@ -58,8 +58,6 @@ def _give_back() -> None:
 
 
 T = TypeVar("T")
-
-
 # Bytes that a pixel takes: of ResNet-50, which takes most of those that were tried; and bytes of a
 # process without images.
 A_PIXEL, ALONE = 900, 10**9

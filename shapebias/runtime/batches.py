@@ -15,17 +15,10 @@ from shapebias.runtime.batch_size import shrinking
 
 # Pixels at a time: 20 images of 224×224, whose activations still fit a processor's caches.
 PIXELS = 2**20
-
-
 MOST = 128
-
-
-Batch = tuple[list[str], Tensor, list[str | None]]
-
-
+# Image ids, pixels in [0, 1], and labels (None for an unlabelled image).
+Batch = tuple[Sequence[str], Float[Tensor, "image 3 row column"], Sequence[str | None]]
 Rows = Iterable[dict[str, Any]]
-
-
 T = TypeVar("T")
 
 

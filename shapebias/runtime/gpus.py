@@ -11,8 +11,6 @@ import torch
 
 # What tells the processes that a job starts that its cards are theirs.
 CLAIMED = "SHAPEBIAS_CARDS"
-
-
 # Engines that give each job its own cards, which all may then be number 0; torchrun, each process.
 ENGINES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "KUBERNETES_SERVICE_HOST")
 
@@ -21,8 +19,6 @@ ENGINES += ("TORCHELASTIC_RUN_ID", CLAIMED)
 
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-
-
 POLL = 0.5
 
 

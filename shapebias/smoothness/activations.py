@@ -6,10 +6,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from shapebias.behaviour.predict import Batch
 from shapebias.errors import ShapebiasError
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.eval_mode import evaluating
+from shapebias.runtime.batches import Batch
 from shapebias.smoothness.total_variation import total_variation
 
 

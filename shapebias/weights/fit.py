@@ -12,12 +12,8 @@ from shapebias.errors import ShapebiasError
 
 # Auxiliary classifiers, of GoogLeNet and Inception v3.
 AUXILIARIES = ("aux", "AuxLogits.")
-
-
 # Parts of the names of weights whose shapes follow from the size of images and of patches.
 OF_SIZES = ("pos_embed", "position", "patch_embed", "conv_proj")
-
-
 NUMBERS = [
     (scalar, "numpy.core.multiarray.scalar"),
     scalar,

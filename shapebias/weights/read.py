@@ -21,18 +21,10 @@ NO_CHECKPOINTS = {
     b"version https://git-lfs": "a pointer of Git LFS and not the file itself: run `git lfs pull`",
     b"<": "a web page and no checkpoint: open its address in a browser, and download the file",
 }
-
-
 # First bytes of the archives that torch writes, and of what may hold pickles of protocol 3 to 5.
 ZIP = (b"PK\x03\x04",)
-
-
 LATER_PICKLES = (*ZIP, b"\x80\x03", b"\x80\x04", b"\x80\x05")
-
-
 TORCH = (*ZIP, b"\x80\x02")
-
-
 # What torch and zipfile raise for files that they cannot open.
 UNREADABLE = (
     *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError),

@@ -8,6 +8,8 @@ import yaml
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
+from planning.jobs.network_files import measurement_memory, training_memory
+from planning.jobs.study import Study
 from tests.conftest import ROOT
 from tests.planning.test_house import RULES
 
@@ -60,17 +62,15 @@ def test_every_rule_gets_its_memory_and_more_at_the_next_attempt(rule):
 
 
 def test_memory_is_the_study_s_and_more_at_the_next_attempt():
-    place = {
-        "MODELS": [],
-        "MEASURED": {"ablation": {"memory": 2.5}},
-        "config": {"models": {"net": {"training": {"memory": 20, "devices": 2}}}},
-    }
-    for room in ("files", "network_files"):
-        exec((ROOT / f"rules/{room}.smk").read_text(), place)
-    ablation, training = place["memory_of"]("ablation"), place["training_memory"]
+    study = Study(
+        {
+            "models": {"net": {"training": {"memory": 20, "devices": 2}}},
+            "measurements": {"ablation": {"memory": 2.5}},
+        }
+    )
+    ablation = measurement_memory(study, "ablation")
     assert [ablation(None, attempt) for attempt in (1, 2)] == [2_500, 5_000]
-    wildcards = SimpleNamespace(model="net")
-    assert [training(wildcards, attempt) for attempt in (1, 2)] == [43_000, 86_000]
+    assert [training_memory(study, "net", attempt) for attempt in (1, 2)] == [43_000, 86_000]
     assert {rule for rule in RULES if set_by_the_study(rule)} == {
         "train_network", "dissect_channels", "dissect_randomised_networks", "ablate_channels",
         "ablate_concepts",
@@ -78,7 +78,7 @@ def test_memory_is_the_study_s_and_more_at_the_next_attempt():
 
 
 def test_a_training_gets_all_its_cards_on_one_node():
-    assert "gpu=training_devices" in RULES["train_network"]
+    assert "networks.training_devices(study, wildcards.model)" in RULES["train_network"]
     said = Resources(SLURM["set-resources"]["train_network"], gpu=4, runtime=60)
     job = SimpleNamespace(resources=said, threads=4)
     names = ("run_uuid", "slurm_logfile", "comment_str", "account", "partition", "workdir")

@@ -13,23 +13,13 @@ from shapebias.report.plotting.style import OTHERS, PAGE, ROBUST, STANDARD
 
 # Networks of one colour differ in their marks.
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
-
-
 # Inches that a figure has for a legend; for a higher one it grows.
 LEGEND = 0.35
-
-
 # Inches that one more line of a title takes.
 LINE = 0.14
-
-
 # Letters an inch, at least, of a legend and of a bold title.
 LETTERS = 13
-
-
 Pairs = Mapping[str, Mapping[str, str]]
-
-
 Alone = Sequence[str]
 
 

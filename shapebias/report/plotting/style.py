@@ -13,25 +13,13 @@ from shapebias.errors import ShapebiasError
 from shapebias.io.atomic import written_whole
 
 COLUMN = 3.5
-
-
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 STANDARD = "#0072B2"
-
-
 ROBUST = "#D55E00"
-
-
 OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#8C6D1F", "#4D4D4D")
-
-
 FAINT = "#8A8A8A"
-
-
 # Text width of a page, in inches; a narrow figure fills one of its two columns.
 PAGE = 7.0
-
-
 LOOK = {
     "font.family": "DejaVu Sans",
     "font.size": 8,

@@ -1,0 +1,187 @@
+"""What figures, pages of channels and the report are made from."""
+
+from pathlib import Path
+from typing import Any
+
+from snakemake.io import expand
+
+from planning.jobs.image_files import (
+    concept_files,
+    image_files,
+    segmenter_file,
+    transform_settings,
+)
+from planning.jobs.network_files import SAVING, prediction_file, prediction_files, stage_files
+from planning.jobs.study import Entry, Study, flatten, without
+from planning.jobs.tables import large_table_parts, table_parts, tables
+from shapebias.io.checksums import recorded
+
+# Figures that name networks by themselves; all others tell unpaired networks apart by colour.
+WITHOUT_UNPAIRED = ("example_stimuli", "matched_filters")
+CAPTIONS = Path(__file__).parents[2] / "report"
+
+
+def figure_tables(study: Study) -> dict[str, list[str]]:
+    """Public tables that each figure is drawn from; only figures whose tables are all made."""
+    controls = ["dissection_twins"] if study.controls else []
+    needs = {
+        "example_stimuli": [],
+        "shape_bias": ["shape_bias"],
+        "accuracy": ["accuracy"],
+        **({"accuracy_by_level": ["accuracy"]} if study.level_families else {}),
+        "kernel_tv": ["kernel_tv"],
+        "matched_filters": ["filter_matches"],
+        "activation_tv": ["activation_tv"],
+        "detectors": ["detectors", *controls],
+        "concept_differences": ["dissection", *controls],
+        "diversity": ["dissection", *controls],
+        "ablation_by_category": ["ablation", "dissection"],
+        "important_concepts": ["ablation_by_concept"],
+        "training": ["training_log"],
+    }
+    made = set(tables(study))
+    return {figure: names for figure, names in needs.items() if made.issuperset(names)}
+
+
+def figure_settings(study: Study, figure: str) -> Entry:
+    """Settings that a figure takes besides its tables and the pairs."""
+    cut = {"iou_cut": study.config["report"]["iou_cut"]}
+    settings = {
+        "accuracy": {"clean": study.clean_set},
+        "accuracy_by_level": {"clean": study.clean_set, "curves": study.level_families},
+        "activation_tv": dict(study.measurement("activation_tv")),
+        "detectors": cut,
+        "concept_differences": cut,
+        "ablation_by_category": cut,
+        "important_concepts": {"iou_cut": study.measurement("ablation_by_concept").get("iou_cut")},
+    }
+    unpaired = {} if figure in WITHOUT_UNPAIRED else {"alone": study.unpaired_models}
+    return settings.get(figure, {}) | unpaired
+
+
+def figure_files(study: Study, figure: str) -> dict[str, list[str]]:
+    """Files that a figure is drawn from: tables, kernels, or images."""
+    names = figure_tables(study)[figure]
+    files = {"tables": [f"<results>/tables/{table}.parquet" for table in names]}
+    if figure == "matched_filters":
+        files["kernels"] = _first_kernels(study)
+    if figure == "example_stimuli":
+        files["images"] = [image_files(study, name)[0] for name in _shown_without_attack(study)]
+        files["adversarial"] = list(adversarial_examples(study).values())
+    return files
+
+
+def displayed_sets(study: Study) -> list[str]:
+    """Image sets of the figure of stimuli, the clean one first, then those that are scored."""
+    names = [*study.scored_sets, *study.conflict_sets]
+    # A set that needs styles or a segmenter is shown only where its images are stored.
+    needs_files = {"styles", "segmenter"}
+    return [
+        name
+        for name in dict.fromkeys(names)
+        if name not in study.unstored_sets
+        or not needs_files & study.images[name]["transform"].keys()
+    ]
+
+
+def adversarial_examples(study: Study) -> dict[str, str]:
+    """Heading and file of the adversarial images shown: those of the first pair's networks."""
+    pair = next(iter(study.pairs.values()), {"standard": next(iter(study.models))})
+    return {
+        f"{name} ({model})": prediction_file(model, f"{name}-examples")
+        for name in displayed_sets(study)
+        if name in study.adversarial_sets
+        for model in pair.values()
+    }
+
+
+def stimuli(study: Study) -> Entry:
+    """What the figure of example stimuli shows."""
+    return {
+        "n": study.config["report"]["examples"],
+        "seed": study.config["seed"],
+        "sets": [
+            (name, transform_settings(study, name) if name in study.unstored_sets else None)
+            for name in _shown_without_attack(study)
+        ],
+        "adversarial": list(adversarial_examples(study)),
+    }
+
+
+def channel_files(study: Study, model: str) -> dict[str, list[str]]:
+    """Results on one network's channels, part by part."""
+    stages = {
+        "scores": ("ablation", "scores"),
+        "flips": ("ablation", "flips"),
+        "labels": ("dissection", "labels"),
+        "top": ("dissection", "top_images"),
+    }
+    return {
+        name: stage_files(
+            study, stage, f"<results>/{stage}/{{model}}/{file}-{{part}}.parquet", model
+        )
+        for name, (stage, file) in stages.items()
+        if stage in study.measurements
+    }
+
+
+def caption(name: str) -> str:
+    """Text of a caption in `report/`."""
+    return (CAPTIONS / f"{name}.rst").read_text(encoding="utf-8")
+
+
+def reported_study(study: Study) -> Entry:
+    """The study without the settings on which no result depends."""
+    trained = {
+        name: entry | {"training": without(entry["training"], *SAVING)}
+        for name, entry in study.models.items()
+        if "training" in entry
+    }
+    measurements = {
+        name: without(settings, "memory") for name, settings in study.measurements.items()
+    }
+    return study.config | {"models": study.models | trained, "measurements": measurements}
+
+
+def missing_outputs(study: Study) -> list[str]:
+    """Files of the study that were made before and are gone.
+
+    A job that failed has lost what it was to make again. Snakemake does not miss a file as long
+    as files that were once made from it are there, and would take that for finished.
+    """
+    paths = [
+        path.replace("<results>", f"results/{study.name}") for path in flatten(_intermediate(study))
+    ]
+    return [path for path in paths if recorded(path) and not Path(path).exists()]
+
+
+def _intermediate(study: Study) -> list[Any]:
+    """Files between the sources and the tables, figures and report."""
+    scored = dict.fromkeys([*study.scored_sets, *study.conflict_sets])
+    return [
+        [image_files(study, name) for name in study.source_sets + study.derived_sets],
+        [concept_files(study, name) for name in study.concepts],
+        map(segmenter_file, study.segmenters),
+        expand(
+            "<results>/models/{model}/{file}",
+            model=study.models,
+            file=["weights.safetensors", "model.json"],
+        ),
+        prediction_files(study, scored),
+        adversarial_examples(study).values(),
+        table_parts(study).values(),
+        large_table_parts(study).values(),
+        _first_kernels(study) if "filter_matches" in study.measurements else [],
+        expand("<results>/report/channels/{model}.html", model=study.models_with_pages),
+        expand(
+            "<results>/figures/{figure}.{kind}", figure=figure_tables(study), kind=["png", "pdf"]
+        ),
+    ]
+
+
+def _first_kernels(study: Study) -> list[str]:
+    return expand("<results>/smoothness/first_kernels/{pair}.safetensors", pair=study.pairs)
+
+
+def _shown_without_attack(study: Study) -> list[str]:
+    return [name for name in displayed_sets(study) if name not in study.adversarial_sets]

@@ -1,0 +1,184 @@
+"""A study as the rules see it: its entries, and the lists of names that rules ask for."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from planning.jobs.level_families import curves
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Checked and completed configuration of a study.
+
+    Parameters
+    ----------
+    config
+        As `planning.study.read.read_study` returns it.
+    """
+
+    config: Entry
+
+    @property
+    def name(self) -> str:
+        """Name of the study and of its folder under `results`."""
+        return self.config["name"]
+
+    @property
+    def images(self) -> dict[str, Entry]:
+        """Image sets by name."""
+        return self.config["images"]
+
+    @property
+    def concepts(self) -> dict[str, Entry]:
+        """Concept sets by name."""
+        return self.config["concepts"]
+
+    @property
+    def segmenters(self) -> dict[str, Entry]:
+        """Segmentation networks by name."""
+        return self.config["segmenters"]
+
+    @property
+    def models(self) -> dict[str, Entry]:
+        """Networks by name."""
+        return self.config["models"]
+
+    @property
+    def pairs(self) -> dict[str, dict[str, str]]:
+        """Standard and robust network of each pair."""
+        return self.config["pairs"]
+
+    @property
+    def measurements(self) -> dict[str, Entry]:
+        """Settings of each measurement that the study makes."""
+        return self.config["measurements"]
+
+    def measurement(self, name: str) -> Entry:
+        """Settings of a measurement; empty where the study does not make it."""
+        return self.measurements.get(name, {})
+
+    @cached_property
+    def source_sets(self) -> list[str]:
+        """Image sets that are ingested or drawn, not derived."""
+        return [name for name, entry in self.images.items() if "kind" in entry]
+
+    @cached_property
+    def adversarial_sets(self) -> list[str]:
+        """Image sets that an attack makes while predicting."""
+        return [name for name, entry in self.images.items() if "attack" in entry]
+
+    @cached_property
+    def unstored_sets(self) -> list[str]:
+        """Derived image sets whose transform is applied while reading."""
+        derived = {name: entry for name, entry in self.images.items() if "from" in entry}
+        return [name for name, entry in derived.items() if not entry["materialize"]]
+
+    @cached_property
+    def derived_sets(self) -> list[str]:
+        """Derived image sets that are stored."""
+        others = {*self.source_sets, *self.adversarial_sets, *self.unstored_sets}
+        return [name for name in self.images if name not in others]
+
+    @cached_property
+    def filtered_sets(self) -> list[str]:
+        """Stored image sets that can lack images of what they are made from."""
+        transforms = {name: self.images[name]["transform"] for name in self.derived_sets}
+        return self.source_sets + [name for name in transforms if "segmenter" in transforms[name]]
+
+    @cached_property
+    def trained_models(self) -> list[str]:
+        """Networks that the study trains."""
+        return [name for name, entry in self.models.items() if "training" in entry]
+
+    @cached_property
+    def trained_segmenters(self) -> list[str]:
+        """Segmentation networks that the study trains."""
+        return [name for name, entry in self.segmenters.items() if "training" in entry]
+
+    @property
+    def clean_set(self) -> str | None:
+        """Image set whose correctly labelled images are selected; None without accuracy."""
+        return self.measurement("accuracy").get("clean")
+
+    @cached_property
+    def scored_sets(self) -> list[str]:
+        """Image sets whose accuracy is measured, the clean one first."""
+        accuracy = self.measurement("accuracy")
+        return [accuracy["clean"], *accuracy["image_sets"]] if accuracy else []
+
+    @property
+    def conflict_sets(self) -> list[str]:
+        """Cue-conflict sets whose shape bias is measured."""
+        return self.measurement("shape_bias").get("image_sets", [])
+
+    @property
+    def noise_sets(self) -> list[str]:
+        """Image sets whose activations' total variation is measured."""
+        return list(self.measurement("activation_tv").values())
+
+    @property
+    def controls(self) -> list[str]:
+        """Kinds of randomised network that are dissected as controls."""
+        return self.measurement("dissection").get("twins", [])
+
+    @cached_property
+    def level_families(self) -> list[Entry]:
+        """Families of scored image sets that differ in one number."""
+        return curves(self.images, self.scored_sets)
+
+    @cached_property
+    def unpaired_models(self) -> list[str]:
+        """Networks that are in no pair."""
+        paired = {model for pair in self.pairs.values() for model in pair.values()}
+        return [model for model in self.models if model not in paired]
+
+    @property
+    def n_channel_pages(self) -> int:
+        """Channels on each network's page; 0 without pages."""
+        return self.config["report"]["channels"] if self.measurement("ablation") else 0
+
+    @property
+    def models_with_pages(self) -> list[str]:
+        """Networks with a page of their most important channels."""
+        return list(self.models) if self.n_channel_pages else []
+
+    def entry(self, path: str, *, optional: bool = False) -> Callable[[Any], Any]:
+        """Return a function of the wildcards that looks up one entry of the study.
+
+        Parameters
+        ----------
+        path
+            Keys joined by ``/``, with wildcards in braces: ``images/{image_set}/parts``.
+        optional
+            Whether the entry may be absent; it is then None.
+        """
+
+        def found(wildcards: Any) -> Any:
+            place = self.config
+            for step in path.format_map(dict(wildcards.items())).split("/"):
+                place = place.get(step) if optional and place is not None else place[step]
+            return place
+
+        return found
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Regular expression for a wildcard: one of these names, or nothing where there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def without(settings: Entry, *keys: str) -> Entry:
+    """Settings without some keys, such as those on which no result depends."""
+    return {key: value for key, value in settings.items() if key not in keys}
+
+
+def flatten(files: str | Iterable[Any]) -> list[str]:
+    """One list of the paths in nested lists of paths."""
+    if isinstance(files, str):
+        return [files]
+    return [path for inner in files for path in flatten(inner)]
