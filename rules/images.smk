@@ -1,10 +1,6 @@
 # 1. Source images, concept sets, the segmenter that makes silhouettes, and derived images.
 
-DOWNLOADS = {
-    Path(download_folder(folder)).name: folder
-    for folder in config["folders"].values()
-    if not isinstance(folder, str)
-}
+DOWNLOADS = sets.downloads(study)
 
 
 rule download_images:

@@ -1,10 +1,12 @@
 """Files of image sets, concept sets and segmenters, and the settings that derive them."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from planning.jobs.study import Entry, Study
 from planning.study.paths import (
+    download_folder,
     downloads_among,
     expand_folders,
     paths_among,
@@ -116,6 +118,15 @@ def source_settings(study: Study, entry: Entry) -> Entry:
     if "seed" in settings_of("datasets", entry["kind"]):
         settings.setdefault("seed", study.config["seed"])
     return settings
+
+
+def downloads(study: Study) -> dict[str, Entry]:
+    """Image sets that the workflow downloads, by the name of their folder."""
+    return {
+        Path(download_folder(folder)).name: folder
+        for folder in study.config["folders"].values()
+        if not isinstance(folder, str)
+    }
 
 
 def download_notes(study: Study, entry: Entry) -> list[str]:

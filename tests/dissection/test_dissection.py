@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from shapebias.dissection import thresholds
+from shapebias.dissection import top_k
 from shapebias.dissection.concept_labels import ConceptBatch
 from shapebias.dissection.detectors import detectors, detectors_by_vote
 from shapebias.dissection.dissect import dissect
@@ -140,7 +140,7 @@ def test_thresholds_equal_sorting(values, width, quantile):
 
 @pytest.mark.parametrize("block", [1, 300, 2**20])
 def test_blocks_of_channels_give_the_same(block, monkeypatch):
-    monkeypatch.setattr(thresholds, "BLOCK", block)
+    monkeypatch.setattr(top_k, "BLOCK", block)
     values = torch.randn(7, 4000, generator=torch.Generator().manual_seed(0))
     # One that rises, so that every piece enters, one that is all the same and one not a number.
     values[0], values[1], values[2, 3] = torch.arange(4000), 0, torch.nan

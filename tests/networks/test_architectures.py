@@ -117,7 +117,11 @@ def test_weights_follow_the_seed(name):
         ("alexnet", {"width": 0.3}, "0.3 is not .* a multiple of 1/64; the nearest that is: 0.296"),
         ("alexnet", {"width": 0}, "0 is not at least 0.01.*; the nearest that is: 0.015625"),
         ("resnet", {"depth": 20}, "known: 101, 152, 18, 34, 50"),
-        ("efficientnet_lite", {"variant": 5}, "unknown variant of models/efficientnet_lite: 5"),
+        (
+            "efficientnet_lite",
+            {"variant": 5},
+            "unknown variant of architectures/efficientnet_lite: 5",
+        ),
         ("googlenet", {"stem": "tiny"}, "known: imagenet, small"),
         ("googlenet", {"dropout": float("nan")}, "nan is not at least 0 and below 1$"),
         ("resnet", {"input_size": 4}, "4 is not at least 8; the nearest that is: 8"),

@@ -105,7 +105,7 @@ def half():
     ("function", "said"),
     [
         ("needing", "needing missing a required argument: 'width'"),
-        ("raising", r"raising raises KeyError: 'no such entry' \(.*test_building.py, line \d+\)"),
+        ("raising", r"raising raises KeyError: 'no such entry' \(.*test_build.py, line \d+\)"),
         ("scripted", "is a ScriptModule, which hides its layers"),
         ("parallel", "is a DataParallel, which hides its layers: give its `.module`"),
         ("half", r"has weight in float16: make the network `.float\(\)`"),

@@ -232,7 +232,7 @@ def test_a_users_module_may_import_torchvision(tmp_path):
     )
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from shapebias.plugins import build;"
-        "build('models', kind='factory', function='theirs:make', classes=['a', 'b'],"
+        "build('architectures', kind='factory', function='theirs:make', classes=['a', 'b'],"
         " settings={'num_classes': 2}, mean=[0, 0, 0], std=[1, 1, 1])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

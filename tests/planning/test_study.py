@@ -108,7 +108,7 @@ WRONG = {
     "unknown setting of an architecture": ("models/alexnet/architecture/widht", 1.0, ["'width'"]),
     "unknown transform": ("images/noisy/transform/kind", "noize", ["did you mean 'noise'"]),
     "unknown attack kind": ("attacks/l2/kind", "pdg", ["did you mean 'pgd'"]),
-    "unknown source": ("images/train/kind", "word", ["did you mean 'world'"]),
+    "unknown source": ("images/train/kind", "synthetik", ["did you mean 'synthetic'"]),
     "unknown recipe": ("models/alexnet/training/recipe/kind", "standart", ["'standard'"]),
     "unknown source set": ("images/noisy/from", "validatoin", ["did you mean 'validation'"]),
     "unknown training set": ("models/alexnet/training/images", "trian", ["did you mean 'train'"]),

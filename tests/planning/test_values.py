@@ -127,7 +127,7 @@ def test_distances_that_no_images_have(attack, said):
             "severity: 6 is not at least 1 and at most 5",
         ),
         (
-            "images",
+            "datasets",
             {"kind": "caltech256", "path": "a", "split": "test", "test_share": 2},
             "test_share: 2 is not above 0 and below 1",
         ),

@@ -46,12 +46,16 @@ def build(
        :DOI:`10.48550/arXiv.1905.07666`
     """
     if len(members) != 2:
-        raise ShapebiasError(f"models/ensemble: `members` names two networks, not {len(members)}")
+        raise ShapebiasError(
+            f"architectures/ensemble: `members` names two networks, not {len(members)}"
+        )
     size = {"input_size": input_size} if input_size else {}
     pair = [build_plugin("architectures", classes=classes, **size, **member) for member in members]
     for member in pair:
         if not member.cuttable:
-            raise ShapebiasError(f"models/ensemble: {member} cannot be cut: give it other `layers`")
+            raise ShapebiasError(
+                f"architectures/ensemble: {member} cannot be cut: give it other `layers`"
+            )
     places = _places(*pair)
     rests = [_without_last(member) for member in pair]
     network = LateFusion(*pair, sum(count for _, count in rests), len(classes))
@@ -165,7 +169,7 @@ def _places(first: Classifier, second: Classifier) -> dict[str, int]:
     }
     if not found or list(found) != [layer for layer in second.layers if layer in found]:
         raise ShapebiasError(
-            "models/ensemble: the members have no named layers in common with maps of one size "
+            "architectures/ensemble: the members have no named layers in common with maps of one size "
             f"({', '.join(first.layers)}; {', '.join(second.layers)}): give them the same `layers`"
         )
     return found
@@ -187,7 +191,9 @@ def _without_last(member: Classifier) -> tuple[list[nn.Module], int]:
     """Modules after a member's last named layer, without its last linear one; its inputs."""
     linear = [module for module in member.network.modules() if isinstance(module, nn.Linear)]
     if not linear:
-        raise ShapebiasError(f"models/ensemble: {member} has no last linear layer to leave out")
+        raise ShapebiasError(
+            f"architectures/ensemble: {member} has no last linear layer to leave out"
+        )
     last, nothing = linear[-1], nn.Identity()
     rest = [nothing if module is last else module for module in member.modules_of(None)]
     for holder in (member.network, *rest):

@@ -86,7 +86,7 @@ def _called(function: str, settings: dict[str, Any]) -> nn.Module:
     module = _imported(package, function)
     if not name or not hasattr(module, name):
         raise ShapebiasError(
-            f"models/factory: {function!r} names no function: write package.module:function"
+            f"architectures/factory: {function!r} names no function: write package.module:function"
         )
     make = getattr(module, name)
     with suppress(ValueError):
@@ -98,7 +98,7 @@ def _called(function: str, settings: dict[str, Any]) -> nn.Module:
         # What the system refuses has its own line.
         if explained(error):
             raise
-        raise ShapebiasError(f"models/factory: {function} raises {_told(error)}") from error
+        raise ShapebiasError(f"architectures/factory: {function} raises {_told(error)}") from error
 
 
 def _imported(package: str, function: str) -> ModuleType:
@@ -108,7 +108,7 @@ def _imported(package: str, function: str) -> ModuleType:
         if error.name is None or not f"{package}.".startswith(f"{error.name}."):
             raise _cannot_import(package, error) from error
         raise ShapebiasError(
-            f"models/factory: there is no module {package!r} for {function!r}: install its "
+            f"architectures/factory: there is no module {package!r} for {function!r}: install its "
             "package, or put its folder on PYTHONPATH"
         ) from error
     except Exception as error:
@@ -116,7 +116,7 @@ def _imported(package: str, function: str) -> ModuleType:
 
 
 def _cannot_import(package: str, error: Exception) -> ShapebiasError:
-    return ShapebiasError(f"models/factory: importing {package} raises {_told(error)}")
+    return ShapebiasError(f"architectures/factory: importing {package} raises {_told(error)}")
 
 
 def _check_settings(make: Any, function: str, settings: dict[str, Any]) -> None:
@@ -124,7 +124,7 @@ def _check_settings(make: Any, function: str, settings: dict[str, Any]) -> None:
         inspect.signature(make).bind(**settings)
     except TypeError as error:
         raise ShapebiasError(
-            f"models/factory: {function} {error}: correct `settings`, its keywords"
+            f"architectures/factory: {function} {error}: correct `settings`, its keywords"
         ) from error
 
 

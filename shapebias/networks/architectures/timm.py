@@ -70,7 +70,7 @@ def build(
     if not timm.is_model(name):
         raise UnknownName("network of timm", name, timm.list_models())
     if wrong := wrong_setting(settings or {}):
-        raise ShapebiasError(f"models/timm: settings: {wrong}")
+        raise ShapebiasError(f"architectures/timm: settings: {wrong}")
     own = _published(timm, name)
     size = input_size or own.input_size[-1]
     network = _network(timm, name, len(classes), size, own.input_size[-1], settings or {})
@@ -114,12 +114,12 @@ def _network(
         return make(**settings)
     except (TypeError, KeyError, AttributeError) as error:
         raise ShapebiasError(
-            f"models/timm: {name} takes no such settings: {first_line(error)}"
+            f"architectures/timm: {name} takes no such settings: {first_line(error)}"
         ) from error
     # Of a size that cannot be, others tell the least that can.
     except (RuntimeError, ValueError, AssertionError, ArithmeticError, IndexError) as error:
         raise CannotTake(
-            f"models/timm: {name} cannot be made for {size} pixels with these settings: "
+            f"architectures/timm: {name} cannot be made for {size} pixels with these settings: "
             f"{type(error).__name__}: {first_line(error)}"
         ) from error
 

@@ -107,5 +107,5 @@ def _network(name: str, n_classes: int, size: int) -> nn.Module:
         return torchvision.models.get_model(name, weights=None, num_classes=n_classes, **settings)
     except (RuntimeError, ValueError, AssertionError) as error:
         raise CannotTake(
-            f"models/torchvision: {name} cannot be made for {size} pixels: {first_line(error)}"
+            f"architectures/torchvision: {name} cannot be made for {size} pixels: {first_line(error)}"
         ) from error

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from shapebias.report.plotting.style import OTHERS, PAGE, ROBUST, STANDARD
+from shapebias.report.plotting.style import COLUMN, OTHERS, PAGE, ROBUST, STANDARD
 
 # Networks of one colour differ in their marks.
 MARKS = ("o", "s", "^", "D", "v", "P", "X")

@@ -54,7 +54,7 @@ class CueConflict:
         known = set().union(*cues.values())
         for name in self.classes:
             if name not in known:
-                raise UnknownName("class of images/cue_conflict", name, known)
+                raise UnknownName("class of datasets/cue_conflict", name, known)
         return [name for name in files if cues[name] <= self.classes.keys()]
 
     def __len__(self) -> int:

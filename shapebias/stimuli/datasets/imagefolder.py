@@ -52,7 +52,7 @@ def build(
         If the folder does not exist, `label_from` is neither, or no image would be taken.
     """
     if label_from not in LABELS:
-        raise UnknownName("label_from of images/imagefolder", label_from, LABELS)
+        raise UnknownName("label_from of datasets/imagefolder", label_from, LABELS)
     check_folder(Path(path))
     return ImageFolder(Path(path), label_from=label_from, most_per_class=most_per_class)
 

@@ -57,11 +57,11 @@ def build(
     names = [str(name) for name in (classes if classes is not None else _listed(folder))]
     if not all(type(number) is int and 0 <= number < 2**16 for number in unlabelled or []):
         raise ShapebiasError(
-            f"images/segmented: unlabelled {unlabelled} are no label numbers, as [0, 255] are"
+            f"datasets/segmented: unlabelled {unlabelled} are no label numbers, as [0, 255] are"
         )
     ignored = set(unlabelled or [])
     if len(set(names)) < len(names) or not set(range(len(names))) - ignored:
-        raise ShapebiasError(f"images/segmented: classes {names} need one different name each")
+        raise ShapebiasError(f"datasets/segmented: classes {names} need one different name each")
     return Segmented(
         folder, names=names, ignored=ignored, category=category, images=images, labels=labels
     )

@@ -61,7 +61,7 @@ def build(
         raise UnknownName("cues of datasets/synthetic", cues, PAIRS)
     if count % len(PAIRS[cues]):
         raise ShapebiasError(
-            f"images/world: count {count} is no multiple of {len(PAIRS[cues])}, the number of "
+            f"datasets/synthetic: count {count} is no multiple of {len(PAIRS[cues])}, the number of "
             f"pairs of shape and texture whose cues {cues}"
         )
     return DrawnImages(

@@ -57,6 +57,6 @@ class Underfit(Standard):
         if not self.finished(history[-1]):
             best = max(entry["validation_accuracy"] for entry in history)
             raise ShapebiasError(
-                f"training/underfit: {len(history)} epochs reach {best:.2%} and not the target of "
+                f"recipes/underfit: {len(history)} epochs reach {best:.2%} and not the target of "
                 f"{self.target:.2%}; train for longer, or lower `target`"
             )
