@@ -69,25 +69,25 @@ def job(transform: dict, source: Path, core: int) -> subprocess.Popen:
 def made(path: Path) -> Path:
     """Part of a source with images of 224 × 224."""
     from benchmarks.photos import as_jpeg, photo_files
-    from shapebias.io.image_sets import Sizing, write_images
+    from shapebias.io.image_sets import ResizeCrop, write_images
 
     photo = as_jpeg(photo_files(os.environ.get("SHAPEBIAS_PHOTOS"))[0])
     rows = ({"image_id": str(n), "image": photo, "path": "photo.jpg"} for n in range(IMAGES))
-    write_images(rows, path, sizing=Sizing())
+    write_images(rows, path, sizing=ResizeCrop())
     return path
 
 
-def derive(source: str, transform: str) -> None:
+def derive_one(source: str, transform: str) -> None:
     """Derive a part in this process."""
     from ast import literal_eval
 
-    from shapebias.io.image_sets import Sizing, read_rows, write_images
-    from shapebias.stimuli.derive import build_transform, derived, encoded
+    from shapebias.io.image_sets import ResizeCrop, read_rows, write_images
+    from shapebias.stimuli.derive import build_transform, derive, encode
 
     built = build_transform(literal_eval(transform))
-    rows = derived(read_rows([source]), built, seed=0, image_set="derived")
-    write_images(encoded(rows), f"{source}.out", sizing=Sizing())
+    rows = derive(read_rows([source]), built, seed=0, image_set="derived")
+    write_images(encode(rows), f"{source}.out", sizing=ResizeCrop())
 
 
 if __name__ == "__main__":
-    derive(*sys.argv[1:])
+    derive_one(*sys.argv[1:])

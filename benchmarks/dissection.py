@@ -22,8 +22,8 @@ from benchmarks.devices import CARD, PROCESSOR, case_on, clock, described, devic
 from benchmarks.photos import photos
 from shapebias.dissection.concept_labels import ConceptBatch
 from shapebias.dissection.dissect import dissect
-from shapebias.dissection.thresholds import allowed_above, chosen_maps
-from shapebias.dissection.top_k import WAITING, Largest
+from shapebias.dissection.thresholds import allowed_above, selected_maps
+from shapebias.dissection.top_k import PENDING, StreamingTopK
 from shapebias.networks.channel_parts import channels_of_part
 from shapebias.networks.classifier import Classifier
 from shapebias.plugins import build
@@ -171,16 +171,16 @@ def measure_memory(kind: str) -> None:
 
 
 @torch.inference_mode()
-def filled_store(model: Classifier, channels: Mapping[str, Sequence[int]]) -> list[Largest]:
+def filled_store(model: Classifier, channels: Mapping[str, Sequence[int]]) -> list[StreamingTopK]:
     """Stores of Broden's thresholds, full, with as many values waiting as ever do.
 
     What the 64 images put into stores of their own is far less than that.
     """
     stores = []
-    for _, maps in chosen_maps(model, photos(1), channels):
+    for _, maps in selected_maps(model, photos(1), channels):
         number = allowed_above(0.005, BRODEN * maps[0, 0].numel()) + 1
-        store = Largest(number)
-        for piece in (number, int(number * WAITING * 0.9)):
+        store = StreamingTopK(number)
+        for piece in (number, int(number * PENDING * 0.9)):
             # By blocks of columns, as images come.
             for start in range(0, piece, PIECE):
                 width = min(PIECE, piece - start)

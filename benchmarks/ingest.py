@@ -63,13 +63,13 @@ def measured(kind: str, count: int) -> dict[str, float]:
 
 def ingested(kind: str, folder: str, file: str) -> dict[str, float]:
     """Ingest a set, as one part, in this process."""
-    from shapebias.io.image_sets import Sizing
+    from shapebias.io.image_sets import ResizeCrop
     from shapebias.plugins import build
     from shapebias.stimuli.ingest import ingest_images
 
     source = build("datasets", kind=kind, path=folder)
     start = time.perf_counter()
-    stored, _ = ingest_images(source, file, part=0, parts=1, sizing=Sizing())
+    stored, _ = ingest_images(source, file, part=0, parts=1, sizing=ResizeCrop())
     seconds = time.perf_counter() - start
     # ASSUME Linux, where the peak is given in KiB.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -20,7 +20,7 @@ from statistics import median
 import yaml
 
 from benchmarks import harness
-from shapebias.io.checksums import record_path, sha256_of
+from shapebias.io.checksums import checksum_path, sha256_of
 
 ROOT = Path(__file__).parents[1]
 STUDY = "studies/imagenet.yaml"
@@ -98,7 +98,7 @@ class Place:
             path = self.folder / output
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("stand-in")
-            if record := record_path(output):
+            if record := checksum_path(output):
                 (self.folder / record).parent.mkdir(parents=True, exist_ok=True)
                 (self.folder / record).write_text(f"{sha256_of(path)}  {output}\n")
         self.snakemake(study, "--touch", "--quiet", "all")

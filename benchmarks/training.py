@@ -31,13 +31,13 @@ from benchmarks.devices import CARD, PROCESSOR, case_on, clock, described, devic
 from benchmarks.photos import as_jpeg, photo_files
 from shapebias.attacks import pgd
 from shapebias.attacks.pgd import gradient_of
-from shapebias.io.image_sets import Sizing, write_images
+from shapebias.io.image_sets import ResizeCrop, write_images
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.folded.fold import twin_of
+from shapebias.networks.folded.fold import fold
 from shapebias.plugins import build
 from shapebias.training.fabric import PRECISIONS
 from shapebias.training.image_loaders import StreamedImages
-from shapebias.training.loop import fit
+from shapebias.training.loop import train
 from shapebias.training.recipes import adversarial, standard
 
 ROUNDS = 3
@@ -176,7 +176,7 @@ def loaders():
         folder = tempfile.mkdtemp()
         rows = ({"image_id": str(n), "image": photo, "label": "0"} for n in range(count))
         path = Path(folder, "part.parquet")
-        write_images(rows, path, sizing=Sizing(resize=size * 8 // 7, crop=size))
+        write_images(rows, path, sizing=ResizeCrop(resize=size * 8 // 7, crop=size))
         streamed = StreamedImages([path], buffer=2**30, device="cpu")
         order = streamed.order(torch.Generator().manual_seed(0)).split(batch)
         yield f"loading for a step: {case}", LOADER_BAR, count, (
@@ -209,7 +209,7 @@ def trained(model: Classifier, images: Tensor, labels: Tensor, batch: int, **cha
     attack = pgd.build(norm="linf", eps=EPS, step=STEP, steps=STEPS)
     settings = {"recipe": adversarial.build(attack=attack), "fabric": fabric_on(PROCESSOR)}
     settings |= {**SETTINGS, **changes}
-    fit(model, images, labels, batch=batch, **settings)
+    train(model, images, labels, batch=batch, **settings)
 
 
 def plain_loop(model: Classifier, images: Tensor, labels: Tensor, batch: int) -> None:
@@ -261,7 +261,7 @@ def check(model: Classifier, images: Tensor, labels: Tensor) -> None:
     """
     pixels = images / 255
     (plain, _), (ours, _) = (
-        gradient_of(climbed, pixels, labels) for climbed in (model.eval(), twin_of(model))
+        gradient_of(climbed, pixels, labels) for climbed in (model.eval(), fold(model))
     )
     differ = float((plain - ours).norm() / plain.norm())
     if differ > 0.02:

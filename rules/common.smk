@@ -9,13 +9,13 @@ from planning.jobs import report_files as reports
 from planning.jobs import tables as public
 from planning.jobs.code_of import CodeOf, file_content, folder_content
 from planning.jobs.study import one_of, without
-from planning.runs.failures import told
-from planning.runs.trusted_results import finish
-from planning.runs.watch import recorded_versions, start, study_of
+from planning.runs.failures import failure_summary
+from planning.runs.trusted_results import save_metadata
+from planning.runs.watch import start, study_of, versions_of
 
 main = workflow.is_main_process
 study = study_of(config, workflow.configfiles, main=main)
-code_of = CodeOf(study, recorded_versions(study, main=main))
+code_of = CodeOf(study, versions_of(study, main=main))
 
 
 onstart:
@@ -23,9 +23,9 @@ onstart:
 
 
 onsuccess:
-    finish(study.name)
+    save_metadata(study.name)
 
 
 onerror:
-    print(told(log), file=sys.stderr)
-    finish(study.name)
+    print(failure_summary(log), file=sys.stderr)
+    save_metadata(study.name)

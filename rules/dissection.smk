@@ -1,7 +1,7 @@
 # 6. What every channel of every named layer detects.
 
 # Settings of one dissection, of a network or of its randomised control.
-DISSECTION = without(study.measurement("dissection"), "twins", "memory")
+DISSECTION = without(study.measurement("dissection"), "controls", "memory")
 
 
 rule dissect_channels:

@@ -49,7 +49,7 @@ rule ingest_images:
         ),
         resize=study.entry("images/{image_set}/resize"),
         crop=study.entry("images/{image_set}/crop"),
-        most_rejected=study.entry("images/{image_set}/most_rejected"),
+        max_rejected=study.entry("images/{image_set}/max_rejected"),
         parts=study.entry("images/{image_set}/parts"),
     script:
         "../scripts/ingest_images.py"
@@ -80,7 +80,7 @@ rule ingest_concepts:
         ),
         resize=study.entry("concepts/{concept_set}/resize"),
         crop=study.entry("concepts/{concept_set}/crop"),
-        most_rejected=study.entry("concepts/{concept_set}/most_rejected"),
+        max_rejected=study.entry("concepts/{concept_set}/max_rejected"),
         parts=study.entry("concepts/{concept_set}/parts"),
     script:
         "../scripts/ingest_concepts.py"

@@ -5,8 +5,8 @@ from shapebias.ablation.conflict_images import conflict_rows
 from shapebias.io.tables import write_table
 from shapebias.networks.channel_parts import channels_of_part
 from shapebias.networks.checkpoints import load_network
-from shapebias.progress import Counter
-from shapebias.runtime.batch_size import within_memory
+from shapebias.progress import ProgressCounter
+from shapebias.runtime.batch_size import with_batch_in_memory
 from shapebias.runtime.gpus import device
 from shapebias.runtime.job import job
 from shapebias.stimuli.entry_level_classes import entry_level_of
@@ -18,9 +18,13 @@ def main(paths, paths_to_network, outputs, *, model, part, entry_level, settings
     more, total = {"entry_level": entry_level_of(entry_level), "channels": channels}, len(rows)
 
     def work(size):
-        return ablate_rows(network, rows, batch=size, progress=Counter("ablating", total), **more)
+        return ablate_rows(
+            network, rows, batch=size, progress=ProgressCounter("ablating", total), **more
+        )
 
-    found = within_memory(work, settings["batch"], like=rows[0], memory=memory, what="ablating")
+    found = with_batch_in_memory(
+        work, settings["batch"], like=rows[0], memory=memory, what="ablating"
+    )
     for table, path, schema in zip(found, outputs, ("ablation", "ablation_flips"), strict=True):
         write_table(table.assign(model=model), path, schema=schema)
 

@@ -2,13 +2,13 @@
 
 from shapebias.ablation.concepts import ablate_groups
 from shapebias.ablation.conflict_images import conflict_rows
-from shapebias.ablation.random_controls import Control
-from shapebias.ablation.unit_groups import groups_of
+from shapebias.ablation.random_controls import RandomControl
+from shapebias.ablation.unit_groups import unit_groups
 from shapebias.io.image_sets import number_of_rows, read_rows
 from shapebias.io.tables import read_table, write_table
 from shapebias.networks.checkpoints import load_network
-from shapebias.progress import Counter
-from shapebias.runtime.batch_size import within_memory
+from shapebias.progress import ProgressCounter
+from shapebias.runtime.batch_size import with_batch_in_memory
 from shapebias.runtime.batches import batches
 from shapebias.runtime.gpus import device
 from shapebias.runtime.job import job
@@ -18,11 +18,12 @@ from shapebias.stimuli.entry_level_classes import entry_level_of
 def main(paths, clean, dissection, network, table, *, name, entry_level, settings, seed, memory):
     net, levels = load_network(*network).to(device()), entry_level_of(entry_level)
     rows, labels = conflict_rows(paths), read_table(*dissection)
-    groups = groups_of(labels, iou_cut=settings["iou_cut"], each_layer=settings["each_layer"])
+    groups = unit_groups(labels, iou_cut=settings["iou_cut"], each_layer=settings["each_layer"])
     what, total = f"ablating {len(groups)} groups", len(rows) + number_of_rows(clean)
-    found = within_memory(lambda size: ablate_groups(
+    found = with_batch_in_memory(lambda size: ablate_groups(
         net, groups, rows, batches(read_rows(clean), size=size), entry_level=levels, batch=size,
-        control=Control(settings["random_draws"], seed, name), progress=Counter(what, total),
+        control=RandomControl(settings["random_draws"], seed, name),
+        progress=ProgressCounter(what, total),
     ), settings["batch"], like=rows[0], memory=memory, what="ablating groups")  # fmt: skip
     write_table(found.assign(model=name), table, schema="ablation_by_concept")
 

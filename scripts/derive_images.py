@@ -1,17 +1,17 @@
 """Write one part of a derived image set."""
 
-from shapebias.io.image_sets import Sizing, number_of_rows, read_rows, write_images
+from shapebias.io.image_sets import ResizeCrop, number_of_rows, read_rows, write_images
 from shapebias.progress import progress
 from shapebias.runtime.job import job
-from shapebias.stimuli.derive import build_transform, derived, encoded
+from shapebias.stimuli.derive import build_transform, derive, encode
 
 
 def main(path_to_source, path_to_images, *, image_set, transform, seed, styles, segmenter):
     transform = build_transform(transform, styles=styles, segmenter=segmenter)
-    rows = derived(read_rows([path_to_source]), transform, seed=seed, image_set=image_set)
+    rows = derive(read_rows([path_to_source]), transform, seed=seed, image_set=image_set)
     total = number_of_rows([path_to_source])
-    rows = progress(encoded(rows), what=f"deriving {image_set}", total=total)
-    write_images(rows, path_to_images, sizing=Sizing())
+    rows = progress(encode(rows), what=f"deriving {image_set}", total=total)
+    write_images(rows, path_to_images, sizing=ResizeCrop())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What the channels of a network that has learnt nothing detect."""
 
 from shapebias.dissection.part import dissect_part
-from shapebias.dissection.randomised_network import make_twin
+from shapebias.dissection.randomised_network import randomise_weights
 from shapebias.io.tables import write_table
 from shapebias.networks.checkpoints import load_network
 from shapebias.runtime.gpus import device
@@ -9,13 +9,13 @@ from shapebias.runtime.job import job
 from shapebias.seeds import seed_of
 
 
-def main(paths, paths_to_network, output, *, model, twin, part, seed, settings, memory=None):
+def main(paths, paths_to_network, output, *, model, control, part, seed, settings, memory=None):
     network = load_network(*paths_to_network)
-    make_twin(network, twin, seed=seed_of(seed, "twin", twin, model))
+    randomise_weights(network, control, seed=seed_of(seed, "twin", control, model))
     labels = dissect_part(
         network.to(device()), paths, part=part, settings=settings, memory=memory
     ).labels
-    write_table(labels.assign(model=model, twin=twin), output, schema="dissection_twins")
+    write_table(labels.assign(model=model, control=control), output, schema="dissection_controls")
 
 
 if __name__ == "__main__":
@@ -25,7 +25,7 @@ if __name__ == "__main__":
             paths_to_network=(snakemake.input.weights, snakemake.input.description),
             output=snakemake.output.labels,
             model=snakemake.wildcards.model,
-            twin=snakemake.wildcards.control,
+            control=snakemake.wildcards.control,
             part=int(snakemake.wildcards.part),
             seed=snakemake.params.seed,
             settings=snakemake.params.settings,

@@ -4,13 +4,13 @@ from shapebias.networks.checkpoints import import_network
 from shapebias.plugins import library_module
 from shapebias.runtime.job import job
 from shapebias.stimuli.entry_level_classes import imagenet_classes
-from shapebias.weights.torchvision_names import LISTED
+from shapebias.weights.torchvision_names import WITH_TORCHVISION_WEIGHTS
 
 
 def main(path, weights, description, *, architecture, input_size, classes, source):
     classes = imagenet_classes() if classes == "imagenet" else classes
     settings = {"input_size": input_size, "classes": list(classes), "source": source}
-    if architecture["kind"] in LISTED and "package" not in source:
+    if architecture["kind"] in WITH_TORCHVISION_WEIGHTS and "package" not in source:
         known = library_module("weights.torchvision_weights")
         if "name" in source:
             published = known.published(architecture, source["name"])

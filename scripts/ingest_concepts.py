@@ -1,13 +1,13 @@
 """Write one part of a concept set."""
 
-from shapebias.io.image_sets import Sizing
+from shapebias.io.image_sets import ResizeCrop
 from shapebias.plugins import build
 from shapebias.runtime.job import job
 from shapebias.stimuli.ingest import ingest_concepts
 
 
 def main(path_to_concepts, *, source, resize, crop, **settings):
-    sizing = Sizing(resize, crop)
+    sizing = ResizeCrop(resize, crop)
     ingest_concepts(build("datasets", **source), path_to_concepts, sizing=sizing, **settings)
 
 
@@ -18,7 +18,7 @@ if __name__ == "__main__":
             source=snakemake.params.source,
             resize=snakemake.params.resize,
             crop=snakemake.params.crop,
-            most_rejected=snakemake.params.most_rejected,
+            max_rejected=snakemake.params.max_rejected,
             part=int(snakemake.wildcards.part),
             parts=snakemake.params.parts,
         )

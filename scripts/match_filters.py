@@ -2,7 +2,7 @@
 
 from safetensors.torch import save
 
-from shapebias.io.atomic import written_whole
+from shapebias.io.atomic import atomic_write
 from shapebias.io.tables import write_table
 from shapebias.networks.checkpoints import load_network
 from shapebias.runtime.job import job
@@ -17,7 +17,7 @@ def main(standard, robust, path_to_table, path_to_kernels, *, pair):
     }
     matches = filter_matches(kernels["standard"], kernels["robust"])
     write_table(matches.assign(pair=pair), path_to_table, schema="filter_matches")
-    with written_whole(path_to_kernels) as temporary:
+    with atomic_write(path_to_kernels) as temporary:
         temporary.write_bytes(save(kernels))
 
 

@@ -2,7 +2,7 @@
 
 from shapebias.io.tables import write_table
 from shapebias.networks.checkpoints import load_network
-from shapebias.runtime.batches import over_batches
+from shapebias.runtime.batches import run_in_batches
 from shapebias.runtime.gpus import device
 from shapebias.runtime.job import job
 from shapebias.smoothness.activations import activation_tv
@@ -11,7 +11,7 @@ from shapebias.stimuli.derive import rows_of
 
 def main(weights, description, path_to_table, *, model, **images):
     network = load_network(weights, description).to(device())
-    table = over_batches(
+    table = run_in_batches(
         lambda batches: activation_tv(network, batches),
         images["paths"],
         lambda: rows_of(**images),

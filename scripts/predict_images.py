@@ -3,7 +3,7 @@
 from shapebias.behaviour.predict import predict
 from shapebias.io.predictions import write_predictions
 from shapebias.networks.checkpoints import load_network
-from shapebias.runtime.batches import over_batches
+from shapebias.runtime.batches import run_in_batches
 from shapebias.runtime.gpus import device
 from shapebias.runtime.job import job
 from shapebias.stimuli.derive import rows_of
@@ -12,7 +12,7 @@ from shapebias.stimuli.entry_level_classes import entry_level_of
 
 def main(weights, description, path_to_predictions, *, entry_level, **images):
     model = load_network(weights, description).to(device())
-    frame = over_batches(
+    frame = run_in_batches(
         lambda batches: predict(model, batches, entry_level=entry_level_of(entry_level)),
         images["paths"],
         lambda: rows_of(**images),

@@ -5,13 +5,13 @@ from pathlib import Path
 import pandas as pd
 
 from shapebias.dissection.detectors import detectors, detectors_by_vote
-from shapebias.io.concept_sets import concepts_of
+from shapebias.io.concept_sets import concept_names
 from shapebias.io.tables import read_table, write_table
 from shapebias.runtime.job import job
 
 
 def main(path_to_dissection, paths_to_overlaps, path_to_concepts, paths_to_table, paths_to_votes):
-    concepts = concepts_of(path_to_concepts)
+    concepts = concept_names(path_to_concepts)
     categories = sorted({category for _, _, category in concepts})
     labels = [
         detectors(frame, categories).assign(model=model)

@@ -2,7 +2,7 @@
 
 import torch
 
-from shapebias.io.concept_sets import concepts_of
+from shapebias.io.concept_sets import concept_names
 from shapebias.io.image_sets import read_rows, stack
 from shapebias.plugins import build
 from shapebias.progress import count_images
@@ -13,7 +13,7 @@ from shapebias.stimuli.train_segmenter import class_masks, train_segmenter
 
 def main(paths_to_concepts, path_to_weights, *, architecture, category, training, seed):
     rows = list(read_rows(paths_to_concepts))
-    classes, masks = class_masks(rows, concepts_of(paths_to_concepts[0]), category)
+    classes, masks = class_masks(rows, concept_names(paths_to_concepts[0]), category)
     torch.manual_seed(seed)
     network = build("segmenters", classes=classes, **architecture)
     images = torch.from_numpy(stack(rows)).contiguous()

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from shapebias.io.atomic import write_text
-from shapebias.io.provenance import current
+from shapebias.io.provenance import current_code
 from shapebias.io.tables import read_table
 from shapebias.report.pages.report import ReportFigure, render_report
 from shapebias.runtime.job import job
@@ -18,7 +18,7 @@ def main(path_to_report, *, descriptions, tables, figures, figure_captions, **se
             ReportFigure(kind, Path(path).read_bytes(), figure_captions[kind])
             for kind, path in figures.items()
         ],
-        provenance=current(),
+        provenance=current_code(),
         **settings,
     )
     write_text(page, path_to_report)

@@ -11,7 +11,7 @@ class ShapebiasError(Exception):
     """A mistake in what the library was given; its message is meant for the person at the desk."""
 
 
-class CannotTake(ShapebiasError):
+class UnsupportedInputSize(ShapebiasError):
     """A network that does not run on an image of its size, or cannot be built for it."""
 
 

@@ -64,7 +64,7 @@ def progress(
     print(_line(what, done, done, time.monotonic() - start), flush=True)
 
 
-class Counter:
+class ProgressCounter:
     """The same for work that says itself how many images are done.
 
     Parameters

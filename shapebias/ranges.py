@@ -7,24 +7,24 @@ from fractions import Fraction
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """Finite numbers between two bounds, written as ``eps: Annotated[float, Range(least=0)]``.
+    """Finite numbers between two bounds, written as ``eps: Annotated[float, Range(ge=0)]``.
 
     Those who read a study before anything is imported understand numbers here, and no names.
 
     Parameters
     ----------
-    least, most
+    ge, le
         Bounds that are allowed themselves.
-    above, below
+    gt, lt
         Bounds that are not.
     step
         What all must be multiples of.
     """
 
-    least: float | None = None
-    most: float | None = None
-    above: float | None = None
-    below: float | None = None
+    ge: float | None = None
+    le: float | None = None
+    gt: float | None = None
+    lt: float | None = None
     step: float | None = None
 
     def wrong(self, value: float) -> str | None:
@@ -32,7 +32,7 @@ class Range:
 
         Examples
         --------
-        >>> Range(least=0).wrong(-1)
+        >>> Range(ge=0).wrong(-1)
         '-1 is not at least 0; the nearest that is: 0'
         """
         # Written so that what is not a number fails.
@@ -45,10 +45,10 @@ class Range:
 
     def __str__(self) -> str:
         bounds = (
-            ("at least", self.least),
-            ("above", self.above),
-            ("at most", self.most),
-            ("below", self.below),
+            ("at least", self.ge),
+            ("above", self.gt),
+            ("at most", self.le),
+            ("below", self.lt),
         )
         words = [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
         if self.step is not None:
@@ -58,25 +58,25 @@ class Range:
     def _fits(self, value: float) -> bool:
         return (
             math.isfinite(value)
-            and (self.least is None or value >= self.least)
-            and (self.most is None or value <= self.most)
-            and (self.above is None or value > self.above)
-            and (self.below is None or value < self.below)
+            and (self.ge is None or value >= self.ge)
+            and (self.le is None or value <= self.le)
+            and (self.gt is None or value > self.gt)
+            and (self.lt is None or value < self.lt)
             and (self.step is None or value % self.step == 0)
         )
 
     def _nearest(self, value: float) -> float | None:
         if math.isnan(value):
             return None
-        low = -math.inf if self.least is None else self.least
-        high = math.inf if self.most is None else self.most
+        low = -math.inf if self.ge is None else self.ge
+        high = math.inf if self.le is None else self.le
         nearest = min(max(value, low), high)
         if self.step is not None and math.isfinite(nearest):
             nearest = round(nearest / self.step) * self.step
         return nearest if self._fits(nearest) else None
 
 
-def wrong_distance(norm: str, value: float, side: int | None = None) -> str | None:
+def distance_error(norm: str, value: float, side: int | None = None) -> str | None:
     """What is wrong with a distance between images of pixels in [0, 1]; None if nothing.
 
     Parameters
@@ -90,7 +90,7 @@ def wrong_distance(norm: str, value: float, side: int | None = None) -> str | No
 
     Examples
     --------
-    >>> wrong_distance("linf", 8)
+    >>> distance_error("linf", 8)
     '8 reaches every image, as pixels are in [0, 1]; did you mean 8/255 = 0.0313725?'
     """
     if norm == "linf":
@@ -107,12 +107,12 @@ def wrong_distance(norm: str, value: float, side: int | None = None) -> str | No
     return said + (meant if value < 255 * farthest else "")
 
 
-def wrong_colours(name: str, values: object) -> str | None:
+def colour_error(name: str, values: object) -> str | None:
     """What is wrong with the `mean` or `std` of pixels in [0, 1]; None if nothing.
 
     Examples
     --------
-    >>> wrong_colours("mean", [123.7, 116.3, 103.5])
+    >>> colour_error("mean", [123.7, 116.3, 103.5])
     '[123.7, 116.3, 103.5] is not of pixels in [0, 1]; divided by 255 it may be'
     """
     numbers = isinstance(values, list | tuple) and all(
@@ -120,9 +120,9 @@ def wrong_colours(name: str, values: object) -> str | None:
     )
     if not numbers or len(values) != 3:
         return f"{values} is not a list of three numbers, one for each of red, green and blue"
-    least = "above" if name == "std" else "least"
-    if not any(Range(most=1, **{least: 0}).wrong(one) for one in values):
+    bound = "gt" if name == "std" else "ge"
+    if not any(Range(le=1, **{bound: 0}).wrong(one) for one in values):
         return None
-    if all(Range(most=255, **{least: 0}).wrong(one) is None for one in values):
+    if all(Range(le=255, **{bound: 0}).wrong(one) is None for one in values):
         return f"{values} is not of pixels in [0, 1]; divided by 255 it may be"
-    return f"{values} is not of three numbers {Range(most=1, **{least: 0})}"
+    return f"{values} is not of three numbers {Range(le=1, **{bound: 0})}"

@@ -47,7 +47,7 @@ class Digests:
             self._new = False
 
 
-DIGESTS = Digests()
+FILE_DIGESTS = Digests()
 
 
 # Planning must stay quick: beyond this many bytes contents are not read, and beyond this many
@@ -59,7 +59,7 @@ MOST_FILES = 50_000
 
 
 @cache
-def listing(folder: str) -> str:
+def folder_digest(folder: str) -> str:
     """Digest over the names of a folder's files, their sizes, and their content if not too large.
 
     The content of a single file always counts.
@@ -71,7 +71,7 @@ def listing(folder: str) -> str:
     """
     root = Path(folder)
     if root.is_file():
-        return DIGESTS.of(folder)
+        return FILE_DIGESTS.of(folder)
     if not root.exists():
         return "absent"
     names = sorted(_names_in(folder))

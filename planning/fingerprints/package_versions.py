@@ -38,7 +38,7 @@ def installed() -> dict[str, str]:
     return found
 
 
-def noted(study: str) -> dict[str, str]:
+def recorded_versions(study: str) -> dict[str, str]:
     """Versions that a study's results were made with; those of now where none were noted."""
     try:
         found = json.loads(_note(study).read_text(encoding="utf-8"))
@@ -47,16 +47,16 @@ def noted(study: str) -> dict[str, str]:
     return found if isinstance(found, dict) else installed()
 
 
-def note(study: str, *, anew: bool = False) -> None:
+def record_versions(study: str, *, anew: bool = False) -> None:
     """Note the versions of now, unless there is a note already or `anew`."""
     if anew or not _note(study).is_file():
         _note(study).parent.mkdir(parents=True, exist_ok=True)
         _note(study).write_text(json.dumps(installed(), indent=1) + "\n", encoding="utf-8")
 
 
-def changes(study: str) -> list[str]:
+def version_changes(study: str) -> list[str]:
     """One line on the packages that have changed, or none."""
-    before, now = noted(study), installed()
+    before, now = recorded_versions(study), installed()
     changed = [
         f"{PACKAGES[name]} {before.get(name, 'absent')} -> {now.get(name, 'absent')}"
         for name in sorted(before.keys() | now.keys())

@@ -17,12 +17,13 @@ def digest_of_module(module: str) -> str:
     there it is "absent"; the job that imports it says so.
     """
     for folder in map(Path, sys.path):
-        if found := _files(folder, module):
+        if found := module_files(folder, module):
             return _digest(folder, found)
     return "absent"
 
 
-def _tree(path: Path) -> ast.Module:
+def syntax_tree(path: Path) -> ast.Module:
+    """Parse a module; raise `SyntaxError`, with its file name, where it is no Python."""
     return ast.parse(path.read_bytes(), filename=str(path))
 
 
@@ -32,9 +33,9 @@ def _digest(folder: Path, waiting: list[Path]) -> str:
         path = waiting.pop()
         name = path.relative_to(folder).as_posix()
         if name not in digests:
-            tree = _tree(path)
+            tree = syntax_tree(path)
             for imported in _imports(tree, name.split("/")):
-                waiting += _files(folder, imported)
+                waiting += module_files(folder, imported)
             digests[name] = bare_digest(tree)
     return hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
 
@@ -53,7 +54,7 @@ def _imports(tree: ast.Module, place: list[str]) -> set[str]:
     return {name for name in names if name.partition(".")[0] == place[0].removesuffix(".py")}
 
 
-def _files(folder: Path, module: str) -> list[Path]:
+def module_files(folder: Path, module: str) -> list[Path]:
     """A module's file and those of the packages that it lies in, which are run before it."""
     steps = module.split(".")
     places = [folder.joinpath(*steps[: count + 1]) for count in range(len(steps))]

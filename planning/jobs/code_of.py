@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from planning.fingerprints.code import fingerprint, packages
-from planning.fingerprints.files import listing
+from planning.fingerprints.files import folder_digest
 from planning.fingerprints.user_code import digest_of_module
 from planning.jobs.image_files import source_settings
 from planning.jobs.study import Entry, Study
 from planning.networks.starts import plugins_of_network
 from planning.study.paths import downloads_among, paths_among
-from shapebias.io.checksums import record_path
+from shapebias.io.checksums import checksum_path
 from shapebias.plugins import NESTED
-from shapebias.weights.torchvision_names import LISTED
+from shapebias.weights.torchvision_names import WITH_TORCHVISION_WEIGHTS
 
 # Family and kind; the family `own` is that of a user's modules, `shapebias` any of the library's.
 Plugins = list[tuple[str, str]]
@@ -127,7 +127,9 @@ def pair_plugins(study: Study, wildcards: Any) -> Plugins:
 def weights_plugins(study: Study, wildcards: Any) -> Plugins:
     """Module with torchvision's published weights, where a network may have some."""
     kind = study.models[wildcards.model]["architecture"]["kind"]
-    return [("shapebias", "weights.torchvision_weights")] if kind in LISTED else []
+    return (
+        [("shapebias", "weights.torchvision_weights")] if kind in WITH_TORCHVISION_WEIGHTS else []
+    )
 
 
 def training_plugins(study: Study, wildcards: Any) -> Plugins:
@@ -149,7 +151,7 @@ def folder_content(study: Study, entry: Entry) -> list[Any]:
     """Digests of the folders that a source reads; none where the workflow downloads or draws it."""
     settings = source_settings(study, entry)
     return [
-        listing(settings[key])
+        folder_digest(settings[key])
         for key in paths_among("datasets", settings)
         if not downloads_among(entry[key], study.config["folders"])
     ]
@@ -158,4 +160,4 @@ def folder_content(study: Study, entry: Entry) -> list[Any]:
 def file_content(paths: str | list[str]) -> list[Any]:
     """Digests of files from elsewhere; Snakemake overlooks other content with an older time."""
     named = [paths] if isinstance(paths, str) else paths
-    return [listing(path) for path in named if record_path(path) is None]
+    return [folder_digest(path) for path in named if checksum_path(path) is None]

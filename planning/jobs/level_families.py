@@ -6,7 +6,7 @@ from typing import Any
 FEWEST = 3
 
 
-def curves(images: dict[str, dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
+def parameter_sweeps(images: dict[str, dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
     """Families of sets whose transforms differ in one number.
 
     Parameters

@@ -14,7 +14,7 @@ from planning.jobs.image_files import (
 from planning.jobs.network_files import SAVING, prediction_file, prediction_files, stage_files
 from planning.jobs.study import Entry, Study, flatten, without
 from planning.jobs.tables import large_table_parts, table_parts, tables
-from shapebias.io.checksums import recorded
+from shapebias.io.checksums import recorded_checksum
 
 # Figures that name networks by themselves; all others tell unpaired networks apart by colour.
 WITHOUT_UNPAIRED = ("example_stimuli", "matched_filters")
@@ -23,7 +23,7 @@ CAPTIONS = Path(__file__).parents[2] / "report"
 
 def figure_tables(study: Study) -> dict[str, list[str]]:
     """Public tables that each figure is drawn from; only figures whose tables are all made."""
-    controls = ["dissection_twins"] if study.controls else []
+    controls = ["dissection_controls"] if study.controls else []
     needs = {
         "example_stimuli": [],
         "shape_bias": ["shape_bias"],
@@ -55,7 +55,7 @@ def figure_settings(study: Study, figure: str) -> Entry:
         "ablation_by_category": cut,
         "important_concepts": {"iou_cut": study.measurement("ablation_by_concept").get("iou_cut")},
     }
-    unpaired = {} if figure in WITHOUT_UNPAIRED else {"alone": study.unpaired_models}
+    unpaired = {} if figure in WITHOUT_UNPAIRED else {"unpaired": study.unpaired_models}
     return settings.get(figure, {}) | unpaired
 
 
@@ -152,7 +152,7 @@ def missing_outputs(study: Study) -> list[str]:
     paths = [
         path.replace("<results>", f"results/{study.name}") for path in flatten(_intermediate(study))
     ]
-    return [path for path in paths if recorded(path) and not Path(path).exists()]
+    return [path for path in paths if recorded_checksum(path) and not Path(path).exists()]
 
 
 def _intermediate(study: Study) -> list[Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from planning.jobs.level_families import curves
+from planning.jobs.level_families import parameter_sweeps
 
 Entry = dict[str, Any]
 
@@ -124,12 +124,12 @@ class Study:
     @property
     def controls(self) -> list[str]:
         """Kinds of randomised network that are dissected as controls."""
-        return self.measurement("dissection").get("twins", [])
+        return self.measurement("dissection").get("controls", [])
 
     @cached_property
     def level_families(self) -> list[Entry]:
         """Families of scored image sets that differ in one number."""
-        return curves(self.images, self.scored_sets)
+        return parameter_sweeps(self.images, self.scored_sets)
 
     @cached_property
     def unpaired_models(self) -> list[str]:

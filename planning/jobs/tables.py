@@ -32,7 +32,7 @@ def table_parts(study: Study) -> dict[str, list[str]]:
         ),
         "dissection": _dissection_files(study, "labels"),
         "dissection_sweep": _dissection_files(study, "sweep") if dissection.get("sweep") else [],
-        "dissection_twins": [
+        "dissection_controls": [
             file for control in study.controls for file in _dissection_files(study, control)
         ],
         "ablation": stage_files(

@@ -4,11 +4,11 @@ import ast
 import sys
 from pathlib import Path
 
-from planning.fingerprints.user_code import _files, _tree, digest_of_module
+from planning.fingerprints.user_code import digest_of_module, module_files, syntax_tree
 from shapebias.errors import UnknownName
 
 
-def wrong_function(function: str) -> str | None:
+def function_error(function: str) -> str | None:
     """What is wrong with a function "package.module:function"; None if nothing that can be seen.
 
     Nothing is imported. A module that is no Python text, or takes names from everywhere, may have
@@ -25,16 +25,18 @@ def wrong_function(function: str) -> str | None:
             f"there is no module {module!r} where the study is planned: install its package, or "
             "put its folder on PYTHONPATH"
         )
-    found = next(filter(None, (_files(folder, module) for folder in map(Path, sys.path))), None)
+    found = next(
+        filter(None, (module_files(folder, module) for folder in map(Path, sys.path))), None
+    )
     if found is None:
         return None
     try:
-        tree = _tree(found[-1])
+        tree = syntax_tree(found[-1])
         # What it imports of its own package is read as well.
         digest_of_module(module)
     except SyntaxError as error:
         return f"{error.filename}, line {error.lineno}, is no Python: {error.msg}"
-    known = {name for node in ast.walk(tree) for name in _named(node)}
+    known = {name for node in ast.walk(tree) for name in _defined_names(node)}
     if name in known or {"*", "__getattr__"} & known:
         return None
     return str(UnknownName(f"function of {module}", name, _functions(tree)))
@@ -45,7 +47,7 @@ def _functions(tree: ast.Module) -> list[str]:
     return [one.name for one in tree.body if isinstance(one, kinds) and one.name[0] != "_"]
 
 
-def _named(node: ast.AST) -> list[str]:
+def _defined_names(node: ast.AST) -> list[str]:
     """Names that a node of a module's code may give something in the module."""
     match node:
         case ast.FunctionDef(name=name) | ast.ClassDef(name=name):

@@ -18,7 +18,7 @@ LIBRARIES = ("torchvision", "timm")
 ROOT = Path(__file__).parents[2]
 
 
-def wrong_modules(study: dict[str, Any]) -> tuple[str, str] | None:
+def module_error(study: dict[str, Any]) -> tuple[str, str] | None:
     """Place and mistake of the first network that cannot have its layers; None if there is none.
 
     They are those that its architecture names modules for, or that a measurement is of.
@@ -68,13 +68,13 @@ def _mistake(
     name: str, settings: dict[str, Any], measured: dict[str, list[str]]
 ) -> tuple[str, str] | None:
     from shapebias.errors import ShapebiasError, UnknownLayer
-    from shapebias.networks.build import built
-    from shapebias.networks.skip_init import WithoutDraws
+    from shapebias.networks.build import build_network
+    from shapebias.networks.skip_init import SkipWeightInit
 
     size = settings.pop("input_size")
     try:
-        with WithoutDraws():
-            known = built(settings, ["one", "other"], size).layers
+        with SkipWeightInit():
+            known = build_network(settings, ["one", "other"], size).layers
     except ShapebiasError as error:
         return f"models.{name}.architecture", str(error)
     for where, layers in measured.items():

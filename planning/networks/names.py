@@ -24,7 +24,7 @@ FORMER = r"^register_model_deprecations\(__name__, \{(.*?)^\}"
 ALIKE = {"alexnet": "alexnet", "googlenet": "googlenet", r"(wide_)?resn(e|ex)t\d\w*": "resnet"}
 
 
-def wrong_name(architecture: dict[str, Any]) -> str | None:
+def network_name_error(architecture: dict[str, Any]) -> str | None:
     """What is wrong with the name of a network of torchvision's or timm's; None if nothing.
 
     A library that is not installed where the study is planned says nothing.
@@ -51,7 +51,7 @@ def timm_tags(name: str, files: list[Path]) -> set[str]:
     return {tag for file in files for tag in re.findall(form, _text(file), re.MULTILINE)}
 
 
-def wrong_weights(architecture: dict[str, Any], name: str) -> str | None:
+def weights_error(architecture: dict[str, Any], name: str) -> str | None:
     """What is wrong with a name of torchvision's published weights; None if nothing."""
     network = torchvision_name(architecture)
     known = torchvision_weights(network)
@@ -75,7 +75,7 @@ def names_of(library: str) -> set[str]:
     return {name for file in _files(library) for name in _names(library, file)}
 
 
-def wrong_layer(networks: Networks, measured: dict[str, Any]) -> tuple[str, str] | None:
+def layer_error(networks: Networks, measured: dict[str, Any]) -> tuple[str, str] | None:
     """Place and mistake of the first layer that a network has not; None if there is none.
 
     Layers that are known only when a network is built, as timm's stages, are left to its job.

@@ -12,7 +12,7 @@ SHAPING = ("depth", "width", "batch_norm")
 def starts_of(networks: Networks, name: str) -> list[str]:
     """Networks whose weights a network's training starts from: one, or an ensemble's two."""
     entry = networks[name]
-    start = entry.get("training", {}).get("start")
+    start = entry.get("training", {}).get("init_from")
     return [start] if start else members_of(entry)
 
 
@@ -40,14 +40,17 @@ def plugins_of_network(networks: Networks, name: str) -> list[tuple[str, str]]:
     return found
 
 
-def wrong_start(networks: Networks) -> tuple[str, str] | None:
+def start_error(networks: Networks) -> tuple[str, str] | None:
     """Place and mistake of the first network that cannot start from what it names."""
     for name, entry in networks.items():
-        where, named = f"models.{name}.training.start", starts_of(networks, name)
+        where, named = f"models.{name}.training.init_from", starts_of(networks, name)
         if members_of(entry):
             where = f"models.{name}.architecture.members"
-            if len(named) != 2 or "start" in entry.get("training", {}) or "weights" in entry:
-                return where, "an ensemble is trained, from two members that it names, and no start"
+            if len(named) != 2 or "init_from" in entry.get("training", {}) or "weights" in entry:
+                return (
+                    where,
+                    "an ensemble is trained, from two members that it names, and no `init_from`",
+                )
         for start in named:
             if start not in networks:
                 return where, str(UnknownName("entry of models", start, networks))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shapebias.io.checksums import FOLDER, RESULTS, record_path
+from shapebias.io.checksums import FOLDER, RESULTS, checksum_path
 
 REMOVE = "--remove"
 # A training that was cut off goes on from it.
@@ -57,7 +57,7 @@ def named_by_study(arguments: list[str]) -> tuple[Path, set[Path]]:
     tops = {path.parts[:2] for path in named if path.parts[0] == RESULTS}
     if len(tops) != 1:
         raise CleaningError(f"the study's files are in {len(tops)} folders of {RESULTS}/, not one")
-    named |= {record for path in named if (record := record_path(path))}
+    named |= {record for path in named if (record := checksum_path(path))}
     networks = [path.parent for path in named if path.name == "weights.safetensors"]
     named |= {folder / STATE for folder in networks}
     named |= {path for folder in networks for path in folder.glob(KEPT)}

@@ -7,7 +7,7 @@ from pathlib import Path
 LINES = 6
 
 
-def told(engine_logs: Iterable[str | Path]) -> str:
+def failure_summary(engine_logs: Iterable[str | Path]) -> str:
     """Jobs that failed and did not succeed later, by the workflow engine's own logs."""
     found = [failure for path in engine_logs for failure in failures(_text(path))]
     if not found:

@@ -107,20 +107,20 @@ def plan(jobs: list[Job]) -> str:
 
 def lines_of(jobs: list[tuple[Job, float | None]]) -> list[str]:
     """One line for each rule and reason among an owner's jobs."""
-    numbers = Counter((job.rule, explained(job.reason)) for job, _ in jobs)
+    numbers = Counter((job.rule, explain(job.reason)) for job, _ in jobs)
     lines = []
     for (rule, reason), number in numbers.items():
         known = [
             time
             for job, time in jobs
-            if time is not None and (job.rule, explained(job.reason)) == (rule, reason)
+            if time is not None and (job.rule, explain(job.reason)) == (rule, reason)
         ]
         cost = f", {duration(sum(known))}" if known else ""
         lines.append(f"    {rule}: {counted(number)}{cost}: {reason}")
     return lines
 
 
-def explained(reason: str) -> str:
+def explain(reason: str) -> str:
     """Snakemake's reason in words: its causes, or else that something before it is made anew."""
     given = re.split(r"; (?=[A-Z])", reason)
     for beginning, words in REASONS.items():

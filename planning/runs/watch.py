@@ -5,9 +5,13 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from planning.fingerprints.package_versions import changes, note, noted
+from planning.fingerprints.package_versions import (
+    record_versions,
+    recorded_versions,
+    version_changes,
+)
 from planning.jobs.study import Study
-from planning.runs.trusted_results import READ_ONLY, closed, prepare
+from planning.runs.trusted_results import READ_ONLY, unwritable_folder, verify_results
 from planning.study.errors import StudyError
 from planning.study.paths import check_files
 from planning.study.read import read_study
@@ -40,21 +44,21 @@ def study_of(config: dict, configfiles: Iterable[str], *, main: bool) -> Study:
     return Study(config)
 
 
-def recorded_versions(study: Study, *, main: bool) -> Mapping[str, str]:
+def versions_of(study: Study, *, main: bool) -> Mapping[str, str]:
     """Package versions recorded for the study; the main process also checks its results."""
     if main:
         if os.environ.get("SHAPEBIAS_RENEW"):
-            note(study.name, anew=True)
-        for line in prepare(study.name) + changes(study.name):
+            record_versions(study.name, anew=True)
+        for line in verify_results(study.name) + version_changes(study.name):
             print(f"note: {line}", file=sys.stderr)
         # Snakemake's own message names only the first file that it cannot write.
-        if folder := closed(study.name):
+        if folder := unwritable_folder(study.name):
             print(f"note: {READ_ONLY.format(folder)}", file=sys.stderr)
-    return noted(study.name)
+    return recorded_versions(study.name)
 
 
 def start(study: Study) -> None:
     """Stop a run that cannot write; record the package versions of the first run."""
-    if folder := closed(study.name):
+    if folder := unwritable_folder(study.name):
         sys.exit(f"error: {READ_ONLY.format(folder)}")
-    note(study.name)
+    record_versions(study.name)

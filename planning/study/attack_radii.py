@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from planning.study.errors import StudyError
-from shapebias.ranges import wrong_distance
+from shapebias.ranges import distance_error
 
 
 def check_attacks(study: dict[str, Any]) -> None:
@@ -13,7 +13,7 @@ def check_attacks(study: dict[str, Any]) -> None:
         entry = study["attacks"][name]
         norm = "linf" if entry["kind"] == "fgsm" else entry.get("norm")
         for key in ("eps", "step"):
-            if norm and entry.get(key) and (wrong := wrong_distance(norm, entry[key], side)):
+            if norm and entry.get(key) and (wrong := distance_error(norm, entry[key], side)):
                 raise StudyError(f"attacks.{name}.{key}: {wrong}")
 
 

@@ -4,16 +4,16 @@ import math
 from typing import Any
 
 from planning.study.errors import StudyError, hint_on_number
-from planning.study.plugin_settings import TYPES, handed_in, settings_of
+from planning.study.plugin_settings import TYPES, injected_arguments, settings_of
 from shapebias.errors import UnknownName
 from shapebias.plugins import NESTED, kinds
-from shapebias.ranges import wrong_colours
-from shapebias.weights.torchvision_names import LISTED
+from shapebias.ranges import colour_error
+from shapebias.weights.torchvision_names import WITH_TORCHVISION_WEIGHTS
 
 # Keys of an entry that belong to the workflow, not to the plug-in that it names.
 RESERVED = {
-    "datasets": {"kind", "parts", "resize", "crop", "most_rejected", "materialize"},
-    "concepts": {"kind", "parts", "resize", "crop", "most_rejected"},
+    "datasets": {"kind", "parts", "resize", "crop", "max_rejected", "materialize"},
+    "concepts": {"kind", "parts", "resize", "crop", "max_rejected"},
     "segmenters": {"kind", "concepts", "category", "training", "weights"},
     "attacks": {"kind"},
 }
@@ -65,7 +65,7 @@ def check_network(where: str, entry: dict[str, Any]) -> None:
         )
     check_plugin(f"{where}.architecture", "architectures", architecture, {"kind"}, given)
     for name in ("mean", "std"):
-        if architecture.get(name) and (wrong := wrong_colours(name, architecture[name])):
+        if architecture.get(name) and (wrong := colour_error(name, architecture[name])):
             raise StudyError(f"{where}.architecture.{name}: {wrong}")
     if ("training" in entry) == ("weights" in entry):
         raise StudyError(f"{where} needs either `training` or `weights`")
@@ -81,7 +81,7 @@ def check_training(where: str, training: dict[str, Any]) -> None:
     """Raise `StudyError` unless a recipe has what it needs, and devices share a batch equally."""
     check_finite(where, training)
     recipe = training["recipe"]
-    takes = recipe["kind"] in kinds("recipes") and handed_in("recipes", recipe["kind"])
+    takes = recipe["kind"] in kinds("recipes") and injected_arguments("recipes", recipe["kind"])
     needed = {"attack"} & (takes or set())
     check_plugin(f"{where}.recipe", "recipes", recipe, {"kind", *needed})
     if missing := needed - recipe.keys():
@@ -122,10 +122,10 @@ def check_weights(where: str, entry: dict[str, Any]) -> None:
             f"timm.get_pretrained_cfg({network!r}).url gives, and write `name: {network}` in the "
             "architecture, for their mean and std"
         )
-    if "name" in given and kind not in LISTED:
+    if "name" in given and kind not in WITH_TORCHVISION_WEIGHTS:
         raise StudyError(
             f"{where}.weights: torchvision lists none for the kind {kind!r}, only for "
-            f"{', '.join(LISTED)}; give the file's `path`"
+            f"{', '.join(WITH_TORCHVISION_WEIGHTS)}; give the file's `path`"
         )
 
 
@@ -133,7 +133,7 @@ def check_transform(where: str, entry: dict[str, Any]) -> None:
     """Raise `StudyError` unless a transform has what it needs, and the plug-ins in it as well."""
     if entry["kind"] not in kinds("transforms"):
         check_plugin(where, "transforms", entry, set())
-    needed = handed_in("transforms", entry["kind"]) & {"styles", "segmenter", *NESTED}
+    needed = injected_arguments("transforms", entry["kind"]) & {"styles", "segmenter", *NESTED}
     check_plugin(where, "transforms", entry, {"kind", *needed})
     for key in sorted(needed):
         if key not in entry:

@@ -7,18 +7,18 @@ from typing import Any
 FAMILIES = ("images", "attacks", "models")
 
 
-def expanded(study: dict[str, Any]) -> dict[str, Any]:
-    """A study whose entries with `each` are replaced by one entry for every combination.
+def expand_grids(study: dict[str, Any]) -> dict[str, Any]:
+    """A study whose entries with `grid` are replaced by one entry for every combination.
 
-    The name of such an entry holds the names under `each` in braces, as in
-    ``"{corruption}_{severity}": {each: {corruption: [fog, snow], severity: [1, 3]}, ...}``; in the
+    The name of such an entry holds the names under `grid` in braces, as in
+    ``"{corruption}_{severity}": {grid: {corruption: [fog, snow], severity: [1, 3]}, ...}``; in the
     rest of the entry they stand for the values. A list that holds the name, as that of the image
     sets to score, gets the names of all.
 
     Raises
     ------
     ValueError
-        If an entry with `each` would not have a different name for every combination.
+        If an entry with `grid` would not have a different name for every combination.
     """
     names: dict[str, list[str]] = {}
     result = dict(study)
@@ -36,19 +36,19 @@ def expanded(study: dict[str, Any]) -> dict[str, Any]:
 
 
 def combinations(family: str, name: str, entry: Any) -> dict[str, Any]:
-    """Entries that one entry stands for, by name: itself, where it has no `each`."""
-    if not isinstance(entry, dict) or "each" not in entry:
+    """Entries that one entry stands for, by name: itself, where it has no `grid`."""
+    if not isinstance(entry, dict) or "grid" not in entry:
         return {name: entry}
-    each = entry["each"]
-    if not isinstance(each, dict) or not all(isinstance(v, list) and v for v in each.values()):
-        raise ValueError(f"{family}.{name}.each gives each name a list of values")
-    for key in each:
+    grid = entry["grid"]
+    if not isinstance(grid, dict) or not all(isinstance(v, list) and v for v in grid.values()):
+        raise ValueError(f"{family}.{name}.grid gives each name a list of values")
+    for key in grid:
         if f"{{{key}}}" not in name:
-            raise ValueError(f"{family}.{name}: the name must hold {{{key}}}, one of its `each`")
-    rest = {key: value for key, value in entry.items() if key != "each"}
+            raise ValueError(f"{family}.{name}: the name must hold {{{key}}}, one of its `grid`")
+    rest = {key: value for key, value in entry.items() if key != "grid"}
     found = {}
-    for values in itertools.product(*each.values()):
-        chosen = dict(zip(each, values, strict=True))
+    for values in itertools.product(*grid.values()):
+        chosen = dict(zip(grid, values, strict=True))
         found[filled(name, chosen)] = filled(rest, chosen)
     return found
 

@@ -72,7 +72,7 @@ def _described(annotation: ast.expr) -> dict[str, Any] | None:
             return _described(annotation.value)
 
 
-def handed_in(family: str, kind: str) -> set[str]:
+def injected_arguments(family: str, kind: str) -> set[str]:
     """Arguments of a plug-in that are no plain settings: images, networks, other plug-ins."""
     names = {argument.arg for argument, _ in _arguments(family, kind)}
     return names - settings_of(family, kind).keys()

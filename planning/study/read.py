@@ -9,7 +9,7 @@ import yaml
 from planning.study.attack_radii import check_attacks
 from planning.study.entries import check_plugins
 from planning.study.errors import StudyError
-from planning.study.expand import expanded
+from planning.study.expand import expand_grids
 from planning.study.paths import check_folders
 from planning.study.references import check_references
 from planning.study.schema import check_schema, fill_defaults
@@ -36,9 +36,9 @@ def read_study(given: dict[str, Any], *, whole: bool) -> dict[str, Any]:
     """
     study = copy.deepcopy(given)
     if not whole:
-        study = merged(yaml.safe_load(DEFAULT.read_text(encoding="utf-8")), study)
+        study = merge(yaml.safe_load(DEFAULT.read_text(encoding="utf-8")), study)
     try:
-        study = expanded(study)
+        study = expand_grids(study)
     except ValueError as error:
         raise StudyError(str(error)) from None
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
@@ -77,10 +77,10 @@ def in_order(study: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     """A mapping with the keys of another put over its own, level by level."""
     result = dict(base)
     for key, value in change.items():
         both = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = merged(result[key], value) if both else value
+        result[key] = merge(result[key], value) if both else value
     return result

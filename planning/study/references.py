@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from planning.networks.starts import wrong_start
+from planning.networks.starts import start_error
 from planning.study.errors import StudyError
 from shapebias.errors import UnknownName
 
@@ -14,7 +14,7 @@ def check_references(study: dict[str, Any]) -> None:
             raise StudyError(f"{where}: {UnknownName(f'entry of {family}', name, study[family])}")
     for name in study["images"]:
         check_chain(study["images"], name)
-    if wrong := wrong_start(study["models"]):
+    if wrong := start_error(study["models"]):
         raise StudyError(": ".join(wrong))
     check_uses(study)
     check_needs(study)

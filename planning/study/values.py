@@ -5,15 +5,15 @@ from typing import Any
 
 import yaml
 
-from planning.networks.factory_function import wrong_function
-from planning.networks.layers import wrong_modules
-from planning.networks.names import wrong_layer, wrong_name, wrong_weights
+from planning.networks.factory_function import function_error
+from planning.networks.layers import module_error
+from planning.networks.names import layer_error, network_name_error, weights_error
 from planning.study.errors import StudyError
 from planning.study.paths import paths_among
-from planning.study.plugin_settings import handed_in
+from planning.study.plugin_settings import injected_arguments
 from shapebias import plugins
 from shapebias.errors import ShapebiasError
-from shapebias.networks.architectures._timm_settings import wrong_setting
+from shapebias.networks.architectures._timm_settings import setting_error
 from shapebias.stimuli.dataset_downloads import check_request
 
 
@@ -38,9 +38,9 @@ def check_values(study: dict[str, Any], files: list[Path]) -> None:
     for name, entry in study["models"].items():
         if wrong := wrong_of_network(entry):
             raise StudyError(f"models.{name}.{wrong}")
-    if wrong := wrong_layer(study["models"], study["measurements"]):
+    if wrong := layer_error(study["models"], study["measurements"]):
         raise StudyError(": ".join(wrong))
-    if wrong := wrong_modules(study):
+    if wrong := module_error(study):
         raise StudyError(": ".join(wrong))
     for name, entry in study["images"].items():
         if transform := entry.get("transform"):
@@ -50,15 +50,15 @@ def check_values(study: dict[str, Any], files: list[Path]) -> None:
 def wrong_of_network(entry: dict[str, Any]) -> str | None:
     """Key and mistake of the first name in a network's entry that nothing has; None if none."""
     architecture = entry["architecture"]
-    if wrong := wrong_name(architecture):
+    if wrong := network_name_error(architecture):
         return f"architecture.name: {wrong}"
-    if architecture["kind"] == "factory" and (wrong := wrong_function(architecture["function"])):
+    if architecture["kind"] == "factory" and (wrong := function_error(architecture["function"])):
         return f"architecture.function: {wrong}"
     timms = architecture["kind"] == "timm"
-    if timms and (wrong := wrong_setting(architecture.get("settings") or {})):
+    if timms and (wrong := setting_error(architecture.get("settings") or {})):
         return f"architecture.settings: {wrong}"
     weights = entry.get("weights", {}).get("name")
-    if weights and (wrong := wrong_weights(architecture, weights)):
+    if weights and (wrong := weights_error(architecture, weights)):
         return f"weights: {wrong}"
     return None
 
@@ -66,7 +66,7 @@ def wrong_of_network(entry: dict[str, Any]) -> str | None:
 def build_alone(transform: dict[str, Any]) -> None:
     """Build a transform that needs nothing but its settings."""
     nested = plugins.NESTED.keys() & transform.keys()
-    needs = handed_in("transforms", transform["kind"]) - plugins.NESTED.keys()
+    needs = injected_arguments("transforms", transform["kind"]) - plugins.NESTED.keys()
     if needs or "stylizer" in nested or paths_among("transforms", transform):
         return
     settings = dict(transform)

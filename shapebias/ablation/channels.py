@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from shapebias.ablation.conflict_images import Conflict
-from shapebias.ablation.scores import Tally, tallied
-from shapebias.ablation.stable_decisions import Judge, shareable
-from shapebias.ablation.suffix import Remainders, Whole
+from shapebias.ablation.conflict_images import ConflictImages
+from shapebias.ablation.scores import FlipCounts, score_frames
+from shapebias.ablation.stable_decisions import StableDecisions, shareable
+from shapebias.ablation.suffix import FullForward, Suffixes
 from shapebias.errors import ShapebiasError
 from shapebias.networks.channel_parts import chosen_channels
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.eval_mode import evaluating
+from shapebias.networks.eval_mode import eval_without_gradients
 from shapebias.runtime.batches import pixels_of
 
 
@@ -79,10 +79,10 @@ def ablate(
     _check_lengths(images, image_ids, shape_labels, texture_labels)
     chosen, batch = chosen_channels(model, channels), shareable(model, batch)
     units = [(layer, channel) for layer, numbers in chosen.items() for channel in numbers]
-    with evaluating(model):
-        judge = Judge(model, entry_level)
-        conflict = seen_intact(judge, images, image_ids, shape_labels, texture_labels, batch)
-        tally = Tally(conflict, len(units))
+    with eval_without_gradients(model):
+        judge = StableDecisions(model, entry_level)
+        conflict = decide_unablated(judge, images, image_ids, shape_labels, texture_labels, batch)
+        tally = FlipCounts(conflict, len(units))
         if progress is not None:
             progress(len(images) - len(conflict.counted))
         for part in torch.from_numpy(conflict.counted).split(batch):
@@ -94,31 +94,33 @@ def ablate(
                 progress(len(part))
     layers, numbers = zip(*units, strict=True) if units else ((), ())
     named = {"layer": np.array(layers, object), "channel": np.array(numbers, np.int64)}
-    return tallied(named, tally)
+    return score_frames(named, tally)
 
 
-def seen_intact(
-    judge: Judge,
+def decide_unablated(
+    judge: StableDecisions,
     images: Float[Tensor, "image 3 row column"],
     image_ids: Sequence[str],
     shapes: Sequence[str],
     textures: Sequence[str],
     batch: int,
-) -> Conflict:
+) -> ConflictImages:
     """What the intact network makes of cue-conflict images."""
     decisions, chances = judge.intact(images, batch)
-    return Conflict(image_ids, shapes, textures, judge.classes, decisions.numpy(), chances.numpy())
+    return ConflictImages(
+        image_ids, shapes, textures, judge.classes, decisions.numpy(), chances.numpy()
+    )
 
 
 def _silenced_one_by_one(
     model: Classifier,
-    judge: Judge,
+    judge: StableDecisions,
     images: Float[Tensor, "image 3 row column"],
     channels: Mapping[str, Sequence[int]],
     batch: int,
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Unit, image, decision and probabilities of pairs, units numbered through all layers."""
-    remainders, first = Remainders(model) if model.cuttable else None, 0
+    remainders, first = Suffixes(model) if model.is_split else None, 0
     images = images.to(model.mean.device, torch.float32)
     for layer, activation in model.activations(images):
         by_channel = model.layout(layer).by_channel(activation)
@@ -129,7 +131,7 @@ def _silenced_one_by_one(
             0, chosen, first + torch.arange(len(chosen))
         )
         after = (
-            Whole(model, layer, images)
+            FullForward(model, layer, images)
             if remainders is None
             else remainders.after(layer, activation)
         )

@@ -9,16 +9,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from shapebias.ablation.channels import seen_intact
-from shapebias.ablation.random_controls import Control
-from shapebias.ablation.scores import Tally
-from shapebias.ablation.stable_decisions import Judge
-from shapebias.ablation.unit_groups import MODES, Group, Silent
+from shapebias.ablation.channels import decide_unablated
+from shapebias.ablation.random_controls import RandomControl
+from shapebias.ablation.scores import FlipCounts
+from shapebias.ablation.stable_decisions import StableDecisions
+from shapebias.ablation.unit_groups import MODES, AblatedChannels, Group
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.eval_mode import evaluating
+from shapebias.networks.eval_mode import eval_without_gradients
 from shapebias.runtime.batches import Batch, pixels_of
 
-NO_CONTROL = Control(0)
+NO_CONTROL = RandomControl(0)
 # Image ids, pixels in [0, 1], and the class name of each image.
 
 
@@ -29,7 +29,7 @@ def ablate_groups(
     clean: Iterable[Batch],
     *,
     entry_level: Mapping[str, str] | None = None,
-    control: Control = NO_CONTROL,
+    control: RandomControl = NO_CONTROL,
     batch: int,
     progress: Callable[[int], object] | None = None,
 ) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def ablate_groups(
     model
         Network to ablate.
     groups
-        From `shapebias.ablation.unit_groups.groups_of`.
+        From `shapebias.ablation.unit_groups.unit_groups`.
     conflict_rows
         Rows of the cue-conflict set, as `shapebias.ablation.channels.ablate_rows` takes them.
     clean
@@ -68,14 +68,14 @@ def ablate_groups(
     What comes before the first layer of a group is run once for all groups. The rest is what the
     network itself computes, once for each set of channels, of whatever groups it is.
     """
-    with evaluating(model):
+    with eval_without_gradients(model):
         counts = model.channels()
         units = [(group, mode) for group in groups for mode in MODES]
         wanted = [group.silent(mode, counts) for group, mode in units]
         for group in groups:
             wanted += control.sets(group, counts)
         silent, places = _once(wanted)
-        judge = Judge(model, entry_level)
+        judge = StableDecisions(model, entry_level)
         tally = _conflict_tally(model, silent, conflict_rows, judge, batch, progress)
         accuracy = _accuracies(model, silent, clean, entry_level, progress)
     scores = tally.scores().assign(**accuracy).iloc[places].reset_index(drop=True)
@@ -90,7 +90,7 @@ def ablate_groups(
     return pd.concat([pd.DataFrame(named), scores[: len(units)]], axis=1).assign(**by_chance)
 
 
-def _once(wanted: Sequence[Silent]) -> tuple[list[Silent], list[int]]:
+def _once(wanted: Sequence[AblatedChannels]) -> tuple[list[AblatedChannels], list[int]]:
     """Each set of channels once, and the place of every one that is wanted among them."""
     found: dict[str, int] = {}
     names = [repr([(layer, sorted(own)) for layer, own in sorted(s.items())]) for s in wanted]
@@ -101,16 +101,16 @@ def _once(wanted: Sequence[Silent]) -> tuple[list[Silent], list[int]]:
 
 def _conflict_tally(
     model: Classifier,
-    silent: Sequence[Silent],
+    silent: Sequence[AblatedChannels],
     rows: Sequence[Mapping[str, Any]],
-    judge: Judge,
+    judge: StableDecisions,
     batch: int,
     progress: Callable[[int], object] | None,
-) -> Tally:
+) -> FlipCounts:
     images = pixels_of(rows)
     columns = ([row[name] for row in rows] for name in ("image_id", "shape", "texture"))
-    conflict = seen_intact(judge, images, *columns, batch)
-    tally = Tally(conflict, len(silent))
+    conflict = decide_unablated(judge, images, *columns, batch)
+    tally = FlipCounts(conflict, len(silent))
     for part in torch.from_numpy(conflict.counted).split(batch):
         for number, decided, chances in _judged(model, silent, images[part], judge):
             unit = np.full(len(part), number)
@@ -124,14 +124,14 @@ def _conflict_tally(
 
 def _accuracies(
     model: Classifier,
-    silent: Sequence[Silent],
+    silent: Sequence[AblatedChannels],
     clean: Iterable[Batch],
     entry_level: Mapping[str, str] | None,
     progress: Callable[[int], object] | None,
 ) -> dict[str, Any]:
     right, before, total = np.zeros(len(silent), np.int64), 0, 0
     for _, images, labels in clean:
-        judge = Judge(model, None if set(labels) <= set(model.classes) else entry_level)
+        judge = StableDecisions(model, None if set(labels) <= set(model.classes) else entry_level)
         truth = np.array(labels, dtype=object)
         names = np.array(judge.classes, dtype=object)
         before += int((names[judge.intact(images, len(images))[0]] == truth).sum())
@@ -148,7 +148,7 @@ def _accuracies(
 
 
 def _judged(
-    model: Classifier, silent: Sequence[Silent], images: Tensor, judge: Judge
+    model: Classifier, silent: Sequence[AblatedChannels], images: Tensor, judge: StableDecisions
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Place in `silent`, decisions and probabilities, for each set of channels that is silent."""
     images = images.to(model.mean.device, torch.float32)
@@ -164,6 +164,6 @@ def _judged(
             with ExitStack() as contexts:
                 for where, channels in silent[number].items():
                     contexts.enter_context(model.silenced(where, channels))
-                scores = model.resume(layer, activation) if model.cuttable else model(images)
+                scores = model.resume(layer, activation) if model.is_split else model(images)
                 found = judge.judge(scores, alone)
             yield number, *found

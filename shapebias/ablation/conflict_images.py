@@ -37,7 +37,7 @@ def conflict_rows(paths: Sequence[str | Path]) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Conflict:
+class ConflictImages:
     """Cue-conflict images as the intact network sees them.
 
     Parameters

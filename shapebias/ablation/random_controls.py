@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from shapebias.ablation.unit_groups import Group, Silent
+from shapebias.ablation.unit_groups import AblatedChannels, Group
 from shapebias.seeds import generator_of
 
 # What is compared, and what a table calls its mean over the draws.
@@ -18,7 +18,7 @@ COMPARED = {
 
 
 @dataclass(frozen=True)
-class Control:
+class RandomControl:
     """Random sets of channels for each group of channels that is silenced together.
 
     Parameters
@@ -35,7 +35,7 @@ class Control:
     seed: int = 0
     model: str = ""
 
-    def sets(self, group: Group, counts: Mapping[str, int]) -> list[Silent]:
+    def sets(self, group: Group, counts: Mapping[str, int]) -> list[AblatedChannels]:
         """As many channels of each layer as a group has there, drawn anew for each set.
 
         Parameters

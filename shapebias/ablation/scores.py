@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Int64
 
-from shapebias.ablation.conflict_images import Conflict
+from shapebias.ablation.conflict_images import ConflictImages
 
 # Probabilities are told to so many decimals: what float32 rounds off lies below.
 DECIMALS = 5
@@ -18,7 +18,7 @@ FLIPS = [
 ]  # fmt: skip
 
 
-class Tally:
+class FlipCounts:
     """Counts over the images by unit, whatever a unit is that was silenced.
 
     Parameters
@@ -29,7 +29,7 @@ class Tally:
         Number of units.
     """
 
-    def __init__(self, conflict: Conflict, units: int):
+    def __init__(self, conflict: ConflictImages, units: int):
         self._conflict, self._units = conflict, units
         self._sums = {cue: np.zeros(units) for cue in conflict.targets}
         self._flips: list[tuple[np.ndarray, ...]] = []
@@ -92,7 +92,9 @@ def _rounded(values: np.ndarray) -> np.ndarray:
     return np.round(values, DECIMALS) + 0.0
 
 
-def tallied(units: Mapping[str, Sequence], tally: Tally) -> tuple[pd.DataFrame, pd.DataFrame]:
+def score_frames(
+    units: Mapping[str, Sequence], tally: FlipCounts
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The two frames of a tally, headed by the columns that name each unit."""
     named = pd.DataFrame(units)
     unit, flips = tally.flips()

@@ -14,7 +14,7 @@ from shapebias.networks.decisions import decide, entry_probabilities, entry_weig
 ROUNDING = 1e-4
 
 
-class Judge:
+class StableDecisions:
     """Decisions and probabilities among a network's own classes, or entry-level ones.
 
     Parameters

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from shapebias.ablation.suffix_graph import PackedLinear, graph_of
-from shapebias.networks.activation_layout import MAPS, Layout
+from shapebias.ablation.suffix_graph import PackedLinear, suffix_graph
+from shapebias.networks.activation_layout import NCHW, Layout
 from shapebias.networks.classifier import Classifier
 
 # How often smaller than the intact output the largest value may be that a subtraction leaves: its
@@ -24,7 +24,7 @@ CHANNELWISE = (
 )  # fmt: skip
 
 
-class Remainders:
+class Suffixes:
     """Class scores of a network without single channels.
 
     Parameters
@@ -44,13 +44,13 @@ class Remainders:
     def __init__(self, model: Classifier):
         segments = [*map(model.modules_of, model.layers), model.modules_of(None)]
         self._layers = dict(zip(model.layers, range(1, len(segments)), strict=True))
-        self._segments = [_Segment(graph_of(modules)) for modules in segments[1:]]
+        self._segments = [_Segment(suffix_graph(modules)) for modules in segments[1:]]
         self._layouts = {layer: model.layout(layer) for layer in model.layers}
 
     def after(self, layer: str, activation: Tensor) -> "After":
         """What follows a layer, for the images of which it gave this output."""
         segments, layout = self._segments[self._layers[layer] - 1 :], self._layouts[layer]
-        if layout == MAPS:
+        if layout == NCHW:
             activation = activation.contiguous(memory_format=torch.channels_last)
         return After(segments, activation, layout)
 
@@ -69,7 +69,7 @@ class After:
         device = self._activation.device
         image, channel = image.to(device), channel.to(device)
         # Only maps are followed by convolutions and pooling that keep channels apart.
-        if self._layout == MAPS:
+        if self._layout == NCHW:
             value: Any = Silent(self._activation, Runs(image, channel))
         else:
             value = self._layout.silent_runs(self._activation, image, channel)
@@ -78,7 +78,7 @@ class After:
         return dense(value)
 
 
-class Whole:
+class FullForward:
     """The same scores of a network that cannot be cut: every silent channel runs all of it.
 
     Parameters

@@ -16,7 +16,7 @@ from shapebias.networks.wrapping.fx_graph import traced
 MANY_WEIGHTS = 2**20
 
 
-def graph_of(modules: Sequence[nn.Module]) -> fx.GraphModule:
+def suffix_graph(modules: Sequence[nn.Module]) -> fx.GraphModule:
     """Modules that run after one another, in eval mode, as a graph of their operations.
 
     Batch norms are folded into the convolutions before them, and weights are copied into the

@@ -8,7 +8,7 @@ import pandas as pd
 from shapebias.stimuli.concept_categories import category_rank
 
 MODES = ("zero", "keep_only")
-Silent = Mapping[str, Sequence[int]]
+AblatedChannels = Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Group:
     layer: str
     category: str
     concept: str
-    channels: Silent
+    channels: AblatedChannels
 
-    def silent(self, mode: str, counts: Mapping[str, int]) -> Silent:
+    def silent(self, mode: str, counts: Mapping[str, int]) -> AblatedChannels:
         """Channels to set to zero: its own, or all others of the layers in which it has some."""
         if mode == "zero":
             return self.channels
@@ -33,7 +33,7 @@ class Group:
         }
 
 
-def groups_of(dissection: pd.DataFrame, *, iou_cut: float, each_layer: bool) -> list[Group]:
+def unit_groups(dissection: pd.DataFrame, *, iou_cut: float, each_layer: bool) -> list[Group]:
     """Groups of channels by the concept that each detects.
 
     Parameters
@@ -69,5 +69,5 @@ def groups_of(dissection: pd.DataFrame, *, iou_cut: float, each_layer: bool) -> 
     return found
 
 
-def _within(layer: str, channels: Silent) -> Silent:
+def _within(layer: str, channels: AblatedChannels) -> AblatedChannels:
     return channels if layer == "all" else {layer: channels[layer]}

@@ -8,8 +8,8 @@ from shapebias.ranges import Range
 
 def build(
     *,
-    eps: Annotated[float, Range(least=0)],
-    step: Annotated[float, Range(least=0)] | None = None,
+    eps: Annotated[float, Range(ge=0)],
+    step: Annotated[float, Range(ge=0)] | None = None,
     random_start: bool = False,
 ) -> ProjectedGradient:
     """Attack of one step along the sign of the gradient.

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from shapebias.errors import ShapebiasError
 from shapebias.networks.eval_mode import eval_mode
-from shapebias.ranges import Range, wrong_distance
+from shapebias.ranges import Range, distance_error
 
 Images = Float[Tensor, "image channel row column"]
 
@@ -19,9 +19,9 @@ Images = Float[Tensor, "image channel row column"]
 def build(
     *,
     norm: Literal["l2", "linf"],
-    eps: Annotated[float, Range(least=0)],
-    step: Annotated[float, Range(least=0)],
-    steps: Annotated[int, Range(least=0)],
+    eps: Annotated[float, Range(ge=0)],
+    step: Annotated[float, Range(ge=0)],
+    steps: Annotated[int, Range(ge=0)],
     random_start: bool = False,
     best_iterate: bool = False,
     step_rule: Literal["steepest", "gradient", "sign"] = "steepest",
@@ -77,7 +77,7 @@ class ProjectedGradient:
 
     def __post_init__(self):
         for name in ("eps", "step"):
-            if wrong := wrong_distance(self.norm, getattr(self, name)):
+            if wrong := distance_error(self.norm, getattr(self, name)):
                 raise ShapebiasError(f"attacks: {name}: {wrong}")
 
     def __call__(

@@ -20,10 +20,10 @@ TINY = 1e-7
 
 def build(
     *,
-    step: Annotated[float, Range(least=0)] = 0.25,
-    steps: Annotated[int, Range(least=0)] = 10,
-    most: Annotated[float, Range(least=0)] = 1.0,
-    smoothness: Annotated[float, Range(least=0)] = 0.003,
+    step: Annotated[float, Range(ge=0)] = 0.25,
+    steps: Annotated[int, Range(ge=0)] = 10,
+    max_flow: Annotated[float, Range(ge=0)] = 1.0,
+    smoothness: Annotated[float, Range(ge=0)] = 0.003,
 ) -> "SpatialTransform":
     """Attack that moves pixels and never changes their values, as stAdv does.
 
@@ -36,7 +36,7 @@ def build(
         Length of a step, in pixels.
     steps
         Number of steps.
-    most
+    le
         Farthest that a pixel is fetched from, in each direction, in pixels.
     smoothness
         Weight of the flow's total variation, a sum of lengths in pixels. Published in units of
@@ -54,7 +54,7 @@ def build(
     .. [2] Zhang & Zhu (2019). Interpreting adversarially trained convolutional neural networks.
        ICML. :DOI:`10.48550/arXiv.1905.09797`
     """
-    return SpatialTransform(step=step, steps=steps, most=most, smoothness=smoothness)
+    return SpatialTransform(step=step, steps=steps, max_flow=max_flow, smoothness=smoothness)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class SpatialTransform:
 
     step: float
     steps: int
-    most: float
+    max_flow: float
     smoothness: float
 
     def __call__(
@@ -86,7 +86,7 @@ class SpatialTransform:
                 uphill = self._gradient(model, images, labels, flow)
                 fastest = uphill.abs().amax(dim=(1, 2, 3), keepdim=True)
                 uphill = uphill / fastest.clamp(min=torch.finfo(uphill.dtype).tiny)
-                flow = (flow + self.step * uphill).clamp(-self.most, self.most)
+                flow = (flow + self.step * uphill).clamp(-self.max_flow, self.max_flow)
         return bent(images, flow)
 
     def _gradient(self, model, images, labels, flow) -> Flow:

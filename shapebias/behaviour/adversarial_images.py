@@ -7,13 +7,13 @@ import torch
 
 from shapebias.io.image_codec import encode_png
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.folded.fold import twin_of
+from shapebias.networks.folded.fold import fold
 from shapebias.runtime.batches import Batch
 from shapebias.runtime.gpus import device
 from shapebias.seeds import seed_of
 
 
-def attacked(
+def attack_batches(
     model: Classifier, batches: Iterable[Batch], attack: Any, *, seed: int
 ) -> Iterator[Batch]:
     """Batches with every image changed so that the network loses its label.
@@ -31,7 +31,7 @@ def attacked(
         With an image's id it determines that image's random start.
     """
     index = {name: number for number, name in enumerate(model.classes)}
-    climbed = twin_of(model)
+    climbed = fold(model)
     for ids, images, labels in batches:
         images = images.to(device())
         with torch.no_grad():

@@ -10,7 +10,7 @@ from torch import Tensor
 from shapebias.errors import ShapebiasError
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.decisions import entry_probabilities, entry_weights
-from shapebias.networks.eval_mode import evaluating
+from shapebias.networks.eval_mode import eval_without_gradients
 from shapebias.runtime.batches import Batch
 from shapebias.runtime.system_errors import out_of_memory
 
@@ -59,7 +59,7 @@ def predict(
     for image_ids, images, labels in batches:
         _check_labels(image_ids, labels, known)
         # Around each batch, not all: an attack that makes the batches needs gradients.
-        with evaluating(model):
+        with eval_without_gradients(model):
             scores = _scores(model, images)
             _check_finite(scores, image_ids)
             rows += _rows(image_ids, labels, scores.cpu(), model.classes, weights)

@@ -10,13 +10,13 @@ import torch
 from shapebias.dissection.concept_labels import ConceptBatch
 from shapebias.io.image_sets import read_rows
 from shapebias.io.label_maps import label_maps
-from shapebias.runtime.batch_size import within_memory
+from shapebias.runtime.batch_size import with_batch_in_memory
 from shapebias.runtime.batches import pixels_of
 
 T = TypeVar("T")
 
 
-def over_concepts(
+def run_in_concept_batches(
     work: Callable[[Callable[[], Iterator[ConceptBatch]]], T],
     paths: Sequence[str | Path],
     *,
@@ -47,7 +47,9 @@ def over_concepts(
     def attempt(size: int) -> T:
         return work(lambda: concept_batches(read_rows(paths), size=size))
 
-    return within_memory(attempt, size, like=first, memory=memory, what="dissecting", held=besides)
+    return with_batch_in_memory(
+        attempt, size, like=first, memory=memory, what="dissecting", held=besides
+    )
 
 
 def concept_batches(rows: Iterable[dict[str, Any]], *, size: int) -> Iterator[ConceptBatch]:

@@ -83,7 +83,7 @@ class Concepts:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class ConceptTargets:
     """What a batch's labels say of every pixel, as places in the order of the concepts.
 
     `layers` holds the concepts of a pixel, or -1; no pixel has the same concept in two layers, and

@@ -7,8 +7,8 @@ import pandas as pd
 from shapebias.stimuli.concept_categories import category_rank
 
 # The IoU from which network dissection calls a channel a detector.
-STRICT = 0.04
-IOU_CUTS = (0.0, 0.01, STRICT)
+DETECTOR_IOU = 0.04
+IOU_CUTS = (0.0, 0.01, DETECTOR_IOU)
 
 
 def detectors(dissection: pd.DataFrame, categories: Iterable[str]) -> pd.DataFrame:
@@ -69,20 +69,20 @@ def detectors_by_vote(
     return detectors(votes, categories)
 
 
-def detectors_of_twins(twins: pd.DataFrame) -> pd.DataFrame:
+def detectors_of_controls(controls: pd.DataFrame) -> pd.DataFrame:
     """Channels of each category, layer and cut that chance gives, by their label.
 
     Parameters
     ----------
-    twins
-        Table `dissection_twins`.
+    controls
+        Table `dissection_controls`.
 
     Returns
     -------
-    Frame as that of `detectors`, with model and twin.
+    Frame as that of `detectors`, with model and control.
     """
     found = [
-        detectors(own, own["category"].unique()).assign(model=model, twin=twin)
-        for (model, twin), own in twins.groupby(["model", "twin"], sort=False)
+        detectors(own, own["category"].unique()).assign(model=model, control=control)
+        for (model, control), own in controls.groupby(["model", "control"], sort=False)
     ]
     return pd.concat(found, ignore_index=True)

@@ -8,14 +8,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from shapebias.dissection.concept_labels import ConceptBatch, Concepts
-from shapebias.dissection.iou_counts import count_overlaps
-from shapebias.dissection.labels import LABELS, OVERLAPS, ious_of, labels_of, overlaps_of
+from shapebias.dissection.iou_counts import count_intersections
+from shapebias.dissection.labels import LABELS, OVERLAPS, iou_rows, ious_of, labels_of
 from shapebias.dissection.thresholds import find_thresholds
 from shapebias.dissection.top_images import COLUMNS as TOP_IMAGES
 from shapebias.dissection.top_images import TopImages
 from shapebias.networks.channel_parts import chosen_channels
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.eval_mode import evaluating
+from shapebias.networks.eval_mode import eval_without_gradients
 from shapebias.networks.receptive_fields import receptive_fields
 
 SWEEP = ["quantile", *LABELS]
@@ -84,7 +84,7 @@ def dissect(
         n_images = sum(len(batch.images) for batch in batches_factory())
     quantiles = list(dict.fromkeys([quantile, *sweep]))
     first = FirstPass(model, chosen, top_images)
-    with evaluating(model):
+    with eval_without_gradients(model):
         thresholds = find_thresholds(
             model,
             first.images(batches_factory()),
@@ -94,7 +94,7 @@ def dissect(
             also=lambda layer, maps: first.tops[layer].add(maps),
             progress=progress,
         )
-        counts, truth = count_overlaps(
+        counts, truth = count_intersections(
             model,
             batches_factory(),
             concepts,
@@ -115,7 +115,7 @@ def dissect(
             labels += [own] if q == quantile else []
     return Dissection(
         _joined(labels),
-        overlaps_of(chosen, ious, truth, concepts),
+        iou_rows(chosen, ious, truth, concepts),
         _joined([EMPTY.top_images, *(rows.assign(layer=layer) for layer, rows in tops.items())]),
         _joined(swept if sweep else [EMPTY.sweep]),
     )

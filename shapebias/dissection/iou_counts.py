@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from shapebias.dissection.concept_labels import ConceptBatch, Concepts, Labelled
-from shapebias.dissection.thresholds import chosen_maps
-from shapebias.dissection.upsampled_masks import Grid, pixels_above_zero
+from shapebias.dissection.concept_labels import ConceptBatch, Concepts, ConceptTargets
+from shapebias.dissection.thresholds import selected_maps
+from shapebias.dissection.upsampled_masks import UpsamplingGrid, pixels_above_zero
 from shapebias.errors import UnknownName
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.receptive_fields import Fields, receptive_fields
@@ -19,7 +19,7 @@ UPSAMPLINGS = ("half_pixel_centres", "receptive_fields")
 
 
 @dataclass
-class Overlaps:
+class IouCounts:
     """Exact counts of pixels for the channels of one layer.
 
     `intersection` is (channel, concept): pixels of the mask in the concept; `activated` is
@@ -30,7 +30,7 @@ class Overlaps:
     activated: Int64[Tensor, "channel category"]
 
 
-def count_overlaps(
+def count_intersections(
     model: Classifier,
     batches: Iterable[ConceptBatch],
     concepts: Concepts,
@@ -40,7 +40,7 @@ def count_overlaps(
     upsampling: str,
     channels: Mapping[str, Sequence[int]],
     progress: Callable[[int], object] | None = None,
-) -> tuple[dict[str, list[Overlaps]], Int64[Tensor, " concept"]]:
+) -> tuple[dict[str, list[IouCounts]], Int64[Tensor, " concept"]]:
     """Overlaps of each layer's channels with the concepts, and the pixels of each concept.
 
     A channel's mask is its map, upsampled bilinearly to the size of the label maps, where that is
@@ -56,7 +56,7 @@ def count_overlaps(
     shape = (len(concepts), len(concepts.kinds))
     counts = {
         layer: [
-            Overlaps(*(torch.zeros(len(chosen), n).long() for n in shape))
+            IouCounts(*(torch.zeros(len(chosen), n).long() for n in shape))
             for _ in thresholds[layer]
         ]
         for layer, chosen in channels.items()
@@ -65,15 +65,15 @@ def count_overlaps(
     truth = torch.zeros(len(concepts)).long()
     for batch in batches:
         size, device = batch.mask_size(), model.mean.device
-        labelled = Labelled.of(batch, concepts, size, area, device)
+        labelled = ConceptTargets.of(batch, concepts, size, area, device)
         truth += labelled.truth
         images = batch.images.to(device, torch.float32)
         image = tuple(images.shape[2:])
         if upsampling == "receptive_fields" and image not in fields:
             fields[image] = receptive_fields(model, image)
-        for layer, maps in chosen_maps(model, images, channels):
+        for layer, maps in selected_maps(model, images, channels):
             own = fields[image][layer] if fields else None
-            grid = Grid.of(tuple(maps.shape[2:]), size, device, fields=own, image=image)
+            grid = UpsamplingGrid.of(tuple(maps.shape[2:]), size, device, fields=own, image=image)
             for found, threshold in zip(counts[layer], thresholds[layer], strict=True):
                 _count_layer(found, maps, threshold, labelled, grid)
         if progress is not None:
@@ -82,11 +82,11 @@ def count_overlaps(
 
 
 def _count_layer(
-    counts: Overlaps,
+    counts: IouCounts,
     maps: Float[Tensor, "image channel row column"],
     thresholds: Float[Tensor, " channel"],
-    labelled: Labelled,
-    grid: Grid,
+    labelled: ConceptTargets,
+    grid: UpsamplingGrid,
 ) -> None:
     n_images, n_channels = maps.shape[:2]
     # What is upsampled is the excess: rounded averages of a plateau at the threshold can come out

@@ -7,14 +7,14 @@ import pandas as pd
 from torch import Tensor
 
 from shapebias.dissection.concept_labels import Concepts
-from shapebias.dissection.iou_counts import Overlaps
+from shapebias.dissection.iou_counts import IouCounts
 
 DIVERSITY_CUT = 0.01
 LABELS = ["layer", "channel", "concept", "category", "iou", "threshold", "diversity"]
 OVERLAPS = ["layer", "channel", "concept", "intersection", "activated", "truth", "iou"]
 
 
-def ious_of(counts: Overlaps, truth: Tensor, concepts: Concepts) -> tuple[np.ndarray, ...]:
+def ious_of(counts: IouCounts, truth: Tensor, concepts: Concepts) -> tuple[np.ndarray, ...]:
     """Intersection, activated area and IoU of each channel (down) and concept (across)."""
     intersection, truth = counts.intersection.numpy(), truth.numpy()
     activated = counts.activated[:, concepts.kind_of].numpy()
@@ -40,7 +40,7 @@ def labels_of(
     )
 
 
-def overlaps_of(
+def iou_rows(
     chosen: Mapping[str, Sequence[int]],
     ious: Sequence[tuple[np.ndarray, ...]],
     truth: Tensor,

@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shapebias.dissection.concept_batches import over_concepts
+from shapebias.dissection.concept_batches import run_in_concept_batches
 from shapebias.dissection.concept_labels import ConceptBatch
 from shapebias.dissection.dissect import Dissection, dissect
-from shapebias.dissection.thresholds import bytes_held
-from shapebias.io.concept_sets import concepts_of
+from shapebias.dissection.thresholds import threshold_bytes
+from shapebias.io.concept_sets import concept_names
 from shapebias.io.image_sets import number_of_rows
 from shapebias.networks.channel_parts import channels_of_part
 from shapebias.networks.classifier import Classifier
-from shapebias.progress import Counter
+from shapebias.progress import ProgressCounter
 
 # Settings of the study that are those of `dissect`.
 SETTINGS = ("quantile", "sweep", "area", "upsampling", "top_images")
@@ -41,18 +41,18 @@ def dissect_part(
     memory
         Megabytes of the job; None for no limit.
     """
-    n_images, concepts = number_of_rows(paths), concepts_of(paths[0])
+    n_images, concepts = number_of_rows(paths), concept_names(paths[0])
     chosen = {name: settings[name] for name in SETTINGS}
     chosen["channels"] = channels_of_part(model, part, settings)
 
     def work(batches: Callable[[], Iterator[ConceptBatch]]) -> Dissection:
-        progress = Counter("dissecting, two passes", 2 * n_images)
+        progress = ProgressCounter("dissecting, two passes", 2 * n_images)
         return dissect(model, batches, concepts, n_images=n_images, progress=progress, **chosen)
 
     def held(shape: tuple[int, int]) -> int:
         quantiles = [chosen["quantile"], *chosen["sweep"]]
-        return bytes_held(
+        return threshold_bytes(
             model, shape, n_images=n_images, quantiles=quantiles, channels=chosen["channels"]
         )
 
-    return over_concepts(work, paths, size=settings["batch"], memory=memory, held=held)
+    return run_in_concept_batches(work, paths, size=settings["batch"], memory=memory, held=held)

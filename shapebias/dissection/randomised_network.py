@@ -1,4 +1,4 @@
-"""Twins of a network that have learnt nothing: what its channels would detect by chance."""
+"""Controls of a network that have learnt nothing: what its channels would detect by chance."""
 
 import torch
 from torch import nn
@@ -6,11 +6,11 @@ from torch import nn
 from shapebias.errors import UnknownName
 from shapebias.networks.classifier import Classifier
 
-TWINS = ("random", "shuffled")
+CONTROLS = ("random", "shuffled")
 
 
-def make_twin(model: Classifier, kind: str, *, seed: int) -> None:
-    """Replace a network's weights, on the CPU, by those of its twin.
+def randomise_weights(model: Classifier, kind: str, *, seed: int) -> None:
+    """Replace a network's weights, on the CPU, by those of its control.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ def make_twin(model: Classifier, kind: str, *, seed: int) -> None:
     UnknownName
         For another kind.
     """
-    if kind not in TWINS:
-        raise UnknownName("twin", kind, TWINS)
+    if kind not in CONTROLS:
+        raise UnknownName("control", kind, CONTROLS)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         for module in model.network.modules():

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from shapebias.dissection.top_k import WAITING, Largest
+from shapebias.dissection.top_k import PENDING, StreamingTopK
 from shapebias.errors import ShapebiasError
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.eval_mode import evaluating
+from shapebias.networks.eval_mode import eval_without_gradients
 
 
 def find_thresholds(
@@ -54,16 +54,16 @@ def find_thresholds(
     ShapebiasError
         If the number of images is another, or an activation is not a number.
     """
-    largest: dict[str, Largest] = {}
+    largest: dict[str, StreamingTopK] = {}
     ranks: dict[str, list[int]] = {}
     seen = 0
     for batch in images:
         seen += len(batch)
-        for layer, maps in chosen_maps(model, batch, channels):
+        for layer, maps in selected_maps(model, batch, channels):
             if layer not in largest:
                 positions = n_images * maps.shape[2] * maps.shape[3]
                 ranks[layer] = [allowed_above(one, positions) + 1 for one in quantiles]
-                largest[layer] = Largest(max(ranks[layer]))
+                largest[layer] = StreamingTopK(max(ranks[layer]))
             largest[layer].add(maps.transpose(0, 1).flatten(1))
             if also is not None:
                 also(layer, maps)
@@ -77,7 +77,7 @@ def find_thresholds(
     }
 
 
-def bytes_held(
+def threshold_bytes(
     model: Classifier,
     shape: tuple[int, int],
     *,
@@ -94,14 +94,14 @@ def bytes_held(
     """
     blank = torch.zeros(1, 3, *shape, device=model.mean.device)
     values = 0
-    with evaluating(model):
-        for _, maps in chosen_maps(model, blank, channels):
+    with eval_without_gradients(model):
+        for _, maps in selected_maps(model, blank, channels):
             positions = n_images * maps.shape[2] * maps.shape[3]
             values += maps.shape[1] * (allowed_above(max(quantiles), positions) + 1)
-    return math.ceil(values * (1 + WAITING) * blank.element_size())
+    return math.ceil(values * (1 + PENDING) * blank.element_size())
 
 
-def chosen_maps(
+def selected_maps(
     model: Classifier,
     images: Float[Tensor, "image 3 row column"],
     channels: Mapping[str, Sequence[int]],

@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 # Values of a layer that are put in order at a time; and the share of those kept that may wait.
-BLOCK, WAITING = 2**20, 1 / 16
+BLOCK, PENDING = 2**20, 1 / 16
 
 
-class Largest:
+class StreamingTopK:
     """The `number` largest values of each row of a stream, in memory for a tenth more than those.
 
     Rows are kept in blocks, so that what putting in new values takes besides is that of a block.
@@ -38,10 +38,10 @@ class Largest:
 
 
 class _Block:
-    """Some rows of `Largest`.
+    """Some rows of `StreamingTopK`.
 
     Once as many are kept, a new value waits only if it is above the least of its row; those that
-    wait are put to the others when they are a share `WAITING` as many.
+    wait are put to the others when they are a share `PENDING` as many.
     """
 
     def __init__(self, number: int, like: Float[Tensor, "channel value"]):
@@ -62,7 +62,7 @@ class _Block:
         self.counts.append(entering.sum(dim=1))
         self.waiting.append(values[entering])
         self.total += len(self.waiting[-1])
-        if self.total >= WAITING * self.kept.numel():
+        if self.total >= PENDING * self.kept.numel():
             self._merge()
 
     def ranked(self, ranks: Sequence[int]) -> Float[Tensor, "rank channel"]:

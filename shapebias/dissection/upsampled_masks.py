@@ -106,7 +106,7 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class Grid:
+class UpsamplingGrid:
     """Where the places of a map lie after upsampling to `size`.
 
     Where a pixel is zero up to rounding, a grid of half-pixel centres leaves the decision to
@@ -164,7 +164,7 @@ def _within(
     maps: Float[Tensor, "map row column"],
     padded: Float[Tensor, "map padded_row padded_column"],
     cells: Int64[Tensor, "cell 4"],
-    grid: Grid,
+    grid: UpsamplingGrid,
 ) -> Iterator[Int64[Tensor, "2 found"]]:
     rows, columns, size, offset = grid.rows, grid.columns, grid.size, grid.offset
     number, row, column, first = cells.unbind(dim=1)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from shapebias.errors import ShapebiasError
-from shapebias.io.checksums import write_record
-from shapebias.io.provenance import current
+from shapebias.io.checksums import store_checksum
+from shapebias.io.provenance import current_code
 
 
 @contextmanager
-def written_whole(path: str | Path, *, result: bool = True) -> Iterator[Path]:
+def atomic_write(path: str | Path, *, result: bool = True) -> Iterator[Path]:
     """Temporary path beside `path` that takes its name when the context ends without an error.
 
     The temporary name carries host and process, so that two copies of one job never share it, be
@@ -26,8 +26,8 @@ def written_whole(path: str | Path, *, result: bool = True) -> Iterator[Path]:
     try:
         yield temporary
         # Before the file has its name: one without its record would be taken on trust.
-        if result and current():
-            write_record(path, temporary)
+        if result and current_code():
+            store_checksum(path, temporary)
         os.replace(temporary, path)
     except OSError as error:
         # A full disk is told of without the file's name.
@@ -38,7 +38,7 @@ def written_whole(path: str | Path, *, result: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def reading(path: str | Path) -> Iterator[None]:
+def parquet_errors(path: str | Path) -> Iterator[None]:
     """Within this context a damaged or missing Parquet file is an error that names it."""
     try:
         yield
@@ -51,5 +51,5 @@ def reading(path: str | Path) -> Iterator[None]:
 
 def write_text(text: str, path: str | Path) -> None:
     """Write a text file whole."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

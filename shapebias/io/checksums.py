@@ -13,7 +13,7 @@ RESULTS = "results"
 FOLDER = "records"
 
 
-def record_path(path: str | Path) -> Path | None:
+def checksum_path(path: str | Path) -> Path | None:
     """Where the SHA-256 of a study's file is noted; None for a file that is no study's.
 
     It is a line as `sha256sum` writes it, so that ``sha256sum --check`` reads it.
@@ -25,27 +25,27 @@ def record_path(path: str | Path) -> Path | None:
     return Path(RESULTS, study, FOLDER, "sha256", *folders, f"{name}.sha256")
 
 
-def write_record(path: Path, content: Path) -> None:
+def store_checksum(path: Path, content: Path) -> None:
     """Note that the file that `path` is about to become has the content of another."""
-    if record := record_path(path):
+    if record := checksum_path(path):
         record.parent.mkdir(parents=True, exist_ok=True)
         temporary = record.with_name(content.name)
         temporary.write_text(f"{sha256_of(content)}  {path.as_posix()}\n", encoding="utf-8")
         os.replace(temporary, record)
 
 
-def recorded(path: str | Path) -> str | None:
+def recorded_checksum(path: str | Path) -> str | None:
     """SHA-256 that a file had when its job wrote it; None where nothing was noted."""
-    record = record_path(path)
+    record = checksum_path(path)
     try:
         return record.read_text(encoding="utf-8")[:64] if record else None
     except FileNotFoundError:
         return None
 
 
-def check_content(path: str | Path, digest: str) -> None:
+def verify_checksum(path: str | Path, digest: str) -> None:
     """Raise `ShapebiasError` if a file's SHA-256 is not the one that its job noted."""
-    if recorded(path) not in (None, digest):
+    if recorded_checksum(path) not in (None, digest):
         raise ShapebiasError(
             f"{path} is not what its job wrote: it was damaged, or changed by hand; "
             "run again, and it is made anew"

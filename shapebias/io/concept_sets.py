@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from shapebias.errors import ShapebiasError
-from shapebias.io.image_sets import IMAGE, Sizing, open_parquet, with_image, write_groups
+from shapebias.io.image_sets import IMAGE, ResizeCrop, open_parquet, with_image, write_groups
 from shapebias.io.label_maps import encode_map
 from shapebias.io.provenance import metadata
 
@@ -29,7 +29,7 @@ def write_concepts(
     path: str | Path,
     *,
     concepts: Sequence[tuple[int, str, str]],
-    sizing: Sizing,
+    sizing: ResizeCrop,
 ) -> int:
     """Write one part of a concept set: images with label maps and whole-image labels.
 
@@ -50,7 +50,7 @@ def write_concepts(
     return write_groups(map(_with_maps, rows), path, CONCEPT_COLUMNS.with_metadata(note))
 
 
-def concepts_of(path: str | Path) -> list[tuple[int, str, str]]:
+def concept_names(path: str | Path) -> list[tuple[int, str, str]]:
     """Number, name and category of every concept of a concept set's part."""
     note = open_parquet(path).schema_arrow.metadata or {}
     if b"concepts" not in note:

@@ -58,7 +58,7 @@ def decode(
         suspiciously large as it is or resized.
     """
     image = _opened(data, name, _upright)
-    resized, box = framed(image.size, resize=resize, crop=crop, name=name)
+    resized, box = resize_crop_box(image.size, resize=resize, crop=crop, name=name)
     if resize is not None:
         image = image.resize(resized, Image.Resampling.BILINEAR)
     if crop is not None:
@@ -66,7 +66,7 @@ def decode(
     return np.array(image)
 
 
-def size_of(data: bytes, *, name: str = "image") -> tuple[int, int]:
+def image_size(data: bytes, *, name: str = "image") -> tuple[int, int]:
     """Width and height in pixels of an encoded image as `decode` shows it, unless it refuses it.
 
     All of the image is decoded, but no more than one copy of its pixels held.
@@ -84,7 +84,7 @@ def size_of(data: bytes, *, name: str = "image") -> tuple[int, int]:
     return _opened(data, name, _checked_size)
 
 
-def framed(
+def resize_crop_box(
     size: tuple[int, int], *, resize: int | None, crop: int | None, name: str = "image"
 ) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
     """Width and height to which an image is resized, and the box (left, top, right, bottom) kept.

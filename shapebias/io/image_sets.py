@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shapebias.errors import ShapebiasError
-from shapebias.io.atomic import reading, written_whole
+from shapebias.io.atomic import atomic_write, parquet_errors
 from shapebias.io.image_codec import decode
 from shapebias.io.provenance import metadata
 
@@ -29,7 +29,7 @@ BYTES_A_GROUP = 32 * 2**20
 
 
 @dataclass(frozen=True)
-class Sizing:
+class ResizeCrop:
     """How stored images become pixels: short side resized, then the centre cropped.
 
     Parameters
@@ -44,7 +44,7 @@ class Sizing:
     crop: int | None = None
 
 
-def write_images(rows: Iterable[dict[str, Any]], path: str | Path, *, sizing: Sizing) -> int:
+def write_images(rows: Iterable[dict[str, Any]], path: str | Path, *, sizing: ResizeCrop) -> int:
     """Write one part of an image set, row by row, and count its images.
 
     Parameters
@@ -79,10 +79,10 @@ def read_rows(
     """
     for path in paths:
         file = open_parquet(path)
-        sizing = sizing_of(file)
+        sizing = resize_crop_of(file)
         # Row group by row group: one batch would otherwise span several.
         for group in range(file.num_row_groups):
-            with reading(path):
+            with parquet_errors(path):
                 rows = file.read_row_group(group).to_pylist()
             for row in rows:
                 if only is not None and row["image_id"] not in only:
@@ -108,9 +108,9 @@ def encoded_rows(path: str | Path, group: int) -> Iterator[tuple[str, bytes]]:
     yield from zip(table["image_id"].to_pylist(), files.to_pylist(), strict=True)
 
 
-def sizing_of_part(path: str | Path) -> Sizing:
+def resize_crop_of_part(path: str | Path) -> ResizeCrop:
     """How the images of a part, by its path, are brought to size."""
-    return sizing_of(open_parquet(path))
+    return resize_crop_of(open_parquet(path))
 
 
 def number_of_rows(paths: Sequence[str | Path]) -> int:
@@ -129,10 +129,10 @@ def rejected_in(path: str | Path) -> list[tuple[str, str]]:
     return [(image_id, reason) for image_id, reason in json.loads(note.get(b"rejected", b"[]"))]
 
 
-def sizing_of(file: pq.ParquetFile) -> Sizing:
+def resize_crop_of(file: pq.ParquetFile) -> ResizeCrop:
     """How the images of a part are brought to size."""
     note = file.schema_arrow.metadata or {}
-    return Sizing(**json.loads(note.get(b"sizing", b"{}")))
+    return ResizeCrop(**json.loads(note.get(b"sizing", b"{}")))
 
 
 def stack(rows: Iterable[dict[str, Any]]) -> np.ndarray:
@@ -169,7 +169,7 @@ def write_groups(rows: Iterable[dict[str, Any]], path: str | Path, schema: pa.Sc
     count, rejected = 0, []
     # Both would hold further copies of every image.
     plain = {"use_dictionary": False, "write_statistics": False}
-    with written_whole(path) as temporary, pq.ParquetWriter(temporary, schema, **plain) as writer:
+    with atomic_write(path) as temporary, pq.ParquetWriter(temporary, schema, **plain) as writer:
         for group in _groups(rows):
             missing = [row for row in group if row["image"] is None]
             rejected += [(row["image_id"], row["rejected"]) for row in missing]
@@ -196,7 +196,7 @@ def _groups(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def open_parquet(path: str | Path) -> pq.ParquetFile:
     """Open a Parquet file; raise `ShapebiasError` where it cannot be read."""
-    with reading(path):
+    with parquet_errors(path):
         return pq.ParquetFile(path)
 
 

@@ -38,7 +38,7 @@ def decode_map(data: bytes) -> np.ndarray:
         return np.asarray(image).astype(np.int64)
 
 
-def framed_map(
+def crop_label_map(
     labels: np.ndarray,
     *,
     size: tuple[int, int],

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shapebias.io.atomic import reading, written_whole
+from shapebias.io.atomic import atomic_write, parquet_errors
 from shapebias.io.provenance import metadata
 
 PREDICTIONS = pa.schema(
@@ -28,13 +28,13 @@ def write_predictions(frame: pd.DataFrame, path: str | Path) -> None:
     frame = frame.assign(entry_probabilities=frame.get("entry_probabilities"))
     table = pa.Table.from_pandas(frame[PREDICTIONS.names], PREDICTIONS, preserve_index=False)
     note = {b"entry_classes": json.dumps(entry_classes).encode(), **metadata()}
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         pq.write_table(table.replace_schema_metadata(note), temporary)
 
 
 def read_predictions(path: str | Path) -> pd.DataFrame:
     """Predictions of one network on one image set; `attrs["entry_classes"]` may be None."""
-    with reading(path):
+    with parquet_errors(path):
         table = pq.read_table(path)
     frame = table.to_pandas()
     frame.attrs["entry_classes"] = json.loads(table.schema.metadata[b"entry_classes"])

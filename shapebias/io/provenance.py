@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from shapebias.io.checksums import check_content, sha256_of
+from shapebias.io.checksums import sha256_of, verify_checksum
 
 PACKAGES = ("shapebias", "numpy", "pandas", "pillow", "pyarrow", "torch", "torchvision")
 
@@ -33,7 +33,7 @@ def provenance(code: dict[str, Any], inputs: Iterable[str]) -> Iterator[None]:
     """
     digests = {path: sha256_of(path) for path in map(Path, inputs) if path.is_file()}
     for path, digest in digests.items():
-        check_content(path, digest)
+        verify_checksum(path, digest)
     record = {
         **code,
         "packages": {name: _version(name) for name in PACKAGES},
@@ -50,7 +50,7 @@ def provenance(code: dict[str, Any], inputs: Iterable[str]) -> Iterator[None]:
         _current.reset(token)
 
 
-def current() -> dict[str, Any]:
+def current_code() -> dict[str, Any]:
     """Record of the `provenance` context; empty outside one."""
     return dict(_current.get() or {})
 

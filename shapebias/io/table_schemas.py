@@ -241,11 +241,11 @@ TABLES = {
         "a channel, with the concept that it detects best at one quantile of the sweep",
         (MODEL, _number("quantile", "fraction", "share of positions that is active"), *LABEL),
     ),
-    "dissection_twins": Table(
+    "dissection_controls": Table(
         "a channel of a network that has learnt nothing, with the concept that it detects best",
         (
             MODEL,
-            Column("twin", "text", "", "`random`: weights drawn anew; `shuffled`: permuted"),
+            Column("control", "text", "", "`random`: weights drawn anew; `shuffled`: permuted"),
             *LABEL,
         ),
     ),

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.io.atomic import reading, written_whole
+from shapebias.io.atomic import atomic_write, parquet_errors
 from shapebias.io.provenance import metadata
 from shapebias.io.table_schemas import TABLES
 
@@ -32,7 +32,7 @@ def write_table(frame: pd.DataFrame, path: str | Path, *, schema: str) -> None:
         If a column is missing, unknown, or holds values of another type.
     """
     table = arrow_table(frame, schema)
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         if Path(path).suffix == ".csv":
             table.to_pandas().to_csv(temporary, index=False)
         else:
@@ -68,7 +68,7 @@ def read_table(*paths: str | Path, above_zero: str | None = None) -> pd.DataFram
     rows = [(above_zero, ">", 0)] if above_zero else None
     frames = []
     for path in paths:
-        with reading(path):
+        with parquet_errors(path):
             frames.append(pq.read_table(path, filters=rows).to_pandas())
     # What is in one file, as the millions of overlaps, is not copied.
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
@@ -82,7 +82,7 @@ def join_by_layer(paths: Sequence[str | Path], path: str | Path, *, schema: str)
     parts = pa.concat_tables(arrow_table(read_table(part), schema) for part in paths)
     layers = parts.column("layer").unique().to_pylist()
     with (
-        written_whole(path) as temporary,
+        atomic_write(path) as temporary,
         pq.ParquetWriter(temporary, parts.schema) as writer,
     ):
         for layer in layers:

@@ -100,7 +100,7 @@ class Layout:
 
 
 # As convolutions give them.
-MAPS = Layout()
+NCHW = Layout()
 
 
 def possible_layouts(
@@ -120,12 +120,12 @@ def possible_layouts(
         Their number, where it is known.
     leading
         Tokens before those of a map in most layers of the network, where it says so.
-    least
+    ge
         Rows and columns of the smallest map.
     """
     found = []
     if len(shape) == 4:
-        found += [MAPS] if shape[2] == shape[3] >= least else []
+        found += [NCHW] if shape[2] == shape[3] >= least else []
         found += [Layout(axis=3)] if shape[1] == shape[2] >= least else []
     elif len(shape) == 3:
         for axis in (2, 1):

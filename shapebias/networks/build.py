@@ -6,22 +6,22 @@ from typing import Any, get_args
 
 import torch
 
-from shapebias.errors import CannotTake, ShapebiasError, first_line
+from shapebias.errors import ShapebiasError, UnsupportedInputSize, first_line
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.eval_mode import eval_mode
-from shapebias.networks.skip_init import WithoutDraws
+from shapebias.networks.skip_init import SkipWeightInit
 from shapebias.plugins import build, factory_of
-from shapebias.runtime.system_errors import explained
+from shapebias.runtime.system_errors import explain
 
 # What torch and networks' own code raise for images of a size that they cannot take.
-REFUSALS = (CannotTake, RuntimeError, ValueError, AssertionError)
+REFUSALS = (UnsupportedInputSize, RuntimeError, ValueError, AssertionError)
 # Side for which most published networks are made, in pixels.
 USUAL = 224
 # Sides of patches, of windows, and of what networks shrink to one place.
 MULTIPLES = (4, 8, 14, 16, 28, 32)
 
 
-def built(
+def build_network(
     architecture: dict[str, Any], classes: list[str], input_size: int | None = None
 ) -> Classifier:
     """Network of an architecture that is sure to give scores for images of its size.
@@ -44,12 +44,12 @@ def built(
     try:
         return _tried(architecture, classes, input_size)
     except REFUSALS as error:
-        if explained(error):
+        if explain(error):
             raise
 
         def works(size: int, **changes: Any) -> bool:
             try:
-                with WithoutDraws():
+                with SkipWeightInit():
                     _tried(architecture | changes, classes, size)
             except REFUSALS:
                 return False
@@ -58,7 +58,7 @@ def built(
         size = input_size or USUAL
         found = _that_works(works, size)
         # What fails at every size fails for another reason.
-        if found is None and isinstance(error, CannotTake):
+        if found is None and isinstance(error, UnsupportedInputSize):
             raise
         told = _told(architecture, size, *found, works) if found else _name(architecture) + " fails"
         raise ShapebiasError(f"{told} ({first_line(error)})") from error

@@ -7,19 +7,19 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from shapebias.errors import ShapebiasError
-from shapebias.io.atomic import written_whole
+from shapebias.io.atomic import atomic_write
 from shapebias.io.checksums import sha256_of
 from shapebias.networks.auxiliary_batch_norm import weights_with_norm
-from shapebias.networks.build import built, setting_of
+from shapebias.networks.build import build_network, setting_of
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.normalisation import check_normalised_once, mean_and_std_together
 from shapebias.networks.optional_packages import file_in_package
-from shapebias.networks.skip_init import WithoutDraws
+from shapebias.networks.skip_init import SkipWeightInit
 from shapebias.plugins import build
-from shapebias.weights.fit import fitted
+from shapebias.weights.fit import match_state_dict
 from shapebias.weights.read import read_weights
-from shapebias.weights.timm_names import in_timms_names
-from shapebias.weights.unwrap import of_network
+from shapebias.weights.timm_names import remap_to_timm
+from shapebias.weights.unwrap import align_to_network
 
 
 def load_network(
@@ -42,7 +42,7 @@ def load_network(
     """
     description = _read_description(Path(path_to_description))
     _check_digest(Path(path_to_weights), description["sha256"])
-    with WithoutDraws():
+    with SkipWeightInit():
         model = build(
             "architectures",
             classes=description["classes"],
@@ -53,7 +53,7 @@ def load_network(
     held = weights_with_norm(
         load_file(path_to_weights), norm or description.get("norm", "main"), str(path_to_weights)
     )
-    model.network.load_state_dict(fitted(model.network, held, str(path_to_weights)))
+    model.network.load_state_dict(match_state_dict(model.network, held, str(path_to_weights)))
     # What a training has found of its pixels is learnt, as the statistics of a batch norm are.
     if "training" not in description["provenance"]:
         check_weights_normalise_once(model)
@@ -96,7 +96,7 @@ def save_network(
         name: value.detach().cpu().contiguous()
         for name, value in sorted(model.network.state_dict().items())
     }
-    with written_whole(path_to_weights) as temporary:
+    with atomic_write(path_to_weights) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode
         save_file(weights, temporary)
@@ -112,7 +112,7 @@ def save_network(
         "provenance": provenance,
         "sha256": sha256_of(path_to_weights),
     }
-    with written_whole(path_to_description) as temporary:
+    with atomic_write(path_to_description) as temporary:
         temporary.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
@@ -139,8 +139,8 @@ def import_network(
     source
         Entry `weights` of the study: `package` and `file`, and the `norm` of AdvProp's networks.
     """
-    with WithoutDraws():
-        network = built(architecture, classes, input_size)
+    with SkipWeightInit():
+        network = build_network(architecture, classes, input_size)
     path = path or package_file(source["package"], source["file"])
     provenance = load_weights(network, path, norm=source.get("norm", "main"))
     print("\n".join(_assumed(network, architecture)))
@@ -191,9 +191,9 @@ def load_weights(model: Classifier, path: str | Path, *, norm: str = "main") -> 
         that was trained on pixels normalised otherwise.
     """
     path = Path(path)
-    found, normalisation = of_network(model.network, read_weights(path))
-    found = weights_with_norm(in_timms_names(model.network, found), norm, str(path))
-    weights = fitted(model.network, found, str(path))
+    found, normalisation = align_to_network(model.network, read_weights(path))
+    found = weights_with_norm(remap_to_timm(model.network, found), norm, str(path))
+    weights = match_state_dict(model.network, found, str(path))
     model.network.load_state_dict(weights, strict=False)
     # Last, as constants of a network's own may be among the weights.
     _check_normalisation(model, normalisation, path)

@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError, UnknownLayer
-from shapebias.networks.activation_layout import MAPS, Layout
+from shapebias.networks.activation_layout import NCHW, Layout
 from shapebias.networks.eval_mode import eval_mode
 from shapebias.networks.normalisation import check_normalised_once
-from shapebias.ranges import wrong_colours
+from shapebias.ranges import colour_error
 
 
 class Classifier(nn.Module):
@@ -48,7 +48,7 @@ class Classifier(nn.Module):
     """
 
     # Whether what follows a layer can be run by itself.
-    cuttable = True
+    is_split = True
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Classifier(nn.Module):
     ):
         super().__init__()
         for name, values in (("mean", mean), ("std", std)):
-            if wrong := wrong_colours(name, list(values)):
+            if wrong := colour_error(name, list(values)):
                 raise ShapebiasError(f"{name}: {wrong}")
         check_normalised_once(network, mean, std, input_size)
         self.network = network
@@ -90,7 +90,7 @@ class Classifier(nn.Module):
 
     def layout(self, layer: str) -> Layout:
         """How a layer's output is laid out in the network."""
-        return self._layouts.get(layer, MAPS)
+        return self._layouts.get(layer, NCHW)
 
     def modules_of(self, layer: str | None) -> tuple[nn.Module, ...]:
         """Modules that lead to a layer from the one before; those after the last for None."""

@@ -8,7 +8,7 @@ from torch import nn
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
+def eval_without_gradients(model: nn.Module) -> Iterator[None]:
     """Within this context a network is in eval mode and records no gradients."""
     with eval_mode(model), torch.inference_mode():
         yield

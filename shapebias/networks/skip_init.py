@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 
-class WithoutDraws(TorchFunctionMode):
+class SkipWeightInit(TorchFunctionMode):
     """Within this context random initial weights are not drawn, as they would be overwritten.
 
     Everything else that a network's construction computes, its buffers above all, is as ever,

@@ -7,7 +7,7 @@ import pandas as pd
 Pairs = Mapping[str, Mapping[str, str]]
 
 
-def selected(accuracy: pd.DataFrame, pair: str | None, clean: str | None) -> pd.DataFrame:
+def accuracy_rows(accuracy: pd.DataFrame, pair: str | None, clean: str | None) -> pd.DataFrame:
     """Rows of the accuracy table that a panel shows: one a network and image set."""
     on_all = accuracy["selection"] == "all"
     if pair is None or not (accuracy["selection"] == pair).any():
@@ -30,17 +30,17 @@ def varying_channels(activation_tv: pd.DataFrame, *, clean: str, noisy: str) -> 
     return both[(both["clean"] > 0) & (both["noisy"] > 0)]
 
 
-def counted(detectors: pd.DataFrame, cut: float) -> pd.DataFrame:
-    """Channels by network (and twin, where there are some) and category at one cut."""
+def counts_at_cut(detectors: pd.DataFrame, cut: float) -> pd.DataFrame:
+    """Channels by network (and control, where there are some) and category at one cut."""
     at_cut = detectors[detectors["iou_cut"] == cut]
     whole = at_cut[at_cut["layer"] == "all"]
     layers = at_cut[~at_cut["model"].isin(whole["model"])]
     both = pd.concat([whole, layers]) if len(layers) else whole
-    keys = [name for name in ("model", "twin", "category") if name in both]
+    keys = [name for name in ("model", "control", "category") if name in both]
     return both.groupby(keys, sort=False, as_index=False)["n_channels"].sum()
 
 
-def both_of(
+def paired_rows(
     table: pd.DataFrame | None, pairs: Pairs
 ) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
     """Rows of each pair's two networks, where a table has both."""
@@ -50,11 +50,11 @@ def both_of(
             yield pair, standard, robust
 
 
-def measured(table: pd.DataFrame | None) -> pd.DataFrame | None:
+def nonempty(table: pd.DataFrame | None) -> pd.DataFrame | None:
     """A table that a study may lack; None also where nothing is in it."""
     return table if table is not None and len(table) else None
 
 
-def change(before: float, after: float) -> str:
+def percent_change(before: float, after: float) -> str:
     """How much larger a number is than another, in percent, for a sentence or a figure."""
     return f"{100 * (after / before - 1):+.0f} %".replace("-", "−") if before else "from none"

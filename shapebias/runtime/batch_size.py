@@ -13,7 +13,7 @@ from shapebias.runtime.system_errors import out_of_memory
 T = TypeVar("T")
 
 
-def shrinking(work: Callable[[int], T], size: int, *, what: str) -> T:
+def with_fitting_batch_size(work: Callable[[int], T], size: int, *, what: str) -> T:
     """What `work` gives for a batch size, halved until memory suffices.
 
     The work begins anew with each size, so that nothing of an attempt that failed can enter its
@@ -63,7 +63,7 @@ T = TypeVar("T")
 A_PIXEL, ALONE = 900, 10**9
 
 
-def within_memory(
+def with_batch_in_memory(
     work: Callable[[int], T],
     most: int,
     *,
@@ -78,7 +78,7 @@ def within_memory(
     ----------
     work
         Called with the number of images to take at a time. Its result must not depend on it.
-    most
+    le
         Images at a time where memory is no matter, at least 1.
     like
         Row of an image or concept set, with `pixels` as large as those of all.
@@ -96,7 +96,7 @@ def within_memory(
         If `held` and a single image do not fit.
     """
     if memory is None:
-        return shrinking(work, most, what=what)
+        return with_fitting_batch_size(work, most, what=what)
     limit_memory(memory)
     room, shape = _bytes(memory), like["pixels"].shape
     least = held + A_PIXEL * shape[0] * shape[1]
@@ -108,7 +108,7 @@ def within_memory(
             "for a graphics card, a larger `memory`"
         )
     fitting = images_within(room - held, shape)
-    return shrinking(work, min(most, fitting), what=what)
+    return with_fitting_batch_size(work, min(most, fitting), what=what)
 
 
 def images_within(memory: int, shape: tuple[int, ...]) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from shapebias.io.image_sets import number_of_rows, read_rows, stack
 from shapebias.progress import progress
-from shapebias.runtime.batch_size import shrinking
+from shapebias.runtime.batch_size import with_fitting_batch_size
 
 # Pixels at a time: 20 images of 224×224, whose activations still fit a processor's caches.
 PIXELS = 2**20
@@ -22,7 +22,7 @@ Rows = Iterable[dict[str, Any]]
 T = TypeVar("T")
 
 
-def over_batches(
+def run_in_batches(
     work: Callable[[Iterator[Batch]], T],
     paths: Sequence[str | Path],
     rows: Callable[[], Rows],
@@ -47,7 +47,7 @@ def over_batches(
     def attempt(size: int) -> T:
         return work(batches(progress(rows(), what=what, total=total), size=size))
 
-    return shrinking(attempt, size_of(paths), what=what)
+    return with_fitting_batch_size(attempt, size_of(paths), what=what)
 
 
 def batches(rows: Rows, *, size: int) -> Iterator[Batch]:
@@ -74,9 +74,9 @@ def pixels_of(rows: Iterable[Mapping[str, Any]]) -> Float[Tensor, "image 3 row c
 def size_of(paths: Sequence[str | Path]) -> int:
     """Images of a set, given by its parts, that are best taken at a time."""
     first = next(read_rows(paths), None)
-    return MOST if first is None else size_for(first["pixels"].shape[:2])
+    return MOST if first is None else batch_size_for(first["pixels"].shape[:2])
 
 
-def size_for(shape: tuple[int, int]) -> int:
+def batch_size_for(shape: tuple[int, int]) -> int:
     """Images of a shape (row, column) that are best taken at a time."""
     return max(1, min(MOST, PIXELS // (shape[0] * shape[1])))

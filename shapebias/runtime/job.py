@@ -16,7 +16,7 @@ from shapebias.errors import ShapebiasError
 from shapebias.io.provenance import provenance
 from shapebias.progress import images_seen
 from shapebias.runtime.memory_limit import limit_memory
-from shapebias.runtime.system_errors import explained
+from shapebias.runtime.system_errors import explain
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def _log(path: Path) -> Iterator[IO[str]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("w", encoding="utf-8")
     except OSError as error:
-        print(f"error: {explained(error) or error}", file=sys.stderr)
+        print(f"error: {explain(error) or error}", file=sys.stderr)
         raise SystemExit(1) from None
     try:
         yield file
@@ -77,7 +77,7 @@ def _log(path: Path) -> Iterator[IO[str]]:
 
 def _told(error: Exception, file: IO[str]) -> int:
     """Tell an error in one line, with what is needed to find a defect; gives the exit code."""
-    foreseen = str(error) if isinstance(error, ShapebiasError) else explained(error)
+    foreseen = str(error) if isinstance(error, ShapebiasError) else explain(error)
     with suppress(OSError):
         if foreseen is None:
             traceback.print_exc(file=file)

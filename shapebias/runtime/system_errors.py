@@ -21,7 +21,7 @@ ADVICE = {
 }
 
 
-def explained(error: BaseException) -> str | None:
+def explain(error: BaseException) -> str | None:
     """One line on what the system refused and what to do; None for an error of another kind."""
     if out_of_memory(error):
         return (

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from shapebias.errors import ShapebiasError
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.eval_mode import evaluating
+from shapebias.networks.eval_mode import eval_without_gradients
 from shapebias.runtime.batches import Batch
 from shapebias.smoothness.total_variation import total_variation
 
@@ -35,7 +35,7 @@ def activation_tv(model: Classifier, batches: Iterable[Batch]) -> pd.DataFrame:
     """
     totals: dict[str, Tensor] = {}
     number = 0
-    with evaluating(model):
+    with eval_without_gradients(model):
         for _, images, _ in batches:
             number += len(images)
             for layer, maps in model.walk(images.to(model.mean.device, torch.float32)):

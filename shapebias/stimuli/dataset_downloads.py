@@ -7,7 +7,7 @@ from typing import Any
 
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.io.archives import unpack
-from shapebias.io.atomic import written_whole
+from shapebias.io.atomic import atomic_write
 from shapebias.io.download import fetch
 
 
@@ -173,7 +173,7 @@ def bring(note: str | Path, name: str, **settings: Any) -> None:
     link = note.with_name("content")
     link.unlink(missing_ok=True)
     link.symlink_to(content.relative_to(note.parent))
-    with written_whole(note) as temporary:
+    with atomic_write(note) as temporary:
         text = json.dumps({"name": name, **settings, "content": str(link.readlink())}, indent=1)
         temporary.write_text(text + "\n", encoding="utf-8")
 

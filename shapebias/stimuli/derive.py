@@ -43,7 +43,7 @@ def build_transform(
     return plugins.build("transforms", **settings)
 
 
-def derived(
+def derive(
     rows: Iterable[dict[str, Any]], transform: Any, *, seed: int, image_set: str
 ) -> Iterator[dict[str, Any]]:
     """Rows with transformed `pixels` (None where an image is left out) and what was `drawn`.
@@ -71,7 +71,7 @@ def derived(
         yield {**row, "pixels": pixels, "drawn": drawn}
 
 
-def encoded(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def encode(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Rows with their pixels as the bytes of a PNG under `image`, or why there are none."""
     for row in rows:
         if row["pixels"] is not None:
@@ -106,7 +106,7 @@ def rows_of(
     rows = read_rows(paths, only=only)
     if transform is None:
         return rows
-    made = derived(
+    made = derive(
         rows,
         build_transform(transform, styles=styles, segmenter=segmenter),
         seed=seed,

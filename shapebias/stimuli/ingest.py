@@ -13,9 +13,9 @@ import pandas as pd
 
 from shapebias.errors import ShapebiasError
 from shapebias.io.concept_sets import write_concepts
-from shapebias.io.image_codec import framed, size_of
-from shapebias.io.image_sets import Sizing, rejected_in, write_images
-from shapebias.io.label_maps import framed_map
+from shapebias.io.image_codec import image_size, resize_crop_box
+from shapebias.io.image_sets import ResizeCrop, rejected_in, write_images
+from shapebias.io.label_maps import crop_label_map
 from shapebias.progress import progress
 from shapebias.stimuli.image_folders import bounds_of
 
@@ -28,8 +28,8 @@ def ingest_images(
     *,
     part: int,
     parts: int,
-    sizing: Sizing,
-    most_rejected: float = MOST_REJECTED,
+    sizing: ResizeCrop,
+    max_rejected: float = MOST_REJECTED,
 ) -> tuple[int, int]:
     """Write one part of a source's images, and count those stored and those refused.
 
@@ -45,7 +45,7 @@ def ingest_images(
         Which part, from 0, of how many.
     sizing
         How readers bring the images to size.
-    most_rejected
+    max_rejected
         Share of the part's images, in [0, 1], that may be refused. So one damaged file stops a
         small set, and is a line in a table of a large one.
 
@@ -58,7 +58,7 @@ def ingest_images(
     def write(rows: Iterable[dict[str, Any]]) -> int:
         return write_images(rows, path, sizing=sizing)
 
-    return _ingest(write, source, part, parts, sizing, most_rejected)
+    return _ingest(write, source, part, parts, sizing, max_rejected)
 
 
 def ingest_concepts(
@@ -67,8 +67,8 @@ def ingest_concepts(
     *,
     part: int,
     parts: int,
-    sizing: Sizing,
-    most_rejected: float = MOST_REJECTED,
+    sizing: ResizeCrop,
+    max_rejected: float = MOST_REJECTED,
 ) -> tuple[int, int]:
     """Write one part of a concept set, label maps resized and cropped as their images will be.
 
@@ -78,7 +78,7 @@ def ingest_concepts(
     def write(rows: Iterable[dict[str, Any]]) -> int:
         return write_concepts(rows, path, concepts=source.concepts, sizing=sizing)
 
-    return _ingest(write, source, part, parts, sizing, most_rejected)
+    return _ingest(write, source, part, parts, sizing, max_rejected)
 
 
 def rejected_images(parts: Mapping[str, Sequence[str | Path]]) -> pd.DataFrame:
@@ -92,7 +92,7 @@ def rejected_images(parts: Mapping[str, Sequence[str | Path]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["image_set", "image_id", "reason"], dtype=str)
 
 
-def checked(rows: Iterable[dict[str, Any]], sizing: Sizing) -> Iterator[dict[str, Any]]:
+def checked(rows: Iterable[dict[str, Any]], sizing: ResizeCrop) -> Iterator[dict[str, Any]]:
     """Rows with label maps of the size that the image will have; bad images are refused.
 
     A refused image's row has None under `image` and the reason under `rejected`.
@@ -109,16 +109,18 @@ def checked(rows: Iterable[dict[str, Any]], sizing: Sizing) -> Iterator[dict[str
             yield {**row, "image": None, "rejected": reason}
 
 
-def _fitted(row: dict[str, Any], sizing: Sizing) -> dict[str, Any]:
+def _fitted(row: dict[str, Any], sizing: ResizeCrop) -> dict[str, Any]:
     name = row["image_id"]
-    columns, rows = size_of(row["image"], name=name)
-    resized, box = framed((columns, rows), **vars(sizing), name=name)
+    columns, rows = image_size(row["image"], name=name)
+    resized, box = resize_crop_box((columns, rows), **vars(sizing), name=name)
     if "maps" not in row:
         return row
     maps = []
     for category, labels in row["maps"]:
         _check_proportions(labels, columns, rows, name)
-        maps.append((category, framed_map(labels, size=(columns, rows), resized=resized, box=box)))
+        maps.append(
+            (category, crop_label_map(labels, size=(columns, rows), resized=resized, box=box))
+        )
     return {**row, "maps": maps}
 
 
@@ -136,8 +138,8 @@ def _ingest(
     source: Any,
     part: int,
     parts: int,
-    sizing: Sizing,
-    most_rejected: float,
+    sizing: ResizeCrop,
+    max_rejected: float,
 ) -> tuple[int, int]:
     if not len(source):
         raise ShapebiasError(
@@ -149,14 +151,14 @@ def _ingest(
     first, last = bounds_of(len(source), part, parts)
     rows = progress(source.rows(part, parts), what="reading images", total=last - first)
     refused: list[str] = []
-    stored = write(_watched(checked(rows, sizing), refused, last - first, most_rejected))
+    stored = write(_watched(checked(rows, sizing), refused, last - first, max_rejected))
     assert stored + len(refused) == last - first, "every image is stored or refused"
     print(f"stored {stored} images, refused {len(refused)}")
     return stored, len(refused)
 
 
 def _watched(
-    rows: Iterable[dict[str, Any]], refused: list[str], listed: int, most_rejected: float
+    rows: Iterable[dict[str, Any]], refused: list[str], listed: int, max_rejected: float
 ) -> Iterator[dict[str, Any]]:
     """Note and print each refused image; stop once they are too many, or rows are amiss."""
     seen = 0
@@ -165,10 +167,10 @@ def _watched(
         if "rejected" in row:
             refused.append(f"{row['image_id']}: {row['rejected']}")
             print(f"refused {refused[-1]}", flush=True)
-        if len(refused) > most_rejected * listed:
+        if len(refused) > max_rejected * listed:
             raise ShapebiasError(
                 f"{refused[0]} (refused images so far: {len(refused)} of the part's {listed}; "
-                f"at most {most_rejected:.1%} may be, by the setting most_rejected)"
+                f"at most {max_rejected:.1%} may be, by the setting max_rejected)"
             )
         yield row
     if seen != listed:

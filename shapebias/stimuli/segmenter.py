@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError
-from shapebias.io.atomic import written_whole
+from shapebias.io.atomic import atomic_write
 from shapebias.plugins import build
 from shapebias.runtime.gpus import device
 
@@ -84,7 +84,7 @@ def save_segmenter(
     description = {"architecture": architecture, "classes": list(classes), "source": source}
     note = {"segmenter": json.dumps(description)}
     tensors = {name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=note))
 
 

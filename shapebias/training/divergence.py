@@ -19,7 +19,7 @@ DOUBTFUL = 3
 GUESSED = 1.1
 
 
-def check_course(
+def check_divergence(
     model: nn.Module,
     entry: dict[str, Any],
     n_classes: int,
@@ -39,21 +39,21 @@ def check_course(
     kept = (
         f"; the weights before it stay in {state.keep(fabric)}: to go on from them, import that "
         "file as another network of the study (the same `architecture`, its `classes`, `weights: "
-        "{path: …}`) and name that as `start`"
+        "{path: …}`) and name that as `init_from`"
         if state and state.own
         else ""
     )
     raise ShapebiasError(f"training diverged in epoch {entry['epoch']}: {reason}; {advice}{kept}")
 
 
-def is_doubtful(history: list[dict[str, Any]], n_classes: int) -> bool:
+def has_loss_jump(history: list[dict[str, Any]], n_classes: int) -> bool:
     """Whether the loss has just leapt so far that the weights are no place to begin from again."""
     losses = [entry["loss"] for entry in history[-2:]]
     usual = max(_loss_of_guessing(n_classes), losses[0])
     return len(losses) == 2 and losses[1] > DOUBTFUL * usual
 
 
-def has_learnt_nothing(entry: dict[str, Any], n_classes: int) -> bool:
+def is_at_chance(entry: dict[str, Any], n_classes: int) -> bool:
     """Whether an epoch ends with accuracies that guessing has as well."""
     known = [entry["accuracy"], entry["validation_accuracy"]]
     return max(one for one in known if one is not None) <= GUESSED / n_classes
@@ -63,7 +63,7 @@ def _loss_of_guessing(n_classes: int) -> float:
     return math.log(max(n_classes, 2))
 
 
-def advice_on(schedule: str, recipe: Recipe) -> str:
+def divergence_hints(schedule: str, recipe: Recipe) -> str:
     """What may help a training that diverges and is not done yet."""
     hints = ["lower `learning_rate`"]
     if schedule != "onecycle":

@@ -66,7 +66,7 @@ def fabric_of(*, devices: int = 1, precision: str = "float32") -> Fabric:
     )
 
 
-def launched(fabric: Fabric, work: Callable[..., Any], *arguments: Any) -> Any:
+def run_on_devices(fabric: Fabric, work: Callable[..., Any], *arguments: Any) -> Any:
     """What `work(fabric, *arguments)` returns on the first device, run on all of them.
 
     On several devices the arguments and the result, which holds tensors and plain values alone,
@@ -138,7 +138,7 @@ def _average(fabric: Fabric, values: list[Tensor]) -> None:
         one.copy_(mean.view_as(one))
 
 
-def added(fabric: Fabric, *numbers: float) -> list[float]:
+def sum_over_devices(fabric: Fabric, *numbers: float) -> list[float]:
     """Sums of numbers over the devices."""
     if fabric.world_size == 1:
         return list(numbers)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from shapebias.errors import ShapebiasError
 from shapebias.io.image_codec import decode
-from shapebias.io.image_sets import encoded_rows, read_columns, row_groups, sizing_of_part
+from shapebias.io.image_sets import encoded_rows, read_columns, resize_crop_of_part, row_groups
 
 Images = UInt8[Tensor, "image 3 row column"]
 Order = Int[Tensor, " image"]
@@ -22,7 +22,7 @@ AHEAD = 3
 WORKERS = 4
 
 
-class HeldImages:
+class InMemoryImages:
     """Images that are all in memory, decoded.
 
     Parameters
@@ -72,7 +72,7 @@ class StreamedImages:
         self._groups = [(path, number) for path in paths for number in range(row_groups(path)[0])]
         counts = [count for path in paths for count in row_groups(path)[1]]
         self._starts = np.concatenate([[0], np.cumsum(counts)])
-        self._sizings = {path: sizing_of_part(path) for path in paths}
+        self._sizings = {path: resize_crop_of_part(path) for path in paths}
         size = sum(Path(path).stat().st_size for path in paths)
         self.room = max(1, int(len(self) * min(1.0, buffer / max(size, 1))))
         self._device = device
@@ -141,7 +141,7 @@ class StreamedImages:
 
 def samples_of(
     paths: Sequence[str | Path], *, memory: int, device: torch.device | str
-) -> HeldImages | StreamedImages:
+) -> InMemoryImages | StreamedImages:
     """Images of Parquet parts: held where they fit, decoded, into so many bytes, else streamed."""
     streamed = StreamedImages(paths, buffer=memory, device=device)
     if not len(streamed):
@@ -153,7 +153,7 @@ def samples_of(
         )
         return streamed
     chosen = torch.arange(len(streamed)).split(256)
-    return HeldImages(torch.cat(list(streamed.batches(chosen))).contiguous())
+    return InMemoryImages(torch.cat(list(streamed.batches(chosen))).contiguous())
 
 
 def labels_in(paths: Sequence[str | Path]) -> list[tuple[str, str | None]]:

@@ -12,30 +12,35 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.networks.folded.fold import compiled_twin
-from shapebias.progress import Counter
+from shapebias.networks.folded.fold import compiled_folded
+from shapebias.progress import ProgressCounter
 from shapebias.training.augmentation import Augmentation, augmentation_by_name
-from shapebias.training.divergence import advice_on, check_course, has_learnt_nothing, is_doubtful
+from shapebias.training.divergence import (
+    check_divergence,
+    divergence_hints,
+    has_loss_jump,
+    is_at_chance,
+)
 from shapebias.training.fabric import (
     Fabric,
-    added,
     average_gradients,
     average_statistics,
     fabric_of,
+    sum_over_devices,
 )
-from shapebias.training.image_loaders import HeldImages, StreamedImages
+from shapebias.training.image_loaders import InMemoryImages, StreamedImages
 from shapebias.training.recipes._base import Recipe
 from shapebias.training.resume_state import Position, TrainingState, all_finite
-from shapebias.training.schedules import share_by_schedule
+from shapebias.training.schedules import lr_schedule
 from shapebias.training.validation import Samples, accuracy, as_floats, as_samples
 
 Labels = Int[Tensor, " image"]
 # Validation images that are attacked after an epoch, which takes as long as training on them.
 ATTACKED = 256
-TRAINED = ("all", "last")
+TRAINABLE = ("all", "last_layer")
 
 
-def fit(
+def train(
     model: nn.Module,
     images: Samples,
     labels: Labels,
@@ -50,7 +55,7 @@ def fit(
     seed: int,
     nesterov: bool = False,
     augmentation: str = "none",
-    trained: str = "all",
+    trainable: str = "all",
     channels_last: bool = True,
     compiled: bool = False,
     validation: tuple[Samples, Labels] | None = None,
@@ -90,8 +95,8 @@ def fit(
         Whether the momentum is Nesterov's; the papers use plain momentum.
     augmentation
         Name in `shapebias.training.augmentation`.
-    trained
-        "all" weights, or those of the "last" linear layer alone; batch norms then keep their
+    trainable
+        "all" weights, or those of the "last_layer" alone; batch norms then keep their
         statistics.
     channels_last
         Whether channels lie last in memory.
@@ -128,7 +133,7 @@ def fit(
     fabric = fabric or fabric_of()
     samples = as_samples(images)
     _check(samples, batch, fabric.world_size, recipe, validation)
-    share_of, augment = share_by_schedule(schedule), augmentation_by_name(augmentation)
+    share_of, augment = lr_schedule(schedule), augmentation_by_name(augmentation)
     recipe.prepare(model)
     if channels_last:
         model.to(memory_format=torch.channels_last)
@@ -139,7 +144,7 @@ def fit(
         if compiled:
             stack.enter_context(_compiled(model))
         optimizer = torch.optim.SGD(
-            _to_train(model, trained),
+            _to_train(model, trainable),
             lr=learning_rate,
             momentum=momentum,
             weight_decay=weight_decay,
@@ -150,23 +155,23 @@ def fit(
         generator = torch.Generator(labels.device).manual_seed(seed + fabric.global_rank)
         n_classes = int(labels.max()) + 1
         loop = _Loop(model, samples, labels, recipe, optimizer, generator, augment, batch, state,
-                     fabric, trained, channels_last, n_classes)  # fmt: skip
+                     fabric, trainable, channels_last, n_classes)  # fmt: skip
         position = loop.restored()
         history, per_epoch = position.history, len(samples) // batch
         if progress is not None and fabric.is_global_zero:
             left = (epochs - len(history)) * per_epoch - position.step
-            loop.counter = Counter("training", left * batch)
+            loop.counter = ProgressCounter("training", left * batch)
         for epoch in range(len(history) + 1, epochs + 1):
             if history and recipe.finished(history[-1]):
                 break
             dones = [(epoch - 1 + step / per_epoch) / epochs for step in range(per_epoch)]
             entry = loop.epoch(position, [(one, learning_rate * share_of(one)) for one in dones])
-            advice = advice_on(schedule, recipe)
-            check_course(model, entry, n_classes, advice, state, fabric)
+            advice = divergence_hints(schedule, recipe)
+            check_divergence(model, entry, n_classes, advice, state, fabric)
             loop.measure(entry, validation, seed)
             history.append(entry)
             position = Position(history)
-            doubtful = is_doubtful(position.history, n_classes)
+            doubtful = has_loss_jump(position.history, n_classes)
             if state and (epoch == epochs or (epoch % state.every == 0 and not doubtful)):
                 loop.save(position)
             if progress is not None and fabric.is_global_zero:
@@ -174,10 +179,10 @@ def fit(
     model.requires_grad_()
     recipe.conclude(history)
     told = progress is not None and fabric.is_global_zero
-    if told and has_learnt_nothing(history[-1], n_classes):
+    if told and is_at_chance(history[-1], n_classes):
         print(
             f"WARNING: after {len(history)} epochs the network is no better than guessing among "
-            f"{n_classes} classes; {advice_on(schedule, recipe)}, or train for longer"
+            f"{n_classes} classes; {divergence_hints(schedule, recipe)}, or train for longer"
         )
     return history
 
@@ -187,7 +192,7 @@ class _Loop:
     """What stays the same from epoch to epoch."""
 
     model: nn.Module
-    samples: HeldImages | StreamedImages
+    samples: InMemoryImages | StreamedImages
     labels: Labels
     recipe: Recipe
     optimizer: torch.optim.Optimizer
@@ -196,10 +201,10 @@ class _Loop:
     batch: int
     state: TrainingState | None
     fabric: Fabric
-    trained: str
+    trainable: str
     channels_last: bool
     n_classes: int
-    counter: Counter | None = None
+    counter: ProgressCounter | None = None
 
     def restored(self) -> Position:
         """Where an earlier job has left the training."""
@@ -213,7 +218,7 @@ class _Loop:
 
     def epoch(self, position: Position, plan: list[tuple[float, float]]) -> dict[str, Any]:
         """One step for each entry of the plan (share done, rate) that does not lie behind."""
-        self.model.train(self.trained == "all")
+        self.model.train(self.trainable == "all")
         start, before = time.perf_counter(), position.step
         # The last images of the order may be too few for a batch, and have no entry in the plan.
         chosen = self._order(position).split(self.batch)[before : len(plan)]
@@ -233,12 +238,12 @@ class _Loop:
                 break
             if self.state and position.step < len(plan) and self.state.due(self.fabric):
                 # A step can lead to no numbers before a loss does.
-                if any(added(self.fabric, not all_finite(self.model))):
+                if any(sum_over_devices(self.fabric, not all_finite(self.model))):
                     break
                 if not self._is_leaping(position, loss):
                     self.save(position)
         average_statistics(self.fabric, self.model)
-        loss, right = added(self.fabric, position.loss, position.right)
+        loss, right = sum_over_devices(self.fabric, position.loss, position.right)
         seconds = time.perf_counter() - start
         return {
             "epoch": len(position.history) + 1,
@@ -252,15 +257,15 @@ class _Loop:
 
     def _is_leaping(self, position: Position, loss: float) -> bool:
         """Whether the state within an epoch, after a step of this loss, is none to keep."""
-        last, whole = added(self.fabric, loss, position.loss)
+        last, whole = sum_over_devices(self.fabric, loss, position.loss)
         mean = {"loss": whole / position.step / self.fabric.world_size}
         highest = {"loss": max(last / self.fabric.world_size, mean["loss"])}
         # Of the first epoch nothing is known but what it has seen.
-        return is_doubtful([*(position.history or [mean]), highest], self.n_classes)
+        return has_loss_jump([*(position.history or [mean]), highest], self.n_classes)
 
     def _check_first(self, loss: float) -> None:
         # On all devices or on none.
-        if any(added(self.fabric, not math.isfinite(loss))):
+        if any(sum_over_devices(self.fabric, not math.isfinite(loss))):
             raise ShapebiasError(
                 "training failed in the first step of epoch 1: the loss is no finite number though "
                 "no weight has changed yet, so that no learning rate would help; look at the "
@@ -323,7 +328,7 @@ def _told_of_single_values() -> Iterator[None]:
 
 
 def _check(
-    samples: HeldImages | StreamedImages,
+    samples: InMemoryImages | StreamedImages,
     batch: int,
     devices: int,
     recipe: Recipe,
@@ -337,15 +342,15 @@ def _check(
         raise ShapebiasError(f"{recipe} needs validation images: give `validation`")
 
 
-def _to_train(model: nn.Module, trained: str) -> list[nn.Parameter]:
+def _to_train(model: nn.Module, trainable: str) -> list[nn.Parameter]:
     """Parameters that change; no gradient reaches the others."""
-    if trained not in TRAINED:
-        raise UnknownName("value of `trained`", trained, TRAINED)
-    if trained == "all":
+    if trainable not in TRAINABLE:
+        raise UnknownName("value of `trainable`", trainable, TRAINABLE)
+    if trainable == "all":
         return list(model.parameters())
     linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
     if not linear:
-        raise ShapebiasError("`trained: last` needs a network with a linear layer")
+        raise ShapebiasError("`trainable: last_layer` needs a network with a linear layer")
     model.requires_grad_(False)
     return list(linear[-1].requires_grad_().parameters())
 
@@ -353,7 +358,7 @@ def _to_train(model: nn.Module, trained: str) -> list[nn.Parameter]:
 @contextmanager
 def _compiled(model: nn.Module) -> Iterator[None]:
     """Within this context a network and its twin for attacks are compiled."""
-    with compiled_twin(model):
+    with compiled_folded(model):
         model.compile()
         try:
             yield

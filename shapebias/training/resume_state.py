@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from shapebias.io.atomic import written_whole
+from shapebias.io.atomic import atomic_write
 from shapebias.training.fabric import Fabric
 
 
@@ -160,7 +160,7 @@ class TrainingState:
         """
         kept = self.path.with_name(f"before_divergence_{self.identity[:8]}.pt")
         if fabric.is_global_zero:
-            with written_whole(kept, result=False) as temporary:
+            with atomic_write(kept, result=False) as temporary:
                 shutil.copyfile(self.path, temporary)
         # The first device to fail ends all of them.
         fabric.barrier()
@@ -172,7 +172,7 @@ class TrainingState:
             path.unlink(missing_ok=True)
 
     def _write(self, state: dict[str, Any]) -> None:
-        with written_whole(self.path, result=False) as temporary:
+        with atomic_write(self.path, result=False) as temporary:
             # By way of memory: torch tells of a full disk in words of its own.
             torch.save(state, content := io.BytesIO())
             with temporary.open("wb") as file:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from shapebias.errors import UnknownName
 
 
-def share_by_schedule(schedule: str) -> Callable[[float], float]:
+def lr_schedule(schedule: str) -> Callable[[float], float]:
     """Share of the highest learning rate, as a function of the share of steps that are done."""
     if schedule not in SCHEDULES:
         raise UnknownName("schedule", schedule, SCHEDULES)

@@ -9,20 +9,20 @@ import torch
 from torch import Tensor
 
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.io.provenance import current
-from shapebias.networks.build import built
+from shapebias.io.provenance import current_code
+from shapebias.networks.build import build_network
 from shapebias.networks.checkpoints import check_weights_normalise_once, load_network
 from shapebias.networks.classifier import Classifier
 from shapebias.plugins import build
 from shapebias.seeds import seed_of
-from shapebias.training.fabric import Fabric, fabric_of, launched
-from shapebias.training.image_loaders import HeldImages, StreamedImages, labels_in, samples_of
-from shapebias.training.loop import fit
+from shapebias.training.fabric import Fabric, fabric_of, run_on_devices
+from shapebias.training.image_loaders import InMemoryImages, StreamedImages, labels_in, samples_of
+from shapebias.training.loop import train
 from shapebias.training.resume_state import TrainingState
-from shapebias.weights.fit import fitted
+from shapebias.weights.fit import match_state_dict
 
 # Keys of a study's `training` that say on what, where from and with what means, not how.
-NOT_OF_THE_LOOP = ("images", "validation", "recipe", "start", "devices", "precision", "memory")
+NOT_OF_THE_LOOP = ("images", "validation", "recipe", "init_from", "devices", "precision", "memory")
 # Weights and description of a trained network.
 Files = tuple[str | Path, str | Path]
 
@@ -47,7 +47,7 @@ def train_network(
     name
         The network's name; with `seed` it determines its first weights and the order of images.
     training
-        `recipe` (a plug-in in `training`), the settings of `fit`, the number of `devices`, the
+        `recipe` (a plug-in in `training`), the settings of `train`, the number of `devices`, the
         `precision`, and `memory` for images, in GiB.
     starts
         Files of the network that the training starts from, or of an ensemble's two members.
@@ -67,7 +67,7 @@ def train_network(
     ------
     ShapebiasError
         If an image has no label or the images differ in size; if a start is of another
-        architecture or of other classes; or for what `fit` raises.
+        architecture or of other classes; or for what `train` raises.
     """
     fabric = fabric_of(
         devices=training.get("devices", 1), precision=training.get("precision", "float32")
@@ -75,10 +75,10 @@ def train_network(
     classes = classes_in(paths)
     job = {"name": name, "classes": classes, "training": training, "state": state, **settings}
     job |= {"starts": list(starts), "paths": list(paths), "validation": list(validation)}
-    trained = launched(fabric, _trained, job)
+    trained = run_on_devices(fabric, _trained, job)
     network = _network(job, trained["input_size"])
     _recipe(training["recipe"], settings["attack"]).prepare(network)
-    network.network.load_state_dict(fitted(network.network, trained["weights"], name))
+    network.network.load_state_dict(match_state_dict(network.network, trained["weights"], name))
     frame = pd.DataFrame(trained["log"]).assign(model=name)
     numbers = {"validation_accuracy": float, "adversarial_accuracy": float}
     return network.eval(), frame.astype(numbers)
@@ -114,7 +114,7 @@ def state_beside(
     name, settings
         What `train_network` takes besides images.
     """
-    identity = {"name": name, **settings, **current()}
+    identity = {"name": name, **settings, **current_code()}
     path = Path(path_to_weights).with_name("training_state.pt")
     return TrainingState(path, identity=identity, every=every, seconds=seconds)
 
@@ -136,7 +136,7 @@ def _trained(fabric: Fabric, job: dict[str, Any]) -> dict[str, Any]:
     network = _network(job, sizes[0][1]).to(device)
     _begin(network, job)
     settings = {key: value for key, value in training.items() if key not in NOT_OF_THE_LOOP}
-    log = fit(
+    log = train(
         network,
         *sets[0],
         recipe=_recipe(training["recipe"], job["attack"]),
@@ -154,22 +154,24 @@ def _trained(fabric: Fabric, job: dict[str, Any]) -> dict[str, Any]:
 def _network(job: dict[str, Any], image_size: int) -> Classifier:
     torch.manual_seed(seed_of(job["seed"], "weights", job["name"]))
     size = job["input_size"] or image_size
-    return built(job["architecture"], job["classes"], size)
+    return build_network(job["architecture"], job["classes"], size)
 
 
 def _begin(network: Classifier, job: dict[str, Any]) -> None:
     """Put the weights of other networks of the study into a new one, where it starts from them."""
     starts = [load_network(*files) for files in job["starts"]]
-    if job["training"].get("start"):
+    if job["training"].get("init_from"):
         (start,) = starts
         if start.classes != network.classes:
             raise ShapebiasError(
-                f"{job['name']} cannot start from {job['training']['start']}, which knows "
+                f"{job['name']} cannot start from {job['training']['init_from']}, which knows "
                 f"{_few(start.classes)}: its training images show {_few(network.classes)}"
             )
         weights = start.network.state_dict()
         network.network.load_state_dict(
-            fitted(network.network, weights, f"the network {job['training']['start']}")
+            match_state_dict(
+                network.network, weights, f"the network {job['training']['init_from']}"
+            )
         )
         check_weights_normalise_once(network)
     elif starts:
@@ -195,7 +197,7 @@ def _recipe(settings: dict[str, Any], attack: dict[str, Any] | None) -> Any:
 
 def _samples(
     paths: Sequence[str | Path], classes: list[str], memory: float, device: torch.device
-) -> tuple[HeldImages | StreamedImages, Tensor]:
+) -> tuple[InMemoryImages | StreamedImages, Tensor]:
     index = {name: number for number, name in enumerate(classes)}
     labelled = labels_in(paths)
     for image_id, label in labelled:

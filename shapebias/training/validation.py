@@ -7,11 +7,11 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from shapebias.networks.eval_mode import eval_mode
-from shapebias.training.fabric import Fabric, added
-from shapebias.training.image_loaders import HeldImages, StreamedImages
+from shapebias.training.fabric import Fabric, sum_over_devices
+from shapebias.training.image_loaders import InMemoryImages, StreamedImages
 
 Images = UInt8[Tensor, "image 3 row column"]
-Samples = Images | HeldImages | StreamedImages
+Samples = Images | InMemoryImages | StreamedImages
 
 
 def accuracy(
@@ -34,7 +34,7 @@ def accuracy(
         sRGB pixels, 0 to 255, and class indices.
     attack
         Called with the model, images in [0, 1] and labels.
-    most
+    le
         Where there are more images, so many of them are taken, at equal distances.
     batch
         Images at a time.
@@ -54,13 +54,13 @@ def accuracy(
             with torch.no_grad():
                 right += int((model(pixels).argmax(dim=1) == truth).sum())
     counted = [right, len(chosen)]
-    right, count = added(fabric, *counted) if fabric else counted
+    right, count = sum_over_devices(fabric, *counted) if fabric else counted
     return right / count
 
 
-def as_samples(images: Samples) -> HeldImages | StreamedImages:
+def as_samples(images: Samples) -> InMemoryImages | StreamedImages:
     """Images as a training takes them; a tensor is held as it is."""
-    return HeldImages(images) if isinstance(images, Tensor) else images
+    return InMemoryImages(images) if isinstance(images, Tensor) else images
 
 
 def as_floats(images: Images, *, last: bool = True) -> Float[Tensor, "image 3 row column"]:

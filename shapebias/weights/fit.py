@@ -22,7 +22,9 @@ NUMBERS = [
 ]
 
 
-def fitted(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+def match_state_dict(
+    network: nn.Module, weights: Mapping[str, Tensor], source: str
+) -> dict[str, Tensor]:
     """The weights that a network needs, once it is sure that they are its own.
 
     Those of half precision are left in it: `load_state_dict` converts.

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from shapebias.errors import ShapebiasError
 from shapebias.weights.fit import NUMBERS, first_few
-from shapebias.weights.unwrap import HOLDERS, plain_keys, unwrapped
+from shapebias.weights.unwrap import STATE_DICT_KEYS, inner_state_dict, strip_wrappers
 
 # What is often saved in place of a checkpoint, by its first bytes.
 NO_CHECKPOINTS = {
@@ -45,7 +45,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ShapebiasError(f"the weights {path} do not exist: download them, or correct the path")
     held = _safetensors(path) if _is_safetensors(path) else _torch_file(path)
-    weights = {key: one for key, one in unwrapped(held).items() if _is_weight(key, one)}
+    weights = {key: one for key, one in inner_state_dict(held).items() if _is_weight(key, one)}
     if not weights:
         keys = (
             f"the keys {first_few(list(map(str, held)))}"
@@ -53,9 +53,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             else (f"a {type(held).__name__} alone")
         )
         raise ShapebiasError(
-            f"{path} holds no weights, at its top or under {', '.join(HOLDERS)}: it has {keys}"
+            f"{path} holds no weights, at its top or under {', '.join(STATE_DICT_KEYS)}: "
+            f"it has {keys}"
         )
-    return plain_keys(weights)
+    return strip_wrappers(weights)
 
 
 def _is_weight(key: object, value: object) -> bool:

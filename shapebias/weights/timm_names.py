@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 
-def in_timms_names(network: nn.Module, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def remap_to_timm(network: nn.Module, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Weights under the names of a network of timm's, by timm's own rules for its architecture.
 
     They are left as they are where all names that the network wants are there, or the network is

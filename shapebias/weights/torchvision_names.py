@@ -3,11 +3,11 @@
 from typing import Any
 
 # Architectures whose weights torchvision publishes under names.
-LISTED = ("torchvision", "alexnet", "googlenet", "resnet")
+WITH_TORCHVISION_WEIGHTS = ("torchvision", "alexnet", "googlenet", "resnet")
 
 
 def torchvision_name(architecture: dict[str, Any]) -> str:
-    """Name of a network, by the kind (one of `LISTED`) and settings of its architecture."""
+    """Name of a network by its architecture, whose kind is one of `WITH_TORCHVISION_WEIGHTS`."""
     kind = architecture["kind"]
     if kind == "torchvision":
         return architecture["name"]

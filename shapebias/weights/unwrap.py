@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 # Where training programs keep the weights among optimiser states, counters and the like; averaged
 # weights only where there are no others.
-HOLDERS = (
+STATE_DICT_KEYS = (
     *("state_dict", "model", "model_state_dict", "model_state", "network", "net"),
     *("state_dict_ema", "model_ema", "teacher"),
 )
@@ -37,19 +37,19 @@ ROLES = {
 }
 
 
-def unwrapped(found: object) -> dict:
+def inner_state_dict(found: object) -> dict:
     """The innermost mapping of weights."""
     for _ in range(DEEPEST):
         if not isinstance(found, Mapping):
             break
-        holder = next((key for key in HOLDERS if isinstance(found.get(key), Mapping)), None)
+        holder = next((key for key in STATE_DICT_KEYS if isinstance(found.get(key), Mapping)), None)
         if holder is None:
             return dict(found)
         found = found[holder]
     return {}
 
 
-def plain_keys(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def strip_wrappers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights without the names that wrappers leave in all their keys."""
     weights = {_of_today(_bare(key)): value for key, value in weights.items()}
     for wrapper in WRAPPERS:
@@ -58,7 +58,7 @@ def plain_keys(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return weights
 
 
-def of_network(
+def align_to_network(
     network: nn.Module, weights: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
     """Weights under the names that a bare network gives them, and how its pixels were normalised.

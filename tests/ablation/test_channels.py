@@ -8,7 +8,7 @@ from torch import nn
 
 from shapebias.ablation.channels import ablate, ablate_rows
 from shapebias.ablation.scores import CHANGES, FLIPS
-from shapebias.ablation.stable_decisions import Judge, probabilities
+from shapebias.ablation.stable_decisions import StableDecisions, probabilities
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.networks.channel_parts import parts_of
 from shapebias.networks.decisions import decide, entry_weights
@@ -152,7 +152,7 @@ def test_a_channel_that_is_dead_changes_nothing():
 
 
 def test_near_ties_are_settled_by_the_network_on_the_image_alone():
-    judge = Judge(network({}, [], classes=("a", "b", "c"), size=8))
+    judge = StableDecisions(network({}, [], classes=("a", "b", "c"), size=8))
     asked = []
 
     def alone(place):

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shapebias.ablation.concepts import ablate_groups
-from shapebias.ablation.random_controls import Control
+from shapebias.ablation.random_controls import RandomControl
 from shapebias.ablation.stable_decisions import probabilities
-from shapebias.ablation.unit_groups import MODES, Group, groups_of
+from shapebias.ablation.unit_groups import MODES, Group, unit_groups
 from shapebias.networks.decisions import decide, entry_weights
 from shapebias.networks.wrapping.hooked import HookedClassifier
 from tests.helpers.planted_networks import exact_images, exact_network, one_channel_reader
@@ -33,7 +33,7 @@ def named(groups):
 
 
 def test_groups():
-    assert named(groups_of(LABELS, iou_cut=0.04, each_layer=False)) == [
+    assert named(unit_groups(LABELS, iou_cut=0.04, each_layer=False)) == [
         ("all", "object", "all", {"conv2": [1]}),
         ("all", "object", "cat", {"conv2": [1]}),
         ("all", "color", "all", {"conv1": [0, 1], "conv2": [3]}),
@@ -41,12 +41,12 @@ def test_groups():
         ("all", "color", "red", {"conv1": [0], "conv2": [3]}),
     ]
     # What meets no concept has no label, whatever the cut.
-    assert named(groups_of(LABELS, iou_cut=0.0, each_layer=True))[:3] == [
+    assert named(unit_groups(LABELS, iou_cut=0.0, each_layer=True))[:3] == [
         ("all", "object", "all", {"conv1": [2], "conv2": [1]}),
         ("conv1", "object", "all", {"conv1": [2]}),
         ("conv2", "object", "all", {"conv2": [1]}),
     ]
-    assert groups_of(LABELS, iou_cut=0.9, each_layer=True) == []
+    assert unit_groups(LABELS, iou_cut=0.9, each_layer=True) == []
 
 
 def test_what_is_kept_is_kept_within_its_layers():
@@ -103,7 +103,7 @@ def test_every_number_equals_that_by_hooks(entry_level, seed, batch):
     rows = rows_of(exact_images(seed, 9), shapes, textures)
     images = torch.stack([torch.from_numpy(row["pixels"]).permute(2, 0, 1) / 255 for row in rows])
     clean, labels = exact_images(seed + 1, 7), ["abcd"[i % 4] for i in range(7)]
-    groups = groups_of(LABELS, iou_cut=0.0, each_layer=True)
+    groups = unit_groups(LABELS, iou_cut=0.0, each_layer=True)
     parts = [(None, clean[:4], labels[:4]), (None, clean[4:], labels[4:])]
     found = ablate_groups(model, groups, rows, parts, entry_level=entry_level, batch=batch)
     intact = probabilities(one_by_one(model, images), weights)
@@ -137,7 +137,7 @@ def test_the_concept_that_decides_is_told():
     images = torch.zeros(4, 3, 8, 8)
     images[:, 0] = 1.0
     rows = rows_of(images, ["bright"] * 3 + ["dark"], ["dark"] * 3 + ["bright"])
-    groups = groups_of(labels, iou_cut=0.04, each_layer=False)
+    groups = unit_groups(labels, iou_cut=0.04, each_layer=False)
     clean = [(None, torch.cat([images, torch.zeros(2, 3, 8, 8)]), ["bright"] * 4 + ["dark"] * 2)]
     found = ablate_groups(model, groups, rows, clean, batch=3).set_index(["concept", "mode"])
     assert found["n_channels"].tolist() == [2, 2, 1, 1, 1, 1]
@@ -156,17 +156,17 @@ def test_entry_level_labels_of_clean_images_are_scored_by_entry_level():
     with torch.no_grad():
         decided = ["xyz"[i] for i in decide(model.eval()(clean), weights)]
     rows = rows_of(exact_images(6, 3), ["x", "y", "z"], ["y", "z", "x"])
-    groups = groups_of(LABELS, iou_cut=0.04, each_layer=False)[:1]
+    groups = unit_groups(LABELS, iou_cut=0.04, each_layer=False)[:1]
     found = ablate_groups(model, groups, rows, [(None, clean, decided)], entry_level=ENTRY, batch=4)
     assert (found["accuracy_before"] == 1).all()
 
 
-GROUPS = groups_of(LABELS, iou_cut=0.0, each_layer=True)
+GROUPS = unit_groups(LABELS, iou_cut=0.0, each_layer=True)
 COUNTS = {"conv1": 6, "conv2": 8}
 
 
 def test_random_sets_are_of_the_same_sizes_and_depend_on_names_alone():
-    sets = {named([group])[0][:3]: Control(4, 1, "a").sets(group, COUNTS) for group in GROUPS}
+    sets = {named([group])[0][:3]: RandomControl(4, 1, "a").sets(group, COUNTS) for group in GROUPS}
     for group, drawn in zip(GROUPS, sets.values(), strict=True):
         assert len(drawn) == 4 and len({repr(one) for one in drawn}) > 1
         for one in drawn:
@@ -177,8 +177,8 @@ def test_random_sets_are_of_the_same_sizes_and_depend_on_names_alone():
     # A layer's are those that it has among all layers, and fewer draws are the first ones.
     for draw, alone in zip(sets["all", "color", "red"], sets["conv1", "color", "red"], strict=True):
         assert alone["conv1"] == draw["conv1"]
-    assert Control(2, 1, "a").sets(GROUPS[0], COUNTS) == sets["all", "object", "all"][:2]
-    for other in (Control(4, 2, "a"), Control(4, 1, "b")):
+    assert RandomControl(2, 1, "a").sets(GROUPS[0], COUNTS) == sets["all", "object", "all"][:2]
+    for other in (RandomControl(4, 2, "a"), RandomControl(4, 1, "b")):
         assert other.sets(GROUPS[0], COUNTS) != sets["all", "object", "all"]
     assert sets["all", "color", "all"] != sets["all", "object", "all"]
 
@@ -187,7 +187,7 @@ def test_the_control_is_what_its_sets_cost_and_changes_nothing_else():
     model = exact_network(3)
     rows = rows_of(exact_images(3, 9), list("abcdabcda"), list("bcdabcdab"))
     clean, labels = exact_images(4, 8), list("abcdabcd")
-    groups, control = groups_of(LABELS, iou_cut=0.04, each_layer=True), Control(3, 5, "net")
+    groups, control = unit_groups(LABELS, iou_cut=0.04, each_layer=True), RandomControl(3, 5, "net")
     given = {"batch": 4}
     plain = ablate_groups(model, groups, rows, [(None, clean, labels)], **given)
     found = ablate_groups(model, groups, rows, [(None, clean, labels)], control=control, **given)
@@ -215,7 +215,7 @@ def test_equal_sets_of_channels_are_silenced_once(monkeypatch):
     model, runs = exact_network(2), []
     rows = rows_of(exact_images(2, 4), list("abcd"), list("bcda"))
     # The category has one concept, in one layer.
-    groups = groups_of(LABELS[LABELS["concept"] == "blue"], iou_cut=0.0, each_layer=True)
+    groups = unit_groups(LABELS[LABELS["concept"] == "blue"], iou_cut=0.0, each_layer=True)
     silenced = model.silenced
     monkeypatch.setattr(model, "silenced", lambda *given: runs.append(given) or silenced(*given))
     found = ablate_groups(model, groups, rows, [(None, exact_images(1, 4), list("abcd"))], batch=4)
@@ -231,7 +231,7 @@ def test_a_network_that_cannot_be_cut_gives_the_same():
     )  # fmt: skip
     rows = rows_of(exact_images(8, 8), list("abcdabcd"), list("bcdabcda"))
     clean = [(None, exact_images(9, 6), list("abcdab"))]
-    groups = groups_of(LABELS, iou_cut=0.0, each_layer=False)
+    groups = unit_groups(LABELS, iou_cut=0.0, each_layer=False)
     found, expected = (ablate_groups(m, groups, rows, clean, batch=5) for m in (hooked, model))
     pd.testing.assert_frame_equal(found, expected)
 

@@ -5,7 +5,7 @@ from PIL import Image
 
 from shapebias.ablation.conflict_images import conflict_rows
 from shapebias.errors import ShapebiasError
-from shapebias.io.image_sets import Sizing, write_images
+from shapebias.io.image_sets import ResizeCrop, write_images
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def part(tmp_path):
             {"image_id": str(k), "image": file.getvalue(), "label": None, "shape": a, "texture": b}
             for k, (a, b) in enumerate(cues)
         ]
-        write_images(rows, path, sizing=Sizing())
+        write_images(rows, path, sizing=ResizeCrop())
         return [path]
 
     return written

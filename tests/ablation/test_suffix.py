@@ -3,10 +3,10 @@ import torch
 from torch import nn
 
 from shapebias.ablation.stable_decisions import ROUNDING, nearly_tied
-from shapebias.ablation.suffix import Remainders
-from shapebias.ablation.suffix_graph import PackedLinear, graph_of
+from shapebias.ablation.suffix import Suffixes
+from shapebias.ablation.suffix_graph import PackedLinear, suffix_graph
 from shapebias.networks.decisions import entry_weights
-from shapebias.networks.eval_mode import evaluating
+from shapebias.networks.eval_mode import eval_without_gradients
 from shapebias.networks.wrapping.fx_graph import traceable
 from shapebias.plugins import build
 from tests.helpers.planted_networks import network
@@ -14,8 +14,8 @@ from tests.helpers.planted_networks import network
 
 def compared(model, images):
     """Largest difference from the whole network in any layer, relative to the largest score."""
-    with evaluating(model):
-        remainders = Remainders(model)
+    with eval_without_gradients(model):
+        remainders = Suffixes(model)
         for layer, activation in model.walk(images):
             number = activation.shape[1]
             channel = torch.arange(0, number, max(1, number // 5)).repeat_interleave(len(images))
@@ -163,9 +163,9 @@ def test_results_that_nobody_reads_and_values_that_change(kind, inplace):
 
 
 def test_batch_norms_are_folded_and_code_that_cannot_be_traced_is_one_step():
-    with evaluating(nn.Identity()):
+    with eval_without_gradients(nn.Identity()):
         modules = [nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), Branching()]
-        graph = graph_of([module.eval() for module in modules])
+        graph = suffix_graph([module.eval() for module in modules])
     called = [type(graph.get_submodule(n.target)) for n in graph.graph.nodes if n.op[-4:] == "dule"]
     assert called == [nn.Conv2d, Branching]
     assert not traceable(Branching())
@@ -176,7 +176,7 @@ def test_a_packed_layer_gives_the_same():
     torch.manual_seed(0)
     linear = nn.Linear(1024, 1024).eval()
     with torch.inference_mode():
-        (packed,) = (m for m in graph_of([linear]).modules() if isinstance(m, PackedLinear))
+        (packed,) = (m for m in suffix_graph([linear]).modules() if isinstance(m, PackedLinear))
         values = torch.randn(5, 1024)
         assert torch.allclose(packed(values), linear(values), atol=1e-5)
     assert packed.weight is linear.weight

@@ -7,7 +7,7 @@ from torch import nn
 from shapebias.attacks import pgd
 from shapebias.errors import ShapebiasError
 from shapebias.networks.architectures import resnet
-from shapebias.networks.folded.fold import twin_of
+from shapebias.networks.folded.fold import fold
 from shapebias.plugins import build
 
 L2 = {"norm": "l2", "eps": 0.8, "step": 0.3, "steps": 5}
@@ -41,10 +41,10 @@ def sizes(change, norm):
     [(L2, foolbox.attacks.L2PGD), (LINF, foolbox.attacks.LinfPGD)],
     ids=["l2", "linf"],
 )
-@pytest.mark.parametrize("climbed", ["network", "twin"])
+@pytest.mark.parametrize("climbed", ["network", "folded"])
 def test_agrees_with_a_published_library(model, images, settings, theirs, climbed):
     # Both on the network as it is, or both on what attacks climb in its place.
-    target = model if climbed == "network" else twin_of(model)
+    target = model if climbed == "network" else fold(model)
     assert (target is model) == (climbed == "network")
     ours = pgd.build(**settings)(target, images, LABELS)
     assert (ours - published(theirs, settings, target, images)).abs().max() < 1e-5
@@ -65,7 +65,7 @@ def test_the_twin_agrees_with_a_published_library_on_the_network(images, setting
     library in single precision differs as much from the same attack in double.
     """
     exact = network().double()
-    ours = pgd.build(**settings)(twin_of(exact), images.double(), LABELS)
+    ours = pgd.build(**settings)(fold(exact), images.double(), LABELS)
     expected = published(theirs, settings, exact, images.double())
     assert (ours - expected).abs().max() < 1e-10
 

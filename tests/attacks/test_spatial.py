@@ -6,7 +6,7 @@ from shapebias.attacks import spatial
 from shapebias.errors import ShapebiasError
 from shapebias.networks.architectures import resnet
 from shapebias.plugins import build
-from shapebias.training.loop import fit
+from shapebias.training.loop import train
 from shapebias.training.recipes import adversarial
 
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
@@ -77,7 +77,7 @@ def test_stays_within_its_bounds(model, images):
     # A step image: what is fetched from at most one pixel away changes next to the edge alone.
     halves = torch.zeros_like(images)
     halves[..., 16:] = 1.0
-    found = spatial.build(step=1.0, steps=5, most=1.0, smoothness=0.0)(model, halves, LABELS)
+    found = spatial.build(step=1.0, steps=5, max_flow=1.0, smoothness=0.0)(model, halves, LABELS)
     changed = (found - halves).abs().amax(dim=(0, 1, 2)) > 1e-4
     assert changed.any()
     assert set(changed.nonzero().flatten().tolist()) <= {15, 16}
@@ -112,7 +112,7 @@ def test_leaves_modes_and_gradients(model, images):
 def test_serves_in_training(images):
     torch.manual_seed(0)
     fresh = resnet.build(classes=list("abcd"), input_size=32, depth=18, width=0.125)
-    log = fit(
+    log = train(
         fresh,
         images.mul(255).byte(),
         LABELS,
@@ -130,6 +130,6 @@ def test_serves_in_training(images):
 
 def test_repr_and_refusal():
     text = repr(spatial.build())
-    assert all(f"{name}=" in text for name in ("step", "steps", "most", "smoothness"))
-    with pytest.raises(ShapebiasError, match=r"attacks/spatial: most: -1\.0 is not at least 0"):
-        build("attacks", kind="spatial", most=-1.0)
+    assert all(f"{name}=" in text for name in ("step", "steps", "max_flow", "smoothness"))
+    with pytest.raises(ShapebiasError, match=r"attacks/spatial: max_flow: -1\.0 is not at least 0"):
+        build("attacks", kind="spatial", max_flow=-1.0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shapebias.behaviour.predict import predict
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.networks.decisions import decide, entry_weights
-from shapebias.runtime.batches import batches, size_for
+from shapebias.runtime.batches import batch_size_for, batches
 from tests.helpers.planted_networks import exact_images, exact_network
 
 CLASSES = tuple("bacdefg")
@@ -105,7 +105,7 @@ def test_images_of_another_size_than_a_network_takes(error):
 @pytest.mark.parametrize(("shape", "size"), [((224, 224), 20), ((64, 64), 128), ((2000, 2000), 1)])
 def test_batches_hold_as_many_pixels_as_fit_caches(shape, size):
     row = {"image_id": "a", "label": None, "pixels": np.zeros((*shape, 3), np.uint8)}
-    assert size_for(shape) == size
+    assert batch_size_for(shape) == size
     found = [len(ids) for ids, _, _ in batches([row] * (size + 1), size=size)]
     assert found == [size, 1]
     assert list(batches([], size=size)) == []

@@ -11,8 +11,8 @@ from shapebias.dissection import top_k
 from shapebias.dissection.concept_labels import ConceptBatch
 from shapebias.dissection.detectors import detectors, detectors_by_vote
 from shapebias.dissection.dissect import dissect
-from shapebias.dissection.thresholds import allowed_above, bytes_held
-from shapebias.dissection.top_k import Largest
+from shapebias.dissection.thresholds import allowed_above, threshold_bytes
+from shapebias.dissection.top_k import StreamingTopK
 from shapebias.errors import ShapebiasError, UnknownLayer, UnknownName
 from shapebias.networks.channel_parts import channels_of_part, parts_of
 from shapebias.networks.receptive_fields import receptive_fields
@@ -128,7 +128,7 @@ def test_counts_equal_sets_of_pixels(area, upsampling, seed, sizes, mask, quanti
 )
 def test_thresholds_equal_sorting(values, width, quantile):
     number = allowed_above(float(quantile), len(values)) + 1
-    largest = Largest(number)
+    largest = StreamingTopK(number)
     for piece in torch.tensor([values, values[::-1]]).float().split(width, dim=1):
         largest.add(piece)
     expected = threshold_by_sorting(values, Fraction(quantile))
@@ -144,7 +144,7 @@ def test_blocks_of_channels_give_the_same(block, monkeypatch):
     values = torch.randn(7, 4000, generator=torch.Generator().manual_seed(0))
     # One that rises, so that every piece enters, one that is all the same and one not a number.
     values[0], values[1], values[2, 3] = torch.arange(4000), 0, torch.nan
-    largest = Largest(130)
+    largest = StreamingTopK(130)
     for piece in values.split(64, dim=1):
         largest.add(piece)
     expected = values.sort(dim=1, descending=True).values[:, [0, 129]].T
@@ -159,7 +159,7 @@ def test_the_memory_of_thresholds_is_known_before():
     given = {"n_images": 100, "quantiles": [0.1, 0.02], "channels": channels}
     sides = [maps.shape[2:].numel() for _, maps in model.walk(torch.zeros(1, 3, 8, 8))]
     kept = sum(2 * (10 * side + 1) for side in sides)
-    assert kept * 4 <= bytes_held(model, (8, 8), **given) <= kept * 4 * 1.1
+    assert kept * 4 <= threshold_bytes(model, (8, 8), **given) <= kept * 4 * 1.1
 
 
 def test_the_allowed_number_is_that_of_the_decimal():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from shapebias.dissection.randomised_network import make_twin
+from shapebias.dissection.randomised_network import randomise_weights
 from shapebias.errors import UnknownName
 from shapebias.plugins import build
 from tests.helpers.planted_networks import network
@@ -30,15 +30,15 @@ def trained():
     return model
 
 
-def twin_of(model, kind, seed):
-    twin = copy.deepcopy(model)
-    make_twin(twin, kind, seed=seed)
-    return twin.network.state_dict()
+def fold(model, kind, seed):
+    control = copy.deepcopy(model)
+    randomise_weights(control, kind, seed=seed)
+    return control.network.state_dict()
 
 
 def test_shuffled_weights_are_the_same_values():
     model = trained()
-    before, after = model.network.state_dict(), twin_of(model, "shuffled", 0)
+    before, after = model.network.state_dict(), fold(model, "shuffled", 0)
     for name, tensor in before.items():
         assert sorted(after[name].flatten().tolist()) == sorted(tensor.flatten().tolist())
     moved = [name for name, tensor in before.items() if not after[name].equal(tensor)]
@@ -47,7 +47,7 @@ def test_shuffled_weights_are_the_same_values():
 
 def test_random_weights_are_drawn_anew():
     model = trained()
-    before, after = model.network.state_dict(), twin_of(model, "random", 1)
+    before, after = model.network.state_dict(), fold(model, "random", 1)
     assert not set(after["0.weight"].flatten().tolist()) & set(
         before["0.weight"].flatten().tolist()
     )
@@ -63,7 +63,7 @@ def test_a_seed_gives_one_twin_and_leaves_other_random_numbers(kind):
         "architectures", kind="resnet", depth=18, width=0.125, classes=["a"], input_size=64
     )
     torch.manual_seed(5)
-    one, again, other = (twin_of(model, kind, seed) for seed in (1, 1, 2))
+    one, again, other = (fold(model, kind, seed) for seed in (1, 1, 2))
     drawn = torch.rand(1)
     torch.manual_seed(5)
     assert torch.rand(1) == drawn
@@ -73,4 +73,4 @@ def test_a_seed_gives_one_twin_and_leaves_other_random_numbers(kind):
 
 def test_another_twin_is_unknown():
     with pytest.raises(UnknownName, match="shuffled"):
-        make_twin(trained(), "shufled", seed=0)
+        randomise_weights(trained(), "shufled", seed=0)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from shapebias.dissection.upsampled_masks import Grid, pixels_above_zero
+from shapebias.dissection.upsampled_masks import UpsamplingGrid, pixels_above_zero
 from shapebias.networks.receptive_fields import Field
 from tests.helpers.reference_implementations import upsampled_by_centres
 
@@ -17,7 +17,7 @@ def expected(maps, size):
 
 
 def found(maps, size, **aligned):
-    grid = Grid.of(tuple(maps.shape[1:]), size, maps.device, **aligned)
+    grid = UpsamplingGrid.of(tuple(maps.shape[1:]), size, maps.device, **aligned)
     pairs = torch.stack(pixels_above_zero(maps, grid)).T.tolist()
     assert len(pairs) == len(set(map(tuple, pairs)))
     return {tuple(pair) for pair in pairs}

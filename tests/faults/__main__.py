@@ -19,7 +19,10 @@ from tests.conftest import Workflow
 from tests.faults.killing import Disturbed, made, other_than
 
 # What is changed in a study that is finished before a run of it is killed.
-CHANGES = {"step: 0.5, steps: 2}": "step: 0.5, steps: 1}", "twins: [shuffled]": "twins: [random]"}
+CHANGES = {
+    "step: 0.5, steps: 2}": "step: 0.5, steps: 1}",
+    "controls: [shuffled]": "controls: [random]",
+}
 
 
 def main(arguments: list[str]) -> int:

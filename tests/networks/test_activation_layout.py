@@ -9,14 +9,14 @@ from torch import nn
 
 from shapebias.ablation.channels import ablate
 from shapebias.ablation.concepts import ablate_groups
-from shapebias.ablation.unit_groups import groups_of
+from shapebias.ablation.unit_groups import unit_groups
 from shapebias.dissection.dissect import dissect
 from shapebias.errors import ShapebiasError
 from shapebias.networks.activation_layout import Layout, possible_layouts
 from shapebias.networks.receptive_fields import Field, receptive_fields
 from shapebias.networks.wrapping.hooked import HookedClassifier
 from shapebias.networks.wrapping.split import stages_of
-from shapebias.networks.wrapping.wrap import classifier
+from shapebias.networks.wrapping.wrap import wrap_network
 from shapebias.plugins import build
 from shapebias.smoothness.activations import activation_tv
 from shapebias.smoothness.total_variation import total_variation
@@ -95,7 +95,7 @@ def outputs(model, pixels, silent=None):
 def test_maps_are_the_tokens_in_rows_and_columns(case):
     model, leading, channels = built(case)
     assert list(model.channels().values()) == channels
-    assert model.cuttable
+    assert model.is_split
     scores, seen = outputs(model, images())
     assert torch.allclose(model(images()), scores, atol=1e-6)
     for layer, maps in model.walk(images()):
@@ -180,7 +180,7 @@ def test_ablation_is_that_of_the_whole_network():
         }
         for name, one, s, t in zip(ids, pixels, shapes, textures, strict=True)
     ]
-    groups = groups_of(labels, iou_cut=0.0, each_layer=True)
+    groups = unit_groups(labels, iou_cut=0.0, each_layer=True)
     found = ablate_groups(model, groups, rows, [(ids, pixels, shapes)], batch=4)
     alone = found[(found["layer"] == "blocks.0") & (found["mode"] == "zero")].iloc[0]
     after, _ = outputs(model, pixels, ("blocks.0", 1))
@@ -302,7 +302,7 @@ def test_torchvisions_transformers_by_their_classes(kind):
         nn.init.normal_(value, std=0.2)
     stages = [stage for stage in stages_of(network) if stage != "conv_proj"]
     settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
-    model = classifier(network, layers=None, stages=stages, **settings).eval()
+    model = wrap_network(network, layers=None, stages=stages, **settings).eval()
     assert list(model.layers[:-1]) == expected
     assert (
         list(model.channels().values()) == [24, 24, 24] if kind == "vit" else [24, 24, 48, 48, 48]
@@ -334,12 +334,12 @@ def test_lengths_that_coincide_are_told_apart_or_refused(case, capsys):
         nn.init.zeros_(value)
     settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
     stages = ["blocks.0", "blocks.1"]
-    model = classifier(network, layers=None, stages=stages, **settings)
+    model = wrap_network(network, layers=None, stages=stages, **settings)
     if layout is None:
         assert model.layers == ()
         assert "laid out in several ways" in capsys.readouterr().out
         with pytest.raises(ShapebiasError, match=r"no feature maps at blocks\.0"):
-            classifier(network, layers={"first": "blocks.0"}, stages=stages, **settings)
+            wrap_network(network, layers={"first": "blocks.0"}, stages=stages, **settings)
     else:
         assert model.layout("blocks.1") == layout
         assert model.channels() == dict.fromkeys(stages, channels)
@@ -365,7 +365,7 @@ def test_layers_do_not_depend_on_the_draw_of_weights(biased):
         torch.manual_seed(seed)
         network = Square()
         network.state_dict()[biased].copy_(90.0 * torch.randn(8).sign())
-        model = classifier(network, layers=None, stages=["norm"], **settings)
+        model = wrap_network(network, layers=None, stages=["norm"], **settings)
         assert model.layers == ("norm",)
         assert model.layout("norm") == Layout()
 
@@ -393,9 +393,9 @@ def test_what_wraps_one_trunk_has_its_stages():
         (Wrapped("net", once), "net.model."),
     ]:
         settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": 64}
-        model = classifier(network, layers=None, stages=stages_of(network), **settings)
+        model = wrap_network(network, layers=None, stages=stages_of(network), **settings)
         assert list(model.layers) == [prefix + name for name in expected]
-        assert model.cuttable
+        assert model.is_split
     # A block is a stage as it is, however much of the weights it holds.
     assert stages_of(Wrapped("block", torchvision.models.resnet.BasicBlock(8, 8))) == ["block"]
 
@@ -403,7 +403,7 @@ def test_what_wraps_one_trunk_has_its_stages():
 def test_a_stage_of_one_place_is_told(capsys):
     network = torchvision.models.resnet18(num_classes=3)
     settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
-    model = classifier(network, layers=None, stages=stages_of(network), **settings)
+    model = wrap_network(network, layers=None, stages=stages_of(network), **settings)
     assert "layer4" not in model.layers
     said = capsys.readouterr().out
     assert (

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from shapebias.errors import ShapebiasError
-from shapebias.networks.build import built
+from shapebias.networks.build import build_network
 
 CLASSES = ["one", "other"]
 SMALL = {"kind": "alexnet", "width": 0.125}
@@ -22,19 +22,22 @@ SMALL = {"kind": "alexnet", "width": 0.125}
 )
 def test_the_least_size_is_told(architecture, size, least):
     with pytest.raises(ShapebiasError, match=f"the least are {least}: bring them to it") as caught:
-        built(architecture, CLASSES, size)
+        build_network(architecture, CLASSES, size)
     assert "\n" not in str(caught.value)
-    assert built(architecture, CLASSES, least)(torch.rand(2, 3, least, least)).shape == (2, 2)
+    assert build_network(architecture, CLASSES, least)(torch.rand(2, 3, least, least)).shape == (
+        2,
+        2,
+    )
     with pytest.raises(ShapebiasError):
-        built(architecture, CLASSES, least - 1)
+        build_network(architecture, CLASSES, least - 1)
 
 
 def test_another_stem_is_told_where_it_helps():
     with pytest.raises(ShapebiasError, match=r"or choose `stem: small` \(") as caught:
-        built(SMALL, CLASSES, 48)
+        build_network(SMALL, CLASSES, 48)
     assert "alexnet cannot take images of 48 pixels" in str(caught.value)
     with pytest.raises(ShapebiasError) as caught:
-        built(SMALL, CLASSES, 16)
+        build_network(SMALL, CLASSES, 16)
     assert "stem" not in str(caught.value)
 
 
@@ -45,7 +48,7 @@ def own(function):
 
 def test_a_network_for_one_size_alone():
     with pytest.raises(ShapebiasError, match="images of 256 pixels, but those of 224"):
-        built(own("rigid"), CLASSES, 256)
+        build_network(own("rigid"), CLASSES, 256)
 
 
 class Rigid(nn.Linear):
@@ -73,12 +76,12 @@ def broken():
 
 def test_what_fails_at_every_size_is_told_as_it_is():
     with pytest.raises(ShapebiasError, match=r"fails on .* 32×32 pixels: ValueError: .*user's own"):
-        built(own("broken"), CLASSES, 32)
+        build_network(own("broken"), CLASSES, 32)
 
 
 def test_no_least_size_is_told_where_larger_ones_fail():
     with pytest.raises(ShapebiasError, match="images of 50 pixels, but those of 64: bring"):
-        built({"kind": "torchvision", "name": "vit_b_16"}, CLASSES, 50)
+        build_network({"kind": "torchvision", "name": "vit_b_16"}, CLASSES, 50)
 
 
 def needing(width):
@@ -114,13 +117,13 @@ def half():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_functions_that_fail_are_told_in_one_line(function, said):
     with pytest.raises(ShapebiasError, match=said) as caught:
-        built(own(function), CLASSES, 32)
+        build_network(own(function), CLASSES, 32)
     assert "\n" not in str(caught.value)
 
 
 def test_settings_that_a_function_does_not_take():
     with pytest.raises(ShapebiasError, match=r"rigid got an unexpected keyword argument 'depth'"):
-        built(own("rigid") | {"settings": {"depth": 3}}, CLASSES, 32)
+        build_network(own("rigid") | {"settings": {"depth": 3}}, CLASSES, 32)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +141,7 @@ def test_a_module_that_cannot_be_imported_is_told(tmp_path, monkeypatch, text, s
     (tmp_path / f"{name}.py").write_text(text)
     architecture = own("x") | {"function": f"{name}:make"}
     with pytest.raises(ShapebiasError, match=f"importing {name} raises {said}") as caught:
-        built(architecture, CLASSES, 32)
+        build_network(architecture, CLASSES, 32)
     assert "\n" not in str(caught.value)
 
 
@@ -161,7 +164,7 @@ def test_a_module_that_cannot_be_imported_is_told(tmp_path, monkeypatch, text, s
 def test_timms_settings_that_the_workflow_gives_itself(settings, said):
     pytest.importorskip("timm")
     with pytest.raises(ShapebiasError, match=said) as caught:
-        built({"kind": "timm", "name": "resnet10t", "settings": settings}, CLASSES, 32)
+        build_network({"kind": "timm", "name": "resnet10t", "settings": settings}, CLASSES, 32)
     assert "\n" not in str(caught.value)
 
 
@@ -169,14 +172,16 @@ def test_timms_transformers_that_cannot_be_made():
     pytest.importorskip("timm")
     settings = {"embed_dim": 30, "num_heads": 4, "depth": 1}
     with pytest.raises(ShapebiasError, match=r"cannot be made .*Error: ") as caught:
-        built({"kind": "timm", "name": "vit_tiny_patch16_224", "settings": settings}, CLASSES, 32)
+        build_network(
+            {"kind": "timm", "name": "vit_tiny_patch16_224", "settings": settings}, CLASSES, 32
+        )
     assert "\n" not in str(caught.value)
 
 
 def test_building_draws_what_the_plugin_draws_and_no_more():
     def state():
         torch.manual_seed(3)
-        network = built(SMALL, CLASSES, 64)
+        network = build_network(SMALL, CLASSES, 64)
         assert network.training
         return network.state_dict(), torch.rand(1)
 

@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 from shapebias.errors import ShapebiasError
 from shapebias.networks.architectures import efficientnet_lite
 from shapebias.networks.checkpoints import load_network, load_weights, package_file, save_network
-from shapebias.networks.skip_init import WithoutDraws
+from shapebias.networks.skip_init import SkipWeightInit
 from shapebias.plugins import build
-from shapebias.weights.fit import fitted
-from shapebias.weights.unwrap import of_network
+from shapebias.weights.fit import match_state_dict
+from shapebias.weights.unwrap import align_to_network
 
 CLASSES = ["circle", "square", "star"]
 SMALL = {"kind": "resnet", "depth": 18, "width": 0.125, "stem": "small"}
@@ -83,7 +83,7 @@ def test_loading_draws_no_random_numbers(saved):
 def test_construction_without_draws_keeps_the_buffers(kind):
     settings = {"classes": CLASSES, "input_size": 64, "kind": kind, "width": 0.125}
     usual = build("architectures", **settings)
-    with WithoutDraws():
+    with SkipWeightInit():
         quick = build("architectures", **settings)
     for (name, one), (_, other) in zip(usual.named_buffers(), quick.named_buffers(), strict=True):
         assert torch.equal(one, other), name
@@ -104,7 +104,7 @@ def poisoned(monkeypatch):
 
 
 def test_construction_without_draws_ends_where_weights_must_be_in_a_range(poisoned):
-    with WithoutDraws():
+    with SkipWeightInit():
         build("architectures", classes=CLASSES, kind="torchvision", name="convnext_tiny")
 
 
@@ -114,7 +114,7 @@ def test_construction_without_draws_ends_where_weights_must_be_in_a_range(poison
 @pytest.mark.filterwarnings("ignore:mean is more than 2 std")
 def test_a_value_in_a_range_is_found_without_draws(poisoned, mean, least, most):
     state = torch.get_rng_state()
-    with WithoutDraws():
+    with SkipWeightInit():
         found = torch.nn.init.trunc_normal_(torch.empty(3), mean, 1.0, least, most)
     assert ((found >= least) & (found <= most)).all()
     assert torch.equal(torch.get_rng_state(), state)
@@ -231,8 +231,8 @@ def test_a_network_that_normalises_itself_keeps_its_constants():
     bare.register_buffer("mean", MEAN)
     bare.register_buffer("std", STD)
     state = dict(bare.state_dict())
-    assert of_network(bare, state) == (state, {})
-    assert of_network(bare, prefixed(state, "net.")) == (state, {})
+    assert align_to_network(bare, state) == (state, {})
+    assert align_to_network(bare, prefixed(state, "net.")) == (state, {})
 
 
 class Wrapped(torch.nn.Module):
@@ -290,7 +290,7 @@ def test_images_of_another_size_are_the_cause():
     given = {"kind": "timm", "name": "vit_tiny_patch16_224", "settings": {"depth": 1}}
     one, other = (build("architectures", classes=CLASSES, input_size=n, **given) for n in (32, 64))
     with pytest.raises(ShapebiasError, match=r"pos_embed .*check `input_size`, patch_size"):
-        fitted(one.network, other.network.state_dict(), "x")
+        match_state_dict(one.network, other.network.state_dict(), "x")
 
 
 def test_names_of_those_who_published_a_network_that_timm_has(tmp_path, capsys):
@@ -316,7 +316,7 @@ def test_another_layout_is_no_other_number_of_classes():
     state = dict(bare.state_dict())
     state["fc.weight"] = state["fc.weight"][:, :, None, None]
     with pytest.raises(ShapebiasError, match="as many numbers, laid out otherwise"):
-        fitted(bare, state, "x")
+        match_state_dict(bare, state, "x")
 
 
 def test_a_file_without_weights_tells_its_keys(tmp_path):
@@ -340,7 +340,7 @@ def test_half_precision_is_not_copied_before_it_is_loaded():
         key: one.half() if one.is_floating_point() else one
         for key, one in bare.state_dict().items()
     }
-    found = fitted(bare, half, "x")
+    found = match_state_dict(bare, half, "x")
     assert all(found[key].data_ptr() == half[key].data_ptr() for key in half)
 
 
@@ -566,7 +566,7 @@ def test_files_of_torchvision_with_names_of_long_ago(tmp_path, name):
     pattern, former = FORMER[name]
     numbers = {"0": "linear_1", "3": "linear_2"}
     former = former or (lambda found: f"{found[1]}.{numbers[found[2]]}.")
-    with WithoutDraws():
+    with SkipWeightInit():
         model = build("architectures", classes=CLASSES, kind="torchvision", name=name)
     state = model.network.state_dict()
     named = {re.sub(pattern, former, key): torch.ones_like(one) for key, one in state.items()}

@@ -10,7 +10,7 @@ from shapebias.networks.architectures import factory
 from shapebias.networks.auxiliary_batch_norm import add_auxiliary_norms, auxiliary_norms
 from shapebias.networks.folded import small_maps
 from shapebias.networks.folded.first_layer_gradient import PixelGradient
-from shapebias.networks.folded.fold import compiled_twin, twin_of
+from shapebias.networks.folded.fold import compiled_folded, fold
 from shapebias.networks.folded.packed_convolution import PackedWeights
 from shapebias.plugins import build
 
@@ -63,7 +63,7 @@ def alike(one, other, tolerance=1e-4):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_scores_gradients_and_attacks_are_the_same(name):
     model = network(name).train()
-    twin = twin_of(model)
+    twin = fold(model)
     assert twin is not model
     attack = pgd.build(norm="l2", eps=1.0, step=0.3, steps=3)
     found = attack(twin, images(), LABELS)
@@ -80,36 +80,36 @@ def test_scores_gradients_and_attacks_are_the_same(name):
 
 def test_it_follows_the_weights_and_the_chosen_norms():
     model = network("resnet18").eval()
-    before = twin_of(model)(images())
+    before = fold(model)(images())
     with torch.no_grad():
         model.network.layer2[0].conv1.weight.mul_(1.5)
         model.network.layer1[0].bn2.running_var.mul_(2)
     assert not near(before, model(images()), 1e-2)
-    assert near(twin_of(model)(images()), model(images()))
+    assert near(fold(model)(images()), model(images()))
     two = network("resnet18").eval()
     add_auxiliary_norms(two)
     nn.init.constant_(two.network.bn1.aux_bn.weight, 0.1)
     with auxiliary_norms(two):
-        assert near(twin_of(two)(images()), two(images()))
-    assert near(twin_of(two)(images()), two(images()))
+        assert near(fold(two)(images()), two(images()))
+    assert near(fold(two)(images()), two(images()))
 
 
 def test_a_network_without_a_twin_stands_for_itself():
     bare = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 5))
-    assert twin_of(bare) is bare
+    assert fold(bare) is bare
     model = network("resnet18").eval()
     with model.silenced("conv1", [0]):
-        assert twin_of(model) is model
+        assert fold(model) is model
     spatially = spatial.build(steps=2)
-    assert alike(spatially(twin_of(model), images(), LABELS), spatially(model, images(), LABELS))
+    assert alike(spatially(fold(model), images(), LABELS), spatially(model, images(), LABELS))
     watched = network("alexnet")
     watched.network.features[0].register_forward_hook(lambda *given: None)
-    assert twin_of(watched) is watched
+    assert fold(watched) is watched
     uncut = factory.build(
         classes=CLASSES, function="tests.networks.test_folded:Asking", mean=[0.0] * 3, std=[1.0] * 3
     )
-    assert not uncut.cuttable
-    assert twin_of(uncut) is uncut
+    assert not uncut.is_split
+    assert fold(uncut) is uncut
 
 
 class Asking(nn.Module):
@@ -190,9 +190,9 @@ def test_gradients_by_squares_of_pixels(kernel, stride, padding, size):
 def test_bfloat16_and_compiling_leave_the_packed_weights_alone():
     model = network("alexnet").eval()
     with torch.autocast("cpu", torch.bfloat16):
-        rough = twin_of(model)(images())
+        rough = fold(model)(images())
     assert near(rough.float(), model(images()), 0.05)
-    assert near(twin_of(model)(images()), model(images()))
-    with compiled_twin(model):
-        assert twin_of(model)._compiled_call_impl is not None
-    assert twin_of(model)._compiled_call_impl is None
+    assert near(fold(model)(images()), model(images()))
+    with compiled_folded(model):
+        assert fold(model)._compiled_call_impl is not None
+    assert fold(model)._compiled_call_impl is None

@@ -10,9 +10,9 @@ from shapebias.ablation.channels import ablate
 from shapebias.ablation.scores import CHANGES, FLIPS
 from shapebias.errors import ShapebiasError, UnknownLayer
 from shapebias.networks.channel_parts import channels_of_part
-from shapebias.networks.folded.fold import twin_of
+from shapebias.networks.folded.fold import fold
 from shapebias.networks.wrapping.hooked import HookedClassifier
-from shapebias.networks.wrapping.wrap import classifier
+from shapebias.networks.wrapping.wrap import wrap_network
 
 STAGES = {"first": "first", "second": "second"}
 SETTINGS = {"classes": tuple("abc"), "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": 12}
@@ -99,7 +99,7 @@ def built(kind, layers=STAGES, stages=(), like=None):
     network = kind()
     if like is not None:
         network.load_state_dict(like.state_dict())
-    return classifier(network, layers=layers, stages=stages, **SETTINGS).eval()
+    return wrap_network(network, layers=layers, stages=stages, **SETTINGS).eval()
 
 
 @torch.no_grad()
@@ -116,7 +116,7 @@ def conflict(model, number=10):
 
 @pytest.mark.parametrize("kind", [Plain, Auxiliary])
 def test_what_can_be_cut_is_cut(kind, capsys):
-    assert built(kind).cuttable
+    assert built(kind).is_split
     assert capsys.readouterr().out == ""
 
 
@@ -173,14 +173,14 @@ def test_silencing_is_that_of_the_whole_network(kind):
 
 def test_functions_of_the_mode_act_in_training():
     model = built(Dropping)
-    assert model.cuttable
+    assert model.is_split
     images = torch.rand(4, 3, 12, 12)
     torch.manual_seed(0)
     trained = model.train()(images)
     torch.manual_seed(0)
     assert torch.equal(trained, model.network(images)[0])
     assert not torch.equal(trained, model(images))
-    twin = twin_of(model)(images)
+    twin = fold(model)(images)
     model.eval()
     assert torch.equal(model(images), model.network(images))
     assert torch.allclose(twin, model(images), atol=1e-5)

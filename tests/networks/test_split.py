@@ -13,7 +13,7 @@ from shapebias.networks.architectures import timm as timm_networks
 from shapebias.networks.architectures import torchvision as torchvision_networks
 from shapebias.networks.checkpoints import load_network, load_weights, save_network
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.wrapping.split import cut
+from shapebias.networks.wrapping.split import split_at_layers
 from shapebias.plugins import build
 from tests.conftest import ROOT
 
@@ -135,7 +135,7 @@ def test_layers_before_an_identity_skip(layers):
     named = {f"layer{n}": path for n, path in enumerate(layers)}
     settings = {"name": "resnet18", "input_size": 32, "layers": named}
     model = torchvision_networks.build(classes=CLASSES, **settings).eval()
-    assert model.cuttable
+    assert model.is_split
     with torch.no_grad():
         expected = model.network((images(32) - model.mean) / model.std)
         for layer, value in model.walk(images(32)):
@@ -177,13 +177,13 @@ class Normalising(Forked):
 
 def test_a_cut_that_leaves_something_behind_is_refused():
     network = Forked()
-    assert cut(network, {"a": "first"}).segments.keys() == {"a"}
+    assert split_at_layers(network, {"a": "first"}).segments.keys() == {"a"}
     with pytest.raises(ShapebiasError, match="cannot be cut at 'second'"):
-        cut(network, {"b": "second"})
+        split_at_layers(network, {"b": "second"})
     with pytest.raises(UnknownName, match="did you mean 'second'"):
-        cut(network, {"b": "secnd"})
+        split_at_layers(network, {"b": "secnd"})
     with pytest.raises(ShapebiasError, match="nor traced for it") as error:
-        cut(Undecided(), {"a": "first"})
+        split_at_layers(Undecided(), {"a": "first"})
     assert "\n" not in str(error.value)
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from planning.study.expand import expanded
+from planning.study.expand import expand_grids
 
 FOG = {
     "images": {
         "photos": {"kind": "imagefolder"},
         "{corruption}_{severity}": {
-            "each": {"corruption": ["fog", "snow"], "severity": [1, 3]},
+            "grid": {"corruption": ["fog", "snow"], "severity": [1, 3]},
             "from": "photos",
             "transform": {
                 "kind": "corrupt",
@@ -24,7 +24,7 @@ FOG = {
 
 
 def test_every_combination_is_an_entry_and_lists_name_them_all():
-    study = expanded(FOG)
+    study = expand_grids(FOG)
     names = ["fog_1", "fog_3", "snow_1", "snow_3"]
     assert list(study["images"]) == ["photos", *names]
     assert study["images"]["snow_3"] == {
@@ -37,11 +37,11 @@ def test_every_combination_is_an_entry_and_lists_name_them_all():
 
 def test_what_has_no_each_is_left_as_it_is():
     study = {"images": {"a": {"path": "{photos}"}}, "models": None, "seed": 3}
-    assert expanded(study) == study
+    assert expand_grids(study) == study
 
 
 @pytest.mark.parametrize(
-    ("name", "each", "said"),
+    ("name", "grid", "said"),
     [
         ("{a}", {"a": [1], "b": [2]}, "must hold {b}"),
         ("{a}", {"a": 1}, "a list of values"),
@@ -51,4 +51,4 @@ def test_what_has_no_each_is_left_as_it_is():
 )
 def test_wrong_families_are_named(name, each, said):
     with pytest.raises(ValueError, match=rf"images\.\{{a\}}.*{said}"):
-        expanded({"images": {name: {"each": each}}})
+        expand_grids({"images": {name: {"grid": grid}}})

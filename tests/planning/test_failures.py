@@ -2,7 +2,7 @@
 
 import pytest
 
-from planning.runs.failures import failures, told
+from planning.runs.failures import failure_summary, failures
 
 LOG = """
 [Sat Nov 21 10:15:29 2026]
@@ -30,7 +30,7 @@ def test_the_last_lines_of_a_failed_jobs_log_are_shown_with_its_path(tmp_path):
     lines = [f"line {number}" for number in range(20)]
     log.write_text("\n".join([*lines, "error: no space left", "took 1.0 s, peak 9 MiB"]))
     engine.write_text(LOG.format(job=2, log=log))
-    said = told([engine]).splitlines()
+    said = failure_summary([engine]).splitlines()
     assert said[1:4] == ["1 job failed:", "", f"train_network, see {log}"]
     assert said[-2:] == ["    error: no space left", "    took 1.0 s, peak 9 MiB"]
     assert len(said) < 12
@@ -49,4 +49,6 @@ def test_every_log_of_a_job_is_named(logs):
 
 def test_a_log_that_was_never_written_is_said_so(tmp_path):
     (tmp_path / "engine.log").write_text(LOG.format(job=2, log=tmp_path / "none.log"))
-    assert "(cannot be read: No such file or directory)" in told([tmp_path / "engine.log"])
+    assert "(cannot be read: No such file or directory)" in failure_summary(
+        [tmp_path / "engine.log"]
+    )

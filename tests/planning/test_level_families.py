@@ -1,6 +1,6 @@
 """Image sets that differ in one number are a curve."""
 
-from planning.jobs.level_families import curves
+from planning.jobs.level_families import parameter_sweeps
 
 IMAGES = {
     "clean": {"kind": "cifar10"},
@@ -28,7 +28,7 @@ IMAGES = {
 
 
 def test_sets_of_one_transform_and_one_source_are_a_curve_in_the_order_of_their_levels():
-    saturated, fog, snow = curves(IMAGES, list(IMAGES))
+    saturated, fog, snow = parameter_sweeps(IMAGES, list(IMAGES))
     assert saturated["title"] == "saturate" and saturated["setting"] == "level"
     assert list(saturated["levels"]) == ["saturated_0.5", "saturated_8", "saturated_inf"]
     assert fog["title"] == "corrupt fog" and fog["setting"] == "severity"
@@ -36,4 +36,4 @@ def test_sets_of_one_transform_and_one_source_are_a_curve_in_the_order_of_their_
 
 
 def test_only_sets_that_are_scored_count():
-    assert curves(IMAGES, ["clean", "fog_1", "fog_2"]) == []
+    assert parameter_sweeps(IMAGES, ["clean", "fog_1", "fog_2"]) == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from planning.runs.plan import duration, explained, jobs_of, plan
+from planning.runs.plan import duration, explain, jobs_of, plan
 
 DRY_RUN = """Building DAG of jobs...
 
@@ -82,7 +82,7 @@ def test_nothing_is_said_to_be_nothing():
     ],
 )
 def test_reasons_are_told_in_words(reason, words):
-    assert explained(reason) == words
+    assert explain(reason) == words
 
 
 def test_times_are_told_by_their_size():

@@ -12,7 +12,7 @@ import yaml
 
 from planning.study.errors import StudyError
 from planning.study.paths import paths_among, plugin_settings
-from planning.study.read import merged, read_study
+from planning.study.read import merge, read_study
 from tests.conftest import ROOT
 
 TINY = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
@@ -49,12 +49,12 @@ def changed(path, value):
 
 WRONG = {
     "a start that is none": (
-        "models/alexnet_r/training/start",
+        "models/alexnet_r/training/init_from",
         "alexnt",
-        ["models.alexnet_r.training.start", "did you mean 'alexnet'"],
+        ["models.alexnet_r.training.init_from", "did you mean 'alexnet'"],
     ),
     "a start from itself": (
-        "models/alexnet/training/start",
+        "models/alexnet/training/init_from",
         "alexnet",
         ["starts from itself", "alexnet <- alexnet"],
     ),
@@ -273,7 +273,7 @@ def test_wrong_studies_are_refused_in_one_line(name):
 
 
 def test_merging_goes_level_by_level():
-    assert merged({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+    assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
 
 
 def test_paths_of_plugins_are_written_out(monkeypatch):

@@ -3,8 +3,8 @@
 import pytest
 
 from planning.fingerprints.user_code import digest_of_module
-from planning.networks.factory_function import wrong_function
-from planning.networks.starts import plugins_of_network, starts_of, whole_architecture, wrong_start
+from planning.networks.factory_function import function_error
+from planning.networks.starts import plugins_of_network, start_error, starts_of, whole_architecture
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_other_modules_do_not_count(package):
 
 NETWORKS = {
     "a": {"architecture": {"kind": "factory", "function": "theirs.nets:make"}, "training": {}},
-    "b": {"architecture": {"kind": "resnet", "depth": 18}, "training": {"start": "a"}},
+    "b": {"architecture": {"kind": "resnet", "depth": 18}, "training": {"init_from": "a"}},
     "both": {"architecture": {"kind": "ensemble", "members": ["a", "b"]}, "training": {}},
 }
 
@@ -69,20 +69,20 @@ def test_an_ensemble_counts_its_members():
         ("own", "theirs.nets"),
         ("architectures", "resnet"),
     ]
-    assert wrong_start(NETWORKS) is None
+    assert start_error(NETWORKS) is None
 
 
 def test_a_start_of_another_size_is_told():
     networks = {
         "a": {"architecture": {"kind": "resnet", "depth": 18}, "training": {}},
-        "b": {"architecture": {"kind": "resnet", "depth": 34}, "training": {"start": "a"}},
+        "b": {"architecture": {"kind": "resnet", "depth": 34}, "training": {"init_from": "a"}},
     }
-    wrong = ("models.b.training.start", "a has `depth: 18`, and b `depth: 34`")
-    assert wrong_start(networks) == wrong
+    wrong = ("models.b.training.init_from", "a has `depth: 18`, and b `depth: 34`")
+    assert start_error(networks) == wrong
     # What is not said has a default, and other kinds may have the same weights.
     for architecture in ({"kind": "resnet"}, {"kind": "torchvision", "name": "resnet34"}):
         networks["a"]["architecture"] = architecture
-        assert wrong_start(networks) is None
+        assert start_error(networks) is None
 
 
 @pytest.mark.parametrize(
@@ -116,5 +116,5 @@ def test_functions_that_are_not_there(tmp_path, monkeypatch, function, said):
     (tmp_path / "above" / "nets.py").write_text("from above.wrong import make\n")
     (tmp_path / "above" / "wrong.py").write_text("make = = 1\n")
     (tmp_path / "compiled.cpython-311.so").touch()
-    found = wrong_function(function)
+    found = function_error(function)
     assert found is None if said is None else said in found

@@ -10,14 +10,14 @@ import yaml
 
 from planning.networks import layers as module_paths
 from planning.networks import names
-from planning.networks.names import layers_of, names_of, torchvision_weights, wrong_name
+from planning.networks.names import layers_of, names_of, network_name_error, torchvision_weights
 from planning.study.entries import check_plugin
 from planning.study.errors import StudyError
 from planning.study.paths import check_files
 from planning.study.read import read_study
 from planning.study.values import check_values
 from shapebias.errors import ShapebiasError
-from shapebias.networks.skip_init import WithoutDraws
+from shapebias.networks.skip_init import SkipWeightInit
 from shapebias.plugins import build
 from shapebias.torchvision_import import torchvision
 from tests.conftest import ROOT
@@ -169,9 +169,9 @@ def test_the_names_of_networks_are_those_of_their_libraries():
     assert set(timm.list_models()) <= names_of("timm")
     assert all(map(timm.is_model, names_of("timm")))
     for name in (known[0], "resnet50"):
-        assert wrong_name({"kind": "torchvision", "name": name}) is None
+        assert network_name_error({"kind": "torchvision", "name": name}) is None
     for name in ("resnet50.a1_in1k", "tv_resnet50", "convnext_tiny"):
-        assert wrong_name({"kind": "timm", "name": name}) is None
+        assert network_name_error({"kind": "timm", "name": name}) is None
 
 
 def test_the_names_of_weights_are_those_of_their_libraries():
@@ -181,7 +181,7 @@ def test_the_names_of_weights_are_those_of_their_libraries():
         assert known == torchvision_weights(name), name
     timm = pytest.importorskip("timm")
     for name in timm.list_pretrained():
-        assert wrong_name({"kind": "timm", "name": name}) is None, name
+        assert network_name_error({"kind": "timm", "name": name}) is None, name
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_settings_of_timms_that_the_workflow_gives_itself():
 
 def test_a_library_that_is_not_here_says_nothing(monkeypatch):
     monkeypatch.setattr(names, "_files", lambda library: [])
-    assert wrong_name({"kind": "timm", "name": "nothing"}) is None
+    assert network_name_error({"kind": "timm", "name": "nothing"}) is None
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_a_library_that_is_not_here_says_nothing(monkeypatch):
 def test_layers_are_those_of_the_network(architecture):
     if architecture["kind"] == "efficientnet_lite":
         pytest.importorskip("efficientnet_lite_pytorch")
-    with WithoutDraws():
+    with SkipWeightInit():
         network = build("architectures", classes=["a", "b"], **architecture)
     assert tuple(layers_of(architecture)) == network.layers
 

@@ -90,7 +90,7 @@ def test_every_table_figure_and_the_report_are_there(tiny):
         "activation_tv",
         "dissection",
         "dissection_sweep",
-        "dissection_twins",
+        "dissection_controls",
         "detectors",
         "detectors_by_vote",
         "ablation",
@@ -302,7 +302,7 @@ def network_jobs(model):
         | jobs("predict_adversarial_images", model=model, image_set="adversarial")
         | jobs("measure_activation_tv", model=model, image_set=("validation", "noisy"))
         | jobs("dissect_channels", model=model, part=("0", "1"))
-        | jobs("dissect_randomised_networks", model=model, twin="shuffled", part=("0", "1"))
+        | jobs("dissect_randomised_networks", model=model, control="shuffled", part=("0", "1"))
         | jobs("ablate_channels", model=model, part=("0", "1"))
         | jobs(("ablate_concepts", "write_channel_page"), model=model)
     )
@@ -313,7 +313,7 @@ GATHERING = (
         "concatenate_table",
         table=(
             *("training_log", "activation_tv", "ablation", "ablation_by_concept"),
-            *("dissection", "dissection_sweep", "dissection_twins"),
+            *("dissection", "dissection_sweep", "dissection_controls"),
         ),
     )
     | jobs("concatenate_tables_by_model", table=("dissection_iou", "top_images", "ablation_flips"))

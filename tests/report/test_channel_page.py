@@ -12,7 +12,14 @@ from PIL import Image
 from shapebias.io.table_schemas import TABLES
 from shapebias.report.pages.channel_page import FLIPPED, channel_page
 from shapebias.report.pages.important_channels import important_channels, linked_channels
-from shapebias.report.pages.thumbnails import OUTSIDE, TINY, active, excited, field_of, picture
+from shapebias.report.pages.thumbnails import (
+    OUTSIDE,
+    TINY,
+    activation_mask,
+    crop_to_field,
+    picture,
+    top_image_crops,
+)
 from tests.helpers.planted_networks import one_channel_reader
 
 
@@ -89,12 +96,12 @@ def test_lines_of_the_report_lead_to_the_pages():
 
 def test_fields_are_cut_out_and_grey_outside():
     image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    assert (field_of(image, 1, 2, 2, 2) == image[1:3, 2:4]).all()
-    part = field_of(image, -1, 3, 3, 4)
+    assert (crop_to_field(image, 1, 2, 2, 2) == image[1:3, 2:4]).all()
+    part = crop_to_field(image, -1, 3, 3, 4)
     assert part.shape == (3, 4, 3)
     assert (part[1:, :1] == image[:2, 3:]).all()
     assert (part[0] == OUTSIDE).all() and (part[:, 1:] == OUTSIDE).all()
-    assert (field_of(image, 9, 0, 2, 2) == OUTSIDE).all()
+    assert (crop_to_field(image, 9, 0, 2, 2) == OUTSIDE).all()
 
 
 def test_pixels_below_the_threshold_are_darkened():
@@ -102,15 +109,15 @@ def test_pixels_below_the_threshold_are_darkened():
     image = np.zeros((8, 8, 3), np.uint8)
     image[:, :4, 0] = 255
     # The layer is as large as the image: nothing is interpolated.
-    mask = active(network, "colours", 0, 0.5, [image, image])
+    mask = activation_mask(network, "colours", 0, 0.5, [image, image])
     assert mask.shape == (2, 8, 8)
     assert (mask[1] == (image[:, :, 0] > 0)).all()
     image[:, 4:, 2] = 100
     whole = pd.DataFrame({"top": [0], "left": [0], "height": [8], "width": [8]})
-    (shown,) = excited(network, "colours", 0, 0.5, [image], whole)
+    (shown,) = top_image_crops(network, "colours", 0, 0.5, [image], whole)
     assert (shown[:, :4] == image[:, :4]).all()
     assert (shown[:, 4:, 2] == 45).all()
-    (cut,) = excited(network, "colours", 0, 0.5, [image], whole.assign(height=2))
+    (cut,) = top_image_crops(network, "colours", 0, 0.5, [image], whole.assign(height=2))
     assert (cut == image[:2]).all()
 
 

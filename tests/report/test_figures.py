@@ -14,7 +14,7 @@ from shapebias.plugins import draw, kinds
 from shapebias.report.figures.matched_filters import picture
 from shapebias.report.plotting.panels import panels
 from shapebias.report.plotting.style import OTHERS, ROBUST, STANDARD, png, save
-from shapebias.report.table_rows import counted, selected, varying_channels
+from shapebias.report.table_rows import accuracy_rows, counts_at_cut, varying_channels
 
 PAIRS = {
     name: {"standard": name, "robust": f"{name}_r"} for name in ("alexnet", "googlenet", "res")
@@ -41,10 +41,10 @@ NEEDS = {
 }
 
 
-def invented(table, pairs, alone):
+def invented(table, pairs, unpaired):
     """A small table with every network of a study in it, which fits its schema."""
     rng = np.random.default_rng(0)
-    models = [model for pair in pairs.values() for model in pair.values()] + alone
+    models = [model for pair in pairs.values() for model in pair.values()] + unpaired
     keys = {
         "model": models,
         "pair": list(pairs),
@@ -73,7 +73,7 @@ def invented(table, pairs, alone):
     return frame[columns]
 
 
-def inputs(kind, pairs, alone, empty=False):
+def inputs(kind, pairs, unpaired, empty=False):
     settings = {
         "accuracy": {"clean": "clean"},
         "accuracy_by_level": {
@@ -85,16 +85,16 @@ def inputs(kind, pairs, alone, empty=False):
     }
     given = {"pairs": pairs, **settings.get(kind, {})}
     if kind not in ("example_stimuli", "matched_filters"):
-        given["alone"] = alone
+        given["unpaired"] = unpaired
     if kind == "example_stimuli":
         image = np.zeros((8, 8, 3), dtype=np.uint8)
         return given | {"rows": [] if empty else [("clean", [image, None]), ("adv (a_r)", [image])]}
-    frame = invented(NEEDS[kind], pairs, alone)
+    frame = invented(NEEDS[kind], pairs, unpaired)
     if kind == "matched_filters":
         models = [model for pair in pairs.values() for model in pair.values()]
         given["kernels"] = {m: np.random.default_rng(1).normal(size=(4, 3, 3, 3)) for m in models}
     if kind == "ablation_by_category":
-        given["dissection"] = invented("dissection", pairs, alone).query("category == 'color'")
+        given["dissection"] = invented("dissection", pairs, unpaired).query("category == 'color'")
     return given | {NEEDS[kind]: frame.iloc[:0] if empty else frame}
 
 
@@ -122,8 +122,8 @@ def test_every_figure_is_tested():
 @pytest.mark.parametrize("study", STUDIES)
 @pytest.mark.parametrize("kind", [*NEEDS, "example_stimuli"])
 def test_draws_every_network_of_a_study(kind, study):
-    pairs, alone = STUDIES[study]
-    figure = draw(kind, **inputs(kind, pairs, alone))
+    pairs, unpaired = STUDIES[study]
+    figure = draw(kind, **inputs(kind, pairs, unpaired))
     assert isinstance(figure, Figure)
     assert png(figure).startswith(b"\x89PNG")
     assert_readable(figure)
@@ -131,7 +131,7 @@ def test_draws_every_network_of_a_study(kind, study):
     if kind == "matched_filters" and not pairs:
         assert "no pair" in written
     elif kind != "example_stimuli":
-        shown = list(pairs) + ([] if kind == "matched_filters" else alone)
+        shown = list(pairs) + ([] if kind == "matched_filters" else unpaired)
         assert all(name in written for name in shown)
 
 
@@ -178,54 +178,59 @@ def test_a_network_without_rows_does_not_change_the_colour_of_another(kind):
 
 
 def test_a_networks_colour_and_mark_follow_its_place_in_the_study():
-    alone = [f"network_{i}" for i in range(12)]
-    (every,) = panels(alone, {}, alone)
+    unpaired = [f"network_{i}" for i in range(12)]
+    (every,) = panels(unpaired, {}, unpaired)
     assert len({(network.colour, network.mark) for network in every.networks}) == 12
-    (some,) = panels(["network_11", "network_7"], {}, alone)
+    (some,) = panels(["network_11", "network_7"], {}, unpaired)
     assert some.networks == (every.networks[7], every.networks[11])
 
 
 def test_accuracy_is_on_the_pairs_own_selection_but_for_the_clean_set():
     frame = invented("accuracy", PAIRS, [])
-    chosen = selected(frame, "alexnet", "clean")
+    chosen = accuracy_rows(frame, "alexnet", "clean")
     assert set(chosen["selection"][chosen["image_set"] == "noisy"]) == {"alexnet"}
     assert set(chosen["selection"][chosen["image_set"] == "clean"]) == {"all"}
-    assert set(selected(frame, None, "clean")["selection"]) == {"all"}
+    assert set(accuracy_rows(frame, None, "clean")["selection"]) == {"all"}
 
 
 @pytest.mark.parametrize("kind", ["detectors", "diversity"])
 def test_chance_is_drawn_where_it_was_measured(kind):
     frame = invented("dissection", PAIRS, []).query("layer != 'all'")
-    twins = pd.concat([frame.assign(twin=twin) for twin in ("random", "shuffled")])
-    twins["category"] = "color"
-    twins["diversity"] += twins["twin"] == "random"
+    controls = pd.concat([frame.assign(control=control) for control in ("random", "shuffled")])
+    controls["category"] = "color"
+    controls["diversity"] += controls["control"] == "random"
     given = inputs(kind, PAIRS, [])
     assert not any("chance" in text for text in texts(draw(kind, **given)))
-    figure = draw(kind, **given, dissection_twins=twins)
+    figure = draw(kind, **given, dissection_controls=controls)
     assert any("chance" in text for text in texts(figure))
     lines = figure.axes[0].lines
     if kind == "detectors":
         marks = [line.get_xdata().tolist() for line in lines if line.get_marker() == "|"]
-        # All channels of each twin are of one category.
-        n_channels = len(twins) // twins["model"].nunique() // 2
+        # All channels of each control are of one category.
+        n_channels = len(controls) // controls["model"].nunique() // 2
         assert marks == [[n_channels, n_channels]] * 2
     else:
-        for twin, style in (("random", "--"), ("shuffled", ":")):
-            own = twins[(twins["model"] == "alexnet") & (twins["twin"] == twin)]
+        for control, style in (("random", "--"), ("shuffled", ":")):
+            own = controls[(controls["model"] == "alexnet") & (controls["control"] == control)]
             broken = [line.get_ydata().tolist() for line in lines if line.get_linestyle() == style]
             assert broken[0] == own.groupby("layer")["diversity"].mean().tolist()
             assert len(broken) == 2
 
 
 def test_accuracy_by_level_is_that_of_the_pairs_own_images_and_in_order():
-    alone = [f"network_{i}" for i in range(10)]
-    table = invented("accuracy", PAIRS, alone)
+    unpaired = [f"network_{i}" for i in range(10)]
+    table = invented("accuracy", PAIRS, unpaired)
     noisier = table[table["image_set"] == "noisy"].assign(image_set="noisier")
     table = pd.concat([table, noisier.assign(top1=noisier["top1"] / 2)])
     levels = {"noisy": 2.0, "noisier": float("inf")}
     curves = [{"title": title, "setting": "sd", "levels": levels} for title in ("noise", "grain")]
     figure = draw(
-        "accuracy_by_level", accuracy=table, pairs=PAIRS, alone=alone, curves=curves, clean="clean"
+        "accuracy_by_level",
+        accuracy=table,
+        pairs=PAIRS,
+        unpaired=unpaired,
+        curves=curves,
+        clean="clean",
     )
     titles = [(axes.get_title(loc="left"), axes.get_xlabel()) for axes in figure.axes]
     names = [*PAIRS, "other networks"]
@@ -233,7 +238,7 @@ def test_accuracy_by_level_is_that_of_the_pairs_own_images_and_in_order():
     for axes, pair in zip(figure.axes, names, strict=False):
         assert [label.get_text() for label in axes.get_xticklabels()] == ["clean", "2", "∞"]
         selection = pair if (table["selection"] == pair).any() else "all"
-        shown = list(PAIRS[pair].values()) if pair in PAIRS else alone
+        shown = list(PAIRS[pair].values()) if pair in PAIRS else unpaired
         lines = axes.lines[::2]
         for model, line in zip(shown, lines, strict=True):
             own = table[(table["model"] == model) & (table["selection"] == selection)]
@@ -245,9 +250,9 @@ def test_accuracy_by_level_is_that_of_the_pairs_own_images_and_in_order():
 
 def test_every_trained_network_has_a_panel_with_its_name_and_its_own_curves():
     shared = {"x": {"standard": "alexnet", "robust": "res"}}
-    alone = [f"network_{i}" for i in range(12)]
-    log = invented("training_log", PAIRS, alone)
-    figure = draw("training", training_log=log, pairs=PAIRS | shared, alone=alone)
+    unpaired = [f"network_{i}" for i in range(12)]
+    log = invented("training_log", PAIRS, unpaired)
+    figure = draw("training", training_log=log, pairs=PAIRS | shared, unpaired=unpaired)
     uppers = [axes for axes in figure.axes if axes.get_title(loc="left")]
     assert sorted(axes.get_title(loc="left") for axes in uppers) == sorted(log["model"].unique())
     assert len({(axes.get_xlim(), axes.get_ylim()) for axes in uppers}) == 1
@@ -265,7 +270,7 @@ def test_differences_are_robust_less_standard():
     # A channel that meets no concept counts for none.
     rows += [("alexnet_r", "c", 2, "cat", 0.0)]
     frame = pd.DataFrame(rows, columns=columns)
-    (axes,) = draw("concept_differences", dissection=frame, pairs=PAIRS, alone=[]).axes
+    (axes,) = draw("concept_differences", dissection=frame, pairs=PAIRS, unpaired=[]).axes
     assert [bar.get_width() for bar in axes.patches] == [1, -4]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["dog", "red"]
 
@@ -277,18 +282,18 @@ def test_differences_that_chance_gives_stand_beside():
     shuffled = [("alexnet_r", "c", k, "red", 0.1) for k in range(3)]
     # Below the cut, and of a concept that no bar shows.
     shuffled += [("alexnet_r", "c", 7, "dog", 0.005), ("alexnet", "c", 8, "cat", 0.1)]
-    twins = pd.concat(
+    controls = pd.concat(
         [
-            frame.assign(twin="random"),
-            pd.DataFrame(shuffled, columns=columns).assign(twin="shuffled"),
+            frame.assign(control="random"),
+            pd.DataFrame(shuffled, columns=columns).assign(control="shuffled"),
         ]
     )
     figure = draw(
         "concept_differences",
         dissection=frame,
         pairs=PAIRS,
-        alone=[],
-        dissection_twins=twins,
+        unpaired=[],
+        dissection_controls=controls,
         iou_cut=0.01,
     )
     (axes,) = figure.axes
@@ -306,7 +311,7 @@ def test_lost_decisions_are_shares_with_what_they_are_shares_of():
         n_shape=1200, n_texture=7, shape_score=[0, 12, 24, 36, 9, 9, 9, 9], texture_score=1
     )
     labels = both.assign(category=["object", "color"] * 4, iou=[0.1, 0.1, 0.1, 0.01] * 2)
-    given = {"ablation": ablation, "dissection": labels, "pairs": PAIRS, "alone": []}
+    given = {"ablation": ablation, "dissection": labels, "pairs": PAIRS, "unpaired": []}
     figure = draw("ablation_by_category", **given)
     shape, texture, score, _ = figure.axes
     assert [bar.get_width() for bar in shape.patches[:3]] == pytest.approx([1.5, 1.0, 2.0])
@@ -329,7 +334,7 @@ def test_what_random_channels_cost_stands_across_the_bars():
     frame = frame[frame["category"] == "color"].assign(concept="red", n_draws=5)
     frame = frame.assign(accuracy_before=0.9, accuracy_after=0.3, random_accuracy=0.8)
     frame["random_accuracy_sd"] = 0.05
-    given = {"pairs": {}, "alone": ["lonely"], "iou_cut": 0.04}
+    given = {"pairs": {}, "unpaired": ["lonely"], "iou_cut": 0.04}
     figure = draw("important_concepts", ablation_by_concept=frame, **given)
     (axes,) = figure.axes
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([60])
@@ -349,8 +354,8 @@ def test_detectors_are_not_counted_twice():
     columns = [column.name for column in TABLES["detectors"].columns]
     layers = pd.DataFrame(rows, columns=columns)
     whole = pd.DataFrame([("a", "all", "color", 0.0, 7, 3)], columns=columns)
-    assert counted(layers, 0.0)["n_channels"].tolist() == [7]
-    assert counted(pd.concat([layers, whole]), 0.0)["n_channels"].tolist() == [7]
+    assert counts_at_cut(layers, 0.0)["n_channels"].tolist() == [7]
+    assert counts_at_cut(pd.concat([layers, whole]), 0.0)["n_channels"].tolist() == [7]
 
 
 def test_channels_that_are_constant_are_left_out():

@@ -9,11 +9,15 @@ import pytest
 from shapebias.intervals import mean_margin, wilson
 from shapebias.io.table_schemas import TABLES
 from shapebias.report.findings.all_questions import findings
-from shapebias.report.findings.verdicts import of_means, of_proportions, together
+from shapebias.report.findings.verdicts import (
+    combined_verdict,
+    difference_of_means,
+    difference_of_proportions,
+)
 from shapebias.report.pages.report import ReportFigure, render_report
-from shapebias.report.pages.setup_tables import setup, words
+from shapebias.report.pages.setup_tables import setup_tables, words
 from shapebias.report.pages.table_views import SHOWN_UNITS, view_of
-from shapebias.report.plotting.style import note, png
+from shapebias.report.plotting.style import empty_figure, png
 from tests.conftest import ROOT
 
 PAIRS = {"a": {"standard": "a", "robust": "a_r"}, "b": {"standard": "b", "robust": "b_r"}}
@@ -123,7 +127,7 @@ def test_activations_under_noise_are_answered_as_planted():
 
 
 def labelled(counts, **columns):
-    """Table `dissection` (or of twins) from numbers of detectors by category, of 100 channels."""
+    """Table `dissection` (or of controls) from detectors by category among 100 channels."""
     rows = [
         (model, "c1", k, "x", category, 0.05, 0.0, 1)
         for model, of in counts.items()
@@ -157,11 +161,11 @@ def test_units_are_answered_as_planted():
 
 @pytest.mark.parametrize(("colours", "sign"), [(20, "yes"), (38, "mixed")])
 def test_what_chance_gives_as_well_is_no_answer(colours, sign):
-    twins = labelled({"a": {}, "a_r": {"color": colours}}, twin="random")
-    more = labelled({"a": {"color": 99}, "a_r": {"color": 1}}, twin="shuffled")
+    controls = labelled({"a": {}, "a_r": {"color": colours}}, control="random")
+    more = labelled({"a": {"color": 99}, "a_r": {"color": 1}}, control="shuffled")
     answer = answer_to(
         "colours",
-        {"dissection": labelled(SIMPLER), "dissection_twins": pd.concat([twins, more])},
+        {"dissection": labelled(SIMPLER), "dissection_controls": pd.concat([controls, more])},
     )
     assert answer.verdict == sign
     assert f"by chance up to 99 → {colours}" in answer.answers[0]
@@ -169,7 +173,7 @@ def test_what_chance_gives_as_well_is_no_answer(colours, sign):
     diverse = labelled(SIMPLER).assign(diversity=lambda own: own["channel"] % 2)
     diverse.loc[diverse["model"] == "a", "diversity"] += 3
     for more, verdict in ((0, "yes"), (4, "unclear")):
-        tables = {"dissection": diverse, "dissection_twins": twins.assign(diversity=more)}
+        tables = {"dissection": diverse, "dissection_controls": controls.assign(diversity=more)}
         assert answer_to("fewer concepts", tables).verdict == verdict
 
 
@@ -178,8 +182,10 @@ def test_units_against_chance(chance, verdict):
     ious = [0.05] * 40 + [0.01] * 60 if verdict == "yes" else [0.01] * 100
     rows = [("a", "conv1", i, "red", "color", iou, 0.0, 1) for i, iou in enumerate(ious)]
     own = frame("dissection", rows)
-    twins = pd.concat([own.assign(iou=0.0, twin="shuffled"), own.assign(iou=chance, twin="random")])
-    answer = answer_to("chance", {"dissection": own, "dissection_twins": twins})
+    controls = pd.concat(
+        [own.assign(iou=0.0, control="shuffled"), own.assign(iou=chance, control="random")]
+    )
+    answer = answer_to("chance", {"dissection": own, "dissection_controls": controls})
     assert answer.verdict == verdict
     assert "shuffled 0, random" in answer.answers[0]
     assert ("against random" in answer.answers[0]) == (verdict == "no")
@@ -211,10 +217,10 @@ def test_what_a_silenced_channel_costs_is_told_without_a_verdict():
 
 def test_intervals():
     # Newcombe's method 10 on 56/70 against 48/80, as published: 0.2 (0.0524 to 0.3339).
-    gap = of_proportions(56 / 70, wilson(56, 70), 48 / 80, wilson(48, 80))
+    gap = difference_of_proportions(56 / 70, wilson(56, 70), 48 / 80, wilson(48, 80))
     assert (gap.value, gap.low, gap.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
-    assert of_means(np.array([1.0]), np.array([2.0])).sign == 0
-    assert together([1, 0]) == "mixed"
+    assert difference_of_means(np.array([1.0]), np.array([2.0])).sign == 0
+    assert combined_verdict([1, 0]) == "mixed"
     # Student's t for 1, 2, 3, 4: 2.5 and 3.1824 standard errors of 0.6455.
     assert mean_margin(np.arange(1.0, 5.0)) == pytest.approx((2.5, 2.05426), abs=1e-4)
     assert mean_margin(np.array([3.0])) == (3.0, np.inf)
@@ -253,7 +259,7 @@ def page(**changes):
             "accuracy": accuracies("shuffled", a=600, a_r=300),
             "shape_bias": biases(**{"<b>": 300}),
         },
-        "figures": [ReportFigure("accuracy", png(note("nothing")), "A *caption*.")],
+        "figures": [ReportFigure("accuracy", png(empty_figure("nothing")), "A *caption*.")],
         "captions": {"accuracy": "About ``accuracy``."},
         "introduction": "An introduction.",
         "provenance": {"fingerprint": "abc", "packages": {"torch": "2.13.0"}, "inputs": {"f": "0"}},
@@ -327,7 +333,7 @@ def test_settings_are_words():
     assert words({"kind": "pgd", "eps": 1.5, "random_start": False}) == (
         "pgd (eps 1.5, random start no)"
     )
-    parts = {part.heading: part for part in setup(STUDY, DESCRIPTIONS)}
+    parts = {part.heading: part for part in setup_tables(STUDY, DESCRIPTIONS)}
     assert list(parts) == ["Networks", "Pairs", "Image sets", "Attacks", "Measurements"]
     assert [row[2:4] for row in parts["Networks"].rows] == [
         ("64 × 64 pixels", "conv1, conv2"),
@@ -337,7 +343,7 @@ def test_settings_are_words():
 
 def test_a_network_without_layers_is_said_to_have_none():
     none = {name: {"input_size": 32, "layers": {}} for name in DESCRIPTIONS}
-    assert [row[3] for row in setup(STUDY, none)[0].rows] == ["none", "none"]
+    assert [row[3] for row in setup_tables(STUDY, none)[0].rows] == ["none", "none"]
 
 
 # Speeds are never the same twice, so they stay beside their network.

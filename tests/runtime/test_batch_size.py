@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from shapebias.attacks import pgd
-from shapebias.behaviour.adversarial_images import attacked
+from shapebias.behaviour.adversarial_images import attack_batches
 from shapebias.behaviour.predict import predict
 from shapebias.errors import ShapebiasError
 from shapebias.io.image_codec import encode_png
-from shapebias.io.image_sets import Sizing, read_rows, write_images
+from shapebias.io.image_sets import ResizeCrop, read_rows, write_images
 from shapebias.runtime import batch_size, memory_limit
-from shapebias.runtime.batch_size import shrinking
-from shapebias.runtime.batches import over_batches
+from shapebias.runtime.batch_size import with_fitting_batch_size
+from shapebias.runtime.batches import run_in_batches
 from tests.conftest import ROOT
 from tests.helpers.planted_networks import exact_network
 
@@ -52,12 +52,12 @@ def images(tmp_path):
         }
         for number in range(21)
     ]
-    write_images(rows, tmp_path / "part-0.parquet", sizing=Sizing())
+    write_images(rows, tmp_path / "part-0.parquet", sizing=ResizeCrop())
     return [tmp_path / "part-0.parquet"]
 
 
 def predictions(model, images):
-    return over_batches(
+    return run_in_batches(
         lambda batches: predict(model, batches), images, lambda: read_rows(images), what="asking"
     )
 
@@ -83,9 +83,9 @@ def test_random_starts_do_not_depend_on_the_batch(images):
     found = {}
     for size in (21, 4):
         rows = list(read_rows(images))
-        found[size] = over_batches(
+        found[size] = run_in_batches(
             lambda batches: torch.cat(
-                [made for _, made, _ in attacked(model, batches, attack, seed=1)]
+                [made for _, made, _ in attack_batches(model, batches, attack, seed=1)]
             ),
             images,
             lambda rows=rows: rows,
@@ -102,7 +102,7 @@ def test_one_image_too_large_is_told_in_one_line():
     with pytest.raises(
         ShapebiasError, match="asking: not enough memory for a single image"
     ) as told:
-        shrinking(work, 4, what="asking")
+        with_fitting_batch_size(work, 4, what="asking")
     assert "\n" not in str(told.value)
 
 
@@ -111,7 +111,7 @@ def test_other_errors_are_not_taken_for_it():
         raise RuntimeError("shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="multiplied"):
-        shrinking(work, 4, what="asking")
+        with_fitting_batch_size(work, 4, what="asking")
 
 
 def test_an_attempt_leaves_nothing_behind():
@@ -125,7 +125,7 @@ def test_an_attempt_leaves_nothing_behind():
             raise MemoryError
         return size
 
-    assert shrinking(work, 8, what="asking") == 2
+    assert with_fitting_batch_size(work, 8, what="asking") == 2
     assert len(tensors) == 3
 
 
@@ -168,7 +168,7 @@ def test_work_begins_with_what_usually_fits(monkeypatch):
 
     def begun(memory, side=224, most=128):
         row = {"pixels": np.zeros((side, side, 3), np.uint8)}
-        return batch_size.within_memory(int, most, like=row, memory=memory, what="asking")
+        return batch_size.with_batch_in_memory(int, most, like=row, memory=memory, what="asking")
 
     assert begun(None) == 128 and limits == []
     # ResNet-50 takes 45 MB an image, and its process one GB without any.
@@ -189,7 +189,7 @@ def test_what_cannot_fit_is_told_before_it_begins(monkeypatch, card):
 
     def begun(held):
         row = {"pixels": np.zeros((224, 224, 3), np.uint8)}
-        return batch_size.within_memory(
+        return batch_size.with_batch_in_memory(
             int, 128, like=row, memory=4_000, what="dissecting", held=held
         )
 

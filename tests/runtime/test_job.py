@@ -3,9 +3,9 @@ import multiprocessing
 import pytest
 
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.io.atomic import written_whole
+from shapebias.io.atomic import atomic_write
 from shapebias.plugins import build
-from shapebias.progress import Counter, progress
+from shapebias.progress import ProgressCounter, progress
 from shapebias.runtime.job import job
 from shapebias.seeds import generator_of, seed_of
 
@@ -39,12 +39,12 @@ def test_progress_leaves_plain_lines_in_the_log(tmp_path):
 def test_a_file_is_whole_or_not_there(tmp_path):
     path = tmp_path / "file"
     path.write_text("before")
-    with pytest.raises(RuntimeError), written_whole(path) as temporary:
+    with pytest.raises(RuntimeError), atomic_write(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("after")
     assert path.read_text() == "after"
 
@@ -54,7 +54,7 @@ def test_copies_of_a_job_on_two_nodes_share_no_file(tmp_path, monkeypatch):
     names = set()
     for node in ("c1", "c2"):
         monkeypatch.setattr("socket.gethostname", lambda node=node: node)
-        with written_whole(tmp_path / "file") as temporary:
+        with atomic_write(tmp_path / "file") as temporary:
             names.add(temporary)
             temporary.write_text(node)
     assert len(names) == 2
@@ -62,7 +62,7 @@ def test_copies_of_a_job_on_two_nodes_share_no_file(tmp_path, monkeypatch):
 
 def write_again_and_again(path, text):
     for _ in range(40):
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             for part in text:
                 with temporary.open("a") as file:
                     file.write(part)
@@ -116,7 +116,7 @@ def test_an_unknown_name_lists_the_known_ones():
 
 def test_work_that_counts_itself_leaves_lines_as_well(tmp_path):
     with job(tmp_path / "log", CODE, [], threads=1):
-        count = Counter("ablating", 6)
+        count = ProgressCounter("ablating", 6)
         for done in (1, 2, 3):
             count(done)
     assert "ablating: 6 of 6" in (tmp_path / "log").read_text()

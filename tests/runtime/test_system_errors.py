@@ -12,10 +12,10 @@ import pytest
 
 from shapebias.errors import ShapebiasError
 from shapebias.io.image_codec import encode_png
-from shapebias.io.image_sets import Sizing, read_rows, write_images
+from shapebias.io.image_sets import ResizeCrop, read_rows, write_images
 from shapebias.io.tables import read_table, write_table
 from shapebias.runtime.job import job
-from shapebias.runtime.system_errors import explained
+from shapebias.runtime.system_errors import explain
 from tests.conftest import ROOT
 
 CODE = {"study": "tiny", "seed": 1, "fingerprint": "abc"}
@@ -43,14 +43,14 @@ def images(count):
 def test_a_full_disk_is_told_and_mended_by_a_run_with_more_space(small_disk, tmp_path, capfd):
     path = small_disk / "part-0.parquet"
     with pytest.raises(SystemExit) as caught, job(tmp_path / "log", CODE, [], threads=1):
-        write_images(images(100), path, sizing=Sizing())
+        write_images(images(100), path, sizing=ResizeCrop())
     assert caught.value.code == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("error: ") and "No space left on device" in line
     assert "free some space" in line and "then run again" in line
     assert list(small_disk.iterdir()) == []
     with job(tmp_path / "log", CODE, [], threads=1):
-        write_images(images(3), path, sizing=Sizing())
+        write_images(images(3), path, sizing=ResizeCrop())
     assert len(list(read_rows([path]))) == 3
 
 
@@ -86,13 +86,13 @@ def test_a_folder_that_takes_nothing_is_named(tmp_path, monkeypatch, capfd, plac
     ],
 )
 def test_what_the_system_refuses_is_one_line_with_advice(error, said):
-    line = explained(error)
+    line = explain(error)
     assert said in line and "\n" not in line
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("shapes"), KeyError("y")])
 def test_defects_are_not_blamed_on_the_system(error):
-    assert explained(error) is None
+    assert explain(error) is None
 
 
 def test_a_file_beyond_the_limit_of_its_size_is_told(tmp_path):
@@ -100,9 +100,9 @@ def test_a_file_beyond_the_limit_of_its_size_is_told(tmp_path):
 import os, resource, signal, sys
 from pathlib import Path
 from shapebias.jobs import job
-from shapebias.writing import written_whole
+from shapebias.writing import atomic_write
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-with job("log", {"study": "x"}, [], threads=1), written_whole("out") as temporary:
+with job("log", {"study": "x"}, [], threads=1), atomic_write("out") as temporary:
     temporary.write_bytes(bytes(10**5))
 """
     done = subprocess.run(
@@ -121,7 +121,7 @@ with job("log", {"study": "x"}, [], threads=1), written_whole("out") as temporar
 @pytest.mark.parametrize("damage", ["cut", "zeros at its end", "zeros inside", "emptied"])
 def test_a_corrupt_part_is_named(tmp_path, damage):
     path = tmp_path / "part-0.parquet"
-    write_images(images(40), path, sizing=Sizing())
+    write_images(images(40), path, sizing=ResizeCrop())
     data = path.read_bytes()
     half = len(data) // 2
     path.write_bytes(

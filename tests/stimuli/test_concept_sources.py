@@ -8,15 +8,15 @@ from PIL import Image
 
 from shapebias.dissection.concept_batches import concept_batches
 from shapebias.errors import ShapebiasError
-from shapebias.io.concept_sets import concepts_of
-from shapebias.io.image_codec import encode_png, framed
-from shapebias.io.image_sets import Sizing, read_rows, rejected_in
-from shapebias.io.label_maps import decode_map, framed_map
+from shapebias.io.concept_sets import concept_names
+from shapebias.io.image_codec import encode_png, resize_crop_box
+from shapebias.io.image_sets import ResizeCrop, read_rows, rejected_in
+from shapebias.io.label_maps import crop_label_map, decode_map
 from shapebias.plugins import build
 from shapebias.stimuli.ingest import ingest_concepts, rejected_images
 from tests.helpers.dataset_layouts import file_of, label_png, picture, put
 
-AS_IT_IS = Sizing()
+AS_IT_IS = ResizeCrop()
 CAMVID = ["sky", "building", "pole", "road", "pavement", "tree", "sign", "fence"]
 CAMVID += ["car", "pedestrian", "bicyclist"]
 
@@ -25,7 +25,7 @@ def source(kind, path, **settings):
     return build("datasets", kind=kind, path=str(path), **settings)
 
 
-def stored(one, path, *, parts=1, sizing=AS_IT_IS, most_rejected=0.0):
+def stored(one, path, *, parts=1, sizing=AS_IT_IS, max_rejected=0.0):
     """Rows as the dissection reads them, after the way to disk and back."""
     paths = [path / f"part-{part}.parquet" for part in range(parts)]
     for part, file in enumerate(paths):
@@ -34,8 +34,8 @@ def stored(one, path, *, parts=1, sizing=AS_IT_IS, most_rejected=0.0):
             file,
             part=part,
             parts=parts,
-            sizing=sizing or Sizing(),
-            most_rejected=most_rejected,
+            sizing=sizing or ResizeCrop(),
+            max_rejected=max_rejected,
         )
     return list(read_rows(paths)), paths
 
@@ -93,7 +93,7 @@ def test_broden_gives_maps_layers_and_whole_image_labels(broden, tmp_path):
     assert first["labels"] == [{"category": "scene", "number": 4}]
     assert rows[3]["maps"] == [] and rows[3]["labels"] == [{"category": "scene", "number": 4}]
     assert np.array_equal(first["pixels"], picture(1, 4, 6))
-    assert concepts_of(paths[0]) == [
+    assert concept_names(paths[0]) == [
         (1, "red-c", "color"),
         (2, "car", "object"),
         (3, "wheel", "part"),
@@ -150,7 +150,7 @@ def test_an_image_whose_files_are_bad_is_refused_by_name(broden, tmp_path, file,
     folder, _ = broden
     path = folder / "images" / file
     path.unlink() if data is None else path.write_bytes(data)
-    rows, paths = stored(source("broden", folder), tmp_path, most_rejected=0.5)
+    rows, paths = stored(source("broden", folder), tmp_path, max_rejected=0.5)
     assert "ade/1.jpg" not in [row["image_id"] for row in rows] and len(rows) == 3
     (refused,) = rejected_images({"scenes": paths}).to_dict("records")
     assert (refused["image_set"], refused["image_id"]) == ("scenes", "ade/1.jpg")
@@ -205,7 +205,7 @@ def test_segmented_counts_concepts_from_one(tmp_path, kind):
         ("object", [[1, 2, 3], [3, 0, 1]])
     ]
     concepts = [(1, "sky", "object"), (2, "road", "object"), (3, "car", "object")]
-    assert concepts_of(paths[0]) == concepts
+    assert concept_names(paths[0]) == concepts
 
 
 def test_a_background_is_no_concept(tmp_path):
@@ -228,7 +228,7 @@ def test_a_background_is_no_concept(tmp_path):
 def test_a_label_map_that_does_not_fit_refuses_its_image(tmp_path, labels, reason):
     street(tmp_path, labels)
     one = source("segmented", tmp_path, classes=["sky", "road", "car"])
-    rows, paths = stored(one, tmp_path, most_rejected=1.0)
+    rows, paths = stored(one, tmp_path, max_rejected=1.0)
     (refused,) = rejected_images({"streets": paths})["reason"]
     assert rows == [] and reason in refused
 
@@ -258,7 +258,7 @@ def test_files_of_segmented_that_go_with_no_other_are_told(tmp_path, capsys):
     put(tmp_path, "images/a/photo.heic")
     put(tmp_path, "images/list.txt")
     one = source("segmented", tmp_path, classes=["sky", "road", "car"], unlabelled=[11])
-    _, paths = stored(one, tmp_path, most_rejected=1.0)
+    _, paths = stored(one, tmp_path, max_rejected=1.0)
     log = capsys.readouterr().out
     assert "1 label maps have no photo: labels/a/orphan.png …" in log
     assert "passed over 1 files beside the images: list.txt …" in log
@@ -275,14 +275,16 @@ def test_segmented_without_photos_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("scale", [1, 2])
-@pytest.mark.parametrize("sizing", [Sizing(resize=30), Sizing(crop=20), Sizing(24, 16), Sizing()])
+@pytest.mark.parametrize(
+    "sizing", [ResizeCrop(resize=30), ResizeCrop(crop=20), ResizeCrop(24, 16), ResizeCrop()]
+)
 def test_label_maps_are_resized_and_cropped_as_images_are(sizing, scale):
     # A map that numbers its columns, and one its rows, say where each pixel came from.
     width, height = 90, 60
-    resized, box = framed((width, height), resize=sizing.resize, crop=sizing.crop)
+    resized, box = resize_crop_box((width, height), resize=sizing.resize, crop=sizing.crop)
     places = np.mgrid[: height // scale, : width // scale]
     for places_along, side in zip(places, (1, 0), strict=True):
-        kept = framed_map(places_along, size=(width, height), resized=resized, box=box)
+        kept = crop_label_map(places_along, size=(width, height), resized=resized, box=box)
         assert kept.shape == tuple((box[end + 2] - box[end]) // scale for end in (1, 0))
         along = np.moveaxis(kept, 0 if side else 1, 0)[:, 0] * scale + (scale - 1) / 2
         centres = (box[side] + (np.arange(len(along)) + 0.5) * scale) * (90, 60)[side]
@@ -295,7 +297,7 @@ def test_stored_label_maps_lie_on_their_images(tmp_path):
     labels[20:45, 30:70] = 1
     street(tmp_path, labels, encode_png(np.repeat(labels[..., None] * 255, 3, axis=2)))
     one = source("segmented", tmp_path, classes=["ground", "thing"])
-    (row,), _ = stored(one, tmp_path, sizing=Sizing(resize=40, crop=32))
+    (row,), _ = stored(one, tmp_path, sizing=ResizeCrop(resize=40, crop=32))
     seen = row["pixels"][..., 0] > 127
     labelled = decode_map(row["maps"][0]["bytes"]) == 2
     assert labelled.shape == (32, 32) and 0.2 < labelled.mean() < 0.7
@@ -306,9 +308,9 @@ def test_camvid(shared_data, tmp_path):
     command = [sys.executable, str(shared_data / "unpack.py"), "camvid-sample", str(tmp_path)]
     subprocess.run(command, check=True)
     one = source("segmented", tmp_path, classes=CAMVID, unlabelled=[11])
-    rows, paths = stored(one, tmp_path, parts=3, sizing=Sizing(resize=256, crop=224))
+    rows, paths = stored(one, tmp_path, parts=3, sizing=ResizeCrop(resize=256, crop=224))
     assert len(rows) == len(one) == 101
-    assert [name for _, name, _ in concepts_of(paths[0])] == CAMVID
+    assert [name for _, name, _ in concept_names(paths[0])] == CAMVID
     shares = np.zeros(12)
     for row in rows:
         assert row["pixels"].shape == (224, 224, 3)

@@ -16,7 +16,7 @@ from shapebias.plugins import build, kinds
 from shapebias.seeds import generator_of
 from shapebias.stimuli.derive import build_transform
 from shapebias.stimuli.image_ops.canny import canny, chamfer_distance
-from shapebias.stimuli.image_ops.motion_blur import motion_blurred
+from shapebias.stimuli.image_ops.motion_blur import motion_blur
 from tests.helpers import reference_corruptions as references
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -200,5 +200,5 @@ def test_motion_blur_is_imagemagicks(convert, radius, sigma, angle):
         sixteen_bits = np.frombuffer(done.stdout, "<u2").reshape(pixels.shape).astype(int)
         # Its releases differ in how they bring these to 8 bits; most round.
         expected = (sixteen_bits + 128 - ((sixteen_bits + 128) >> 8)) >> 8
-        found = motion_blurred(pixels, radius=radius, sigma=sigma, angle=angle)
+        found = motion_blur(pixels, radius=radius, sigma=sigma, angle=angle)
         assert np.array_equal(found, expected)

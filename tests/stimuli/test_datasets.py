@@ -10,8 +10,8 @@ from PIL import Image
 
 from planning.fingerprints.files import _names_in
 from shapebias.errors import ShapebiasError
-from shapebias.io.image_codec import decode, encode_png, size_of
-from shapebias.io.image_sets import Sizing, read_rows, rejected_in
+from shapebias.io.image_codec import decode, encode_png, image_size
+from shapebias.io.image_sets import ResizeCrop, read_rows, rejected_in
 from shapebias.plugins import build
 from shapebias.stimuli.datasets import cue_conflict, imagefolder
 from shapebias.stimuli.image_folders import SUFFIXES
@@ -167,7 +167,7 @@ def test_strips_make_no_difference(monkeypatch, mode, orientation):
     whole = decode(data)
     monkeypatch.setattr("shapebias.io.image_codec.PIXELS_A_STRIP", 130)
     assert np.array_equal(decode(data), whole)
-    assert size_of(data) == (whole.shape[1], whole.shape[0])
+    assert image_size(data) == (whole.shape[1], whole.shape[0])
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -183,10 +183,10 @@ def test_strips_make_no_difference(monkeypatch, mode, orientation):
 def test_what_takes_more_memory_to_decode_may_have_fewer_pixels(monkeypatch, kind, settings, least):
     data = file_of(Image.fromarray(NOISE), kind, **settings)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", least)
-    assert size_of(data) == (60, 40)
+    assert image_size(data) == (60, 40)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", least - 2)
     with pytest.raises(ShapebiasError, match="60×40 pixels, more than"):
-        size_of(data)
+        image_size(data)
 
 
 def test_a_file_too_long_for_the_memory_is_refused(monkeypatch):
@@ -265,7 +265,7 @@ def test_every_file_of_an_image_folder_is_stored_refused_or_counted(tmp_path, ca
     put(tmp_path / "in", ".git/config")
     source = imagefolder.build(path=str(tmp_path / "in"))
     path = tmp_path / "part-0.parquet"
-    counts = ingest_images(source, path, part=0, parts=1, sizing=Sizing(), most_rejected=1.0)
+    counts = ingest_images(source, path, part=0, parts=1, sizing=ResizeCrop(), max_rejected=1.0)
     rejected = dict(rejected_in(path))
     assert rejected.keys() == {name for name, reason in LOST.items() if reason}
     assert all(rejected[name].startswith(reason) for name, reason in LOST.items() if reason)
@@ -334,10 +334,10 @@ def test_parts_are_slices_of_the_whole(tmp_path, parts):
 def test_a_few_images_of_each_class(tmp_path):
     for name in ("a/3.png", "a/1.png", "a/2.png", "b/1.png"):
         put(tmp_path, name)
-    source = imagefolder.build(path=str(tmp_path), most_per_class=2)
+    source = imagefolder.build(path=str(tmp_path), max_per_class=2)
     assert source.files == ["a/1.png", "a/2.png", "b/1.png"]
-    with pytest.raises(ShapebiasError, match="most_per_class: 0 is not at least 1"):
-        build("datasets", kind="imagefolder", path=str(tmp_path), most_per_class=0)
+    with pytest.raises(ShapebiasError, match="max_per_class: 0 is not at least 1"):
+        build("datasets", kind="imagefolder", path=str(tmp_path), max_per_class=0)
 
 
 def test_labels_from_file_names(tmp_path):

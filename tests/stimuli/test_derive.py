@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 
 from shapebias.behaviour.predict import predict
-from shapebias.io.image_sets import Sizing, read_columns, read_rows, stack, write_images
+from shapebias.io.image_sets import ResizeCrop, read_columns, read_rows, stack, write_images
 from shapebias.plugins import build, kinds
 from shapebias.runtime.batches import batches
-from shapebias.stimuli.derive import build_transform, derived, encoded, rows_of
+from shapebias.stimuli.derive import build_transform, derive, encode, rows_of
 from shapebias.stimuli.ingest import rejected_images
 from shapebias.stimuli.segmenter import save_segmenter
 from shapebias.stimuli.stylizers._vgg import draw_vgg19, vgg19
@@ -31,7 +31,7 @@ ENTRIES = {
     "reverse": {"kind": "reverse"},
     "fourier": {"kind": "fourier", "inner": 1.0, "outer": 5.0},
     "black_and_white": {"kind": "black_and_white"},
-    "silhouette": {"kind": "silhouette", "segmenter": "own", "smallest": 0.2},
+    "silhouette": {"kind": "silhouette", "segmenter": "own", "min_coverage": 0.2},
     "corrupt": {"kind": "corrupt", "corruption": {"kind": "glass_blur", "severity": 2}},
     "stylize, filter_statistics": {"stylizer": {"kind": "filter_statistics", "scales": 2}},
     "stylize, adain": {"stylizer": {"kind": "adain"}},
@@ -57,10 +57,10 @@ def folder(tmp_path_factory):
         for number in range(7)
     ]
     for part in range(PARTS):
-        sizing = Sizing(resize=20, crop=SIDE)
+        sizing = ResizeCrop(resize=20, crop=SIDE)
         write_images(rows[part::PARTS], folder / f"source-{part}.parquet", sizing=sizing)
     styles = [{"image_id": f"style-{n}", "image": photo(100 + n), "label": None} for n in range(3)]
-    write_images(styles, folder / "styles.parquet", sizing=Sizing(resize=SIDE, crop=SIDE))
+    write_images(styles, folder / "styles.parquet", sizing=ResizeCrop(resize=SIDE, crop=SIDE))
     torch.manual_seed(0)
     settings = {"kind": "deeplab", "width": 4}
     classes = ["background", *LABELS]
@@ -110,11 +110,11 @@ def stored(folder, tmp_path, entry, files):
     """Parts of the derived set, each made by itself as a job of the workflow would."""
     paths = []
     for part, source in enumerate(sources(folder)):
-        rows = derived(
+        rows = derive(
             read_rows([source]), build_transform(entry, **files), seed=SEED, image_set=SET
         )
         paths.append(tmp_path / f"part-{part}.parquet")
-        write_images(encoded(rows), paths[-1], sizing=Sizing())
+        write_images(encode(rows), paths[-1], sizing=ResizeCrop())
     return paths
 
 
@@ -151,7 +151,7 @@ def test_an_image_is_the_same_whatever_the_part_the_order_and_its_neighbours(fol
     by_part = [row for path in sources(folder) for row in made([path], entry, files)]
     transform = build_transform(entry, **files)
     backwards = reversed(list(read_rows(sources(folder))))
-    rows = list(derived(backwards, transform, seed=SEED, image_set=SET))
+    rows = list(derive(backwards, transform, seed=SEED, image_set=SET))
     backwards = [row for row in rows if row["pixels"] is not None]
     for others in (by_part, backwards):
         assert {row["image_id"] for row in others} == whole.keys()
@@ -193,7 +193,7 @@ def test_images_without_a_silhouette_are_listed_with_what_the_mask_covers(tmp_pa
     bright.classes, bright.source = ("background", "cat"), "brightness"
     transform = build("transforms", kind="silhouette", segmenter=bright)
     path = tmp_path / "part.parquet"
-    write_images(encoded(derived(rows, transform, seed=0, image_set="s")), path, sizing=Sizing())
+    write_images(encode(derive(rows, transform, seed=0, image_set="s")), path, sizing=ResizeCrop())
     table = rejected_images({"s": [path]})
     assert list(read_columns(path, ["image_id"])["image_id"]) == ["half"]
     assert table["image_id"].tolist() == ["empty", "full"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shapebias.io.image_codec import encode_png
-from shapebias.io.image_sets import Sizing, write_images
+from shapebias.io.image_sets import ResizeCrop, write_images
 from shapebias.stimuli.examples import example_rows, spread_ids
 
 
@@ -15,7 +15,7 @@ def written(path, ids, labels, *, shade=0, **columns):
         image = np.full((4, 4, 3), shade + number, np.uint8)
         more = {name: values[number] for name, values in columns.items()}
         rows.append({"image_id": image_id, "image": encode_png(image), "label": label, **more})
-    write_images(rows, path, sizing=Sizing())
+    write_images(rows, path, sizing=ResizeCrop())
     return path
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from shapebias.plugins import build
-from shapebias.stimuli.image_ops.gaussian import smoothed
+from shapebias.stimuli.image_ops.gaussian import gaussian_blur
 
 
 @settings(max_examples=40)
@@ -23,7 +23,7 @@ def test_is_scipys_to_single_precision(rows, columns, sigma, truncate, seed):
     expected = gaussian_filter(
         planes.astype(np.float64), (0, sigma, sigma), mode="reflect", truncate=truncate
     )
-    assert np.abs(smoothed(planes, sigma, truncate=truncate) - expected).max() < 2e-6
+    assert np.abs(gaussian_blur(planes, sigma, truncate=truncate) - expected).max() < 2e-6
 
 
 @pytest.mark.parametrize("sigma", [0.4, 2.0, 9.0])

@@ -9,7 +9,7 @@ from PIL import Image
 
 from shapebias.errors import ShapebiasError
 from shapebias.io.image_codec import decode, encode_png
-from shapebias.io.image_sets import Sizing, read_columns, read_rows, rejected_in
+from shapebias.io.image_sets import ResizeCrop, read_columns, read_rows, rejected_in
 from shapebias.io.tables import read_table, write_table
 from shapebias.plugins import build
 from shapebias.stimuli.ingest import ingest_images, rejected_images
@@ -91,7 +91,7 @@ def folder_of(tmp_path, files):
 
 def ingest(source, tmp_path, **settings):
     path = tmp_path / "part-0.parquet"
-    settings = {"part": 0, "parts": 1, "sizing": Sizing(), **settings}
+    settings = {"part": 0, "parts": 1, "sizing": ResizeCrop(), **settings}
     return ingest_images(source, path, **settings), path
 
 
@@ -114,7 +114,7 @@ def test_odd_images_are_stored_as_they_are_and_read_right(tmp_path):
 
 def test_bad_images_are_refused_by_name(tmp_path, capsys):
     source = folder_of(tmp_path, {**GOOD, **BAD})
-    (stored, refused), path = ingest(source, tmp_path, most_rejected=1.0)
+    (stored, refused), path = ingest(source, tmp_path, max_rejected=1.0)
     assert (stored, refused) == (len(GOOD), len(BAD))
     table = rejected_images({"photos": [path]})
     assert table["image_id"].tolist() == sorted(f"a/{name}" for name in BAD)
@@ -130,7 +130,7 @@ def test_the_table_of_refused_images_is_the_same_each_time(tmp_path):
     source = folder_of(tmp_path, BAD)
     tables = []
     for run in ("one", "two"):
-        _, path = ingest(source, tmp_path / run, most_rejected=1.0)
+        _, path = ingest(source, tmp_path / run, max_rejected=1.0)
         write_table(rejected_images({"a": [path]}), tmp_path / run / "t.parquet", schema="rejected")
         tables.append((tmp_path / run / "t.parquet").read_bytes())
     assert tables[0] == tables[1]
@@ -144,12 +144,12 @@ def test_no_image_set_has_refused_any(tmp_path):
     write_table(rejected_images({}), tmp_path / "t.parquet", schema="rejected")
 
 
-@pytest.mark.parametrize("setting", [{}, {"most_rejected": 0.0}, {"most_rejected": 0.1}])
+@pytest.mark.parametrize("setting", [{}, {"max_rejected": 0.0}, {"max_rejected": 0.1}])
 def test_one_bad_image_of_a_few_stops_and_leaves_no_file(tmp_path, setting):
     source = folder_of(tmp_path, {**GOOD, "cut.jpg": BAD["cut.jpg"]})
     with pytest.raises(ShapebiasError, match=r"^a/cut\.jpg: not a readable image") as error:
         ingest(source, tmp_path, **setting)
-    assert "\n" not in str(error.value) and "most_rejected" in str(error.value)
+    assert "\n" not in str(error.value) and "max_rejected" in str(error.value)
     assert [one.name for one in tmp_path.iterdir()] == ["photos"]
 
 
@@ -166,7 +166,7 @@ def test_one_bad_image_of_a_hundred_is_a_line_in_a_table(tmp_path):
 
 def test_an_image_too_small_for_the_crop_is_refused(tmp_path):
     source = folder_of(tmp_path, {"a.png": (lambda: encode_png(picture(0, 9, 9)), None), **GOOD})
-    _, path = ingest(source, tmp_path, sizing=Sizing(crop=30), most_rejected=0.5)
+    _, path = ingest(source, tmp_path, sizing=ResizeCrop(crop=30), max_rejected=0.5)
     assert rejected_in(path) == [
         ("a/a.png", "9×9 pixels are too few for a crop of 30; crop less, or set a larger `resize`")
     ]
@@ -176,7 +176,7 @@ def test_an_image_too_small_for_the_crop_is_refused(tmp_path):
 def test_an_image_too_thin_to_be_resized_is_refused(tmp_path):
     thin = np.zeros((8000, 1, 3), np.uint8)
     source = folder_of(tmp_path, {"thin.png": (lambda: encode_png(thin), None), **GOOD})
-    _, path = ingest(source, tmp_path, sizing=Sizing(256, 224), most_rejected=0.5)
+    _, path = ingest(source, tmp_path, sizing=ResizeCrop(256, 224), max_rejected=0.5)
     ((name, reason),) = rejected_in(path)
     assert name == "a/thin.png" and reason.startswith("the resized image would be 256×2048000")
 
@@ -186,7 +186,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     assert len(source) == len(GOOD)
     (tmp_path / "photos/a/grey.jpg").unlink()
     (tmp_path / "photos/a/grey.jpg").mkdir()
-    _, path = ingest(source, tmp_path, most_rejected=0.5)
+    _, path = ingest(source, tmp_path, max_rejected=0.5)
     assert rejected_in(path) == [("a/grey.jpg", "cannot be read: Is a directory")]
 
 
@@ -224,7 +224,7 @@ def test_every_listed_image_is_stored_or_refused_whatever_the_parts(tmp_path, pa
     source = folder_of(tmp_path, {**GOOD, **BAD})
     counts, ids = [], []
     for part in range(parts):
-        count, path = ingest(source, tmp_path / str(part), part=part, parts=parts, most_rejected=1)
+        count, path = ingest(source, tmp_path / str(part), part=part, parts=parts, max_rejected=1)
         counts.append(count)
         ids += list(read_columns(path, ["image_id"])["image_id"])
         ids += [image_id for image_id, _ in rejected_in(path)]

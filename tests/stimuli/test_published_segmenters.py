@@ -215,7 +215,7 @@ def test_an_imported_segmenter_makes_silhouettes_that_name_their_source(
     assert np.array_equal(labels, Segmenter(network, classes)(pixels))
     label = classes[max(1, int(np.bincount(labels.ravel()).argmax()))]
     silhouette = build(
-        "transforms", kind="silhouette", segmenter=segmenter, smallest=0.0, largest=1.0
+        "transforms", kind="silhouette", segmenter=segmenter, min_coverage=0.0, max_coverage=1.0
     )
     _, drawn = silhouette(pixels, label=label)
     assert drawn["coverage"] == (labels == classes.index(label)).mean()

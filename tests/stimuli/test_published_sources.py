@@ -12,7 +12,7 @@ import pytest
 
 from shapebias.errors import ShapebiasError
 from shapebias.io.image_codec import decode, encode_png
-from shapebias.io.image_sets import Sizing
+from shapebias.io.image_sets import ResizeCrop
 from shapebias.plugins import build
 from shapebias.stimuli.datasets import cifar10 as cifar10_source
 from shapebias.stimuli.datasets import cifar100 as cifar100_source
@@ -520,5 +520,7 @@ def test_a_parquet_file_without_rows_gives_no_image_set(tmp_path):
     table_of(tmp_path / "in/a.parquet", *empty)
     out = tmp_path / "part-0.parquet"
     with pytest.raises(ShapebiasError, match="in gives no image at all; correct the path"):
-        ingest_images(source("hf_parquet", tmp_path / "in"), out, part=0, parts=1, sizing=Sizing())
+        ingest_images(
+            source("hf_parquet", tmp_path / "in"), out, part=0, parts=1, sizing=ResizeCrop()
+        )
     assert not out.exists()

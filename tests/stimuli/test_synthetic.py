@@ -44,7 +44,7 @@ def test_every_conflict_equally_often():
 
 
 def test_odd_shapes_leave_label_and_texture():
-    rows = list(images(count=400, size=4, odd_shapes=0.25).rows(0, 1))
+    rows = list(images(count=400, size=4, conflicting_shapes=0.25).rows(0, 1))
     assert all(row["label"] == row["texture"] for row in rows)
     assert 70 <= sum(row["shape"] != row["label"] for row in rows) <= 130
 

@@ -264,7 +264,7 @@ def test_stylize_draws_every_style_and_records_which():
 
 def test_silhouette_is_the_labels_mask_in_black_on_white():
     black_on_white = build("transforms", kind="silhouette", segmenter=Halves())
-    white_on_black = build("transforms", kind="silhouette", segmenter=Halves(), ground="black")
+    white_on_black = build("transforms", kind="silhouette", segmenter=Halves(), background="black")
     drawn, note = black_on_white(picture(), label="cat")
     assert (drawn[:, :8] == 0).all() and (drawn[:, 8:] == 255).all()
     assert note == {"coverage": 0.5, "mask_source": "left half"}
@@ -294,8 +294,8 @@ def test_silhouette_names_a_label_that_the_segmenter_does_not_know(label):
         ("blur", {"sigma": float("nan")}),
         ("black_and_white", {"threshold": 1.5}),
         ("stylize", {"style_ids": ["a"]}),
-        ("silhouette", {"ground": "grey"}),
-        ("silhouette", {"smallest": 0.9, "largest": 0.1}),
+        ("silhouette", {"background": "grey"}),
+        ("silhouette", {"min_coverage": 0.9, "max_coverage": 0.1}),
         ("silhouette", {"unknown": "ignore"}),
         ("silhouette", {"entry_level": "imagenet"}),
     ],

@@ -16,11 +16,11 @@ from torch.nn.utils import parameters_to_vector
 from shapebias.attacks import pgd
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.io.image_codec import encode_png
-from shapebias.io.image_sets import Sizing, write_images
+from shapebias.io.image_sets import ResizeCrop, write_images
 from shapebias.networks.architectures import alexnet, resnet
 from shapebias.networks.checkpoints import load_network
-from shapebias.training.fabric import fabric_of, launched
-from shapebias.training.loop import fit
+from shapebias.training.fabric import fabric_of, run_on_devices
+from shapebias.training.loop import train
 from shapebias.training.recipes import adversarial, standard
 from shapebias.training.resume_state import TrainingState
 from tests.conftest import ROOT
@@ -67,7 +67,7 @@ def work(fabric, norms=False, path=None, epochs=2, stop=None, saved=TrainingStat
             raise Killed
 
     attack = pgd.build(norm="l2", eps=0.5, step=0.25, steps=1, random_start=norms)
-    log = fit(
+    log = train(
         model,
         images.to(fabric.device),
         labels.to(fabric.device),
@@ -90,7 +90,7 @@ def work(fabric, norms=False, path=None, epochs=2, stop=None, saved=TrainingStat
 
 
 def on(devices, *arguments):
-    return launched(fabric_of(devices=devices), work, *arguments)
+    return run_on_devices(fabric_of(devices=devices), work, *arguments)
 
 
 def test_two_devices_end_as_one():
@@ -167,7 +167,7 @@ def test_the_page_s_script_trains_the_same_network_under_torchrun_and_alone(tmp_
         rows.append(
             {"image_id": f"{number}", "image": encode_png(pixels), "label": "abc"[number % 3]}
         )
-    write_images(rows, images := tmp_path / "part-0.parquet", sizing=Sizing())
+    write_images(rows, images := tmp_path / "part-0.parquet", sizing=ResizeCrop())
     page = (ROOT / "docs/training.md").read_text()
     (script := tmp_path / "train.py").write_text(re.search(r"```python\n(.*?)```", page, re.S)[1])
     weights = []

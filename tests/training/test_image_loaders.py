@@ -7,11 +7,11 @@ import torch
 from shapebias.attacks import pgd
 from shapebias.errors import ShapebiasError
 from shapebias.io.image_codec import encode_png
-from shapebias.io.image_sets import Sizing, write_images
+from shapebias.io.image_sets import ResizeCrop, write_images
 from shapebias.networks.architectures import resnet
 from shapebias.training import image_loaders
-from shapebias.training.image_loaders import HeldImages, StreamedImages, labels_in, samples_of
-from shapebias.training.loop import fit
+from shapebias.training.image_loaders import InMemoryImages, StreamedImages, labels_in, samples_of
+from shapebias.training.loop import train
 from shapebias.training.recipes import adversarial
 from shapebias.training.resume_state import TrainingState
 
@@ -30,7 +30,7 @@ def paths(tmp_path, monkeypatch):
     monkeypatch.setattr("shapebias.io.image_sets.ROWS_A_GROUP", 8)
     found = [tmp_path / f"part-{part}.parquet" for part in range(2)]
     for path, numbers in zip(found, (range(20), range(20, COUNT)), strict=True):
-        write_images(map(row, numbers), path, sizing=Sizing(resize=SIDE))
+        write_images(map(row, numbers), path, sizing=ResizeCrop(resize=SIDE))
     return found
 
 
@@ -106,7 +106,7 @@ def test_groups_that_lie_behind_are_not_read_again(paths, monkeypatch):
     assert len(seen) <= 3
 
 
-def train(images, labels, path=None, stop=None):
+def run(images, labels, path=None, stop=None):
     attack = pgd.build(norm="l2", eps=0.5, step=0.25, steps=1, random_start=True)
 
     class Stopping(adversarial.Adversarial):
@@ -117,7 +117,7 @@ def train(images, labels, path=None, stop=None):
 
     torch.manual_seed(0)
     model = resnet.build(classes=list("abc"), input_size=SIDE, depth=18, width=0.125, stem="small")
-    fit(
+    train(
         model,
         images,
         labels,
@@ -138,23 +138,23 @@ def train(images, labels, path=None, stop=None):
 
 def test_a_streamed_training_goes_on_bit_for_bit(paths, tmp_path):
     labels = torch.tensor(["abc".index(label) for _, label in labels_in(paths)])
-    undisturbed = train(streamed(paths), labels)
+    undisturbed = run(streamed(paths), labels)
     for stop in (0.4, 0.8):
         with pytest.raises(KeyboardInterrupt):
             train(streamed(paths), labels, tmp_path / "training_state.pt", stop)
-    again = train(streamed(paths), labels, tmp_path / "training_state.pt")
+    again = run(streamed(paths), labels, tmp_path / "training_state.pt")
     assert torch.equal(undisturbed, again)
-    assert not torch.equal(undisturbed, train(HeldImages(held(paths)), labels))
+    assert not torch.equal(undisturbed, run(InMemoryImages(held(paths)), labels))
 
 
 def test_what_fits_is_held(paths, tmp_path, capsys):
     bytes_ = COUNT * 3 * SIDE * SIDE
-    assert isinstance(samples_of(paths, memory=bytes_, device="cpu"), HeldImages)
+    assert isinstance(samples_of(paths, memory=bytes_, device="cpu"), InMemoryImages)
     assert isinstance(samples_of(paths, memory=bytes_ - 1, device="cpu"), StreamedImages)
     assert "are streamed" in capsys.readouterr().out
-    write_images([row(0), row(1, 8)], tmp_path / "odd.parquet", sizing=Sizing())
+    write_images([row(0), row(1, 8)], tmp_path / "odd.parquet", sizing=ResizeCrop())
     with pytest.raises(ShapebiasError, match="differ in size: give"):
         samples_of([tmp_path / "odd.parquet"], memory=2**20, device="cpu")
-    write_images([], tmp_path / "none.parquet", sizing=Sizing())
+    write_images([], tmp_path / "none.parquet", sizing=ResizeCrop())
     with pytest.raises(ShapebiasError, match="empty set"):
         samples_of([tmp_path / "none.parquet"], memory=2**20, device="cpu")

@@ -6,7 +6,7 @@ from shapebias.attacks import pgd
 from shapebias.errors import ShapebiasError
 from shapebias.networks.architectures import alexnet, resnet
 from shapebias.training.fabric import fabric_of
-from shapebias.training.loop import fit
+from shapebias.training.loop import train
 from shapebias.training.recipes import adversarial, standard
 from shapebias.training.recipes._base import Recipe
 from shapebias.training.schedules import SCHEDULES
@@ -56,7 +56,7 @@ def weights(model):
 def test_same_seed_same_weights(recipe):
     def trained(**changes):
         model = network(alexnet.build, stem="small")
-        log = fit(
+        log = train(
             model,
             *data(size=64),
             recipe=recipes()[recipe],
@@ -113,7 +113,7 @@ def test_momentum_is_plain_unless_nesterov_is_asked_for():
     for nesterov in (False, True):
         model = Linear()
         chosen = {"nesterov": True} if nesterov else {}
-        fit(model, images, labels, recipe=standard.build(), **{**SETTINGS, **changes, **chosen})
+        train(model, images, labels, recipe=standard.build(), **{**SETTINGS, **changes, **chosen})
         torch.testing.assert_close(weights(model), by_hand(nesterov), rtol=1e-5, atol=1e-6)
     assert not torch.allclose(by_hand(False), by_hand(True), atol=1e-4)
 
@@ -124,7 +124,7 @@ def test_what_has_learnt_nothing_is_told(capsys, right):
         def loss(self, model, images, labels, *, done, generator):
             return nn.functional.cross_entropy(model(images), labels), right
 
-    fit(network(depth=18), *data(), recipe=Guessing(), progress=str, **SETTINGS)
+    train(network(depth=18), *data(), recipe=Guessing(), progress=str, **SETTINGS)
     said = "WARNING: after 2 epochs the network is no better than guessing among 3 classes; lower"
     assert (said in capsys.readouterr().out) == (right == 0)
 
@@ -134,7 +134,7 @@ def test_leaves_the_global_generator():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    fit(model, *data(), recipe=standard.build(), **SETTINGS)
+    train(model, *data(), recipe=standard.build(), **SETTINGS)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -143,7 +143,7 @@ def test_learns_and_tells(recipe):
     model, seen = network(depth=18), []
     settings = {**SETTINGS, "epochs": 8}
     images, labels = data(96)
-    log = fit(
+    log = train(
         model,
         images,
         labels,
@@ -182,7 +182,7 @@ def test_a_diverging_training_stops_with_one_line():
             return model(images).sum() * torch.nan, 0
 
     with pytest.raises(ShapebiasError, match=r"first step of epoch 1.*no weight has") as error:
-        fit(network(depth=18), *data(), recipe=Broken(), **SETTINGS)
+        train(network(depth=18), *data(), recipe=Broken(), **SETTINGS)
     assert "\n" not in str(error.value)
     assert "`learning_rate`" not in str(error.value)
 
@@ -191,16 +191,16 @@ def test_a_diverging_training_is_advised_what_is_not_done_yet():
     recipe = adversarial.build(attack=lambda model, images, labels, generator: images)
     settings = {**SETTINGS, "schedule": "constant", "learning_rate": 1e6}
     with pytest.raises(ShapebiasError, match="diverged in epoch 1") as error:
-        fit(network(depth=18), *data(), recipe=recipe, **settings)
+        train(network(depth=18), *data(), recipe=recipe, **settings)
     told = ("lower `learning_rate`", "`schedule: onecycle`", "`warmup`")
     assert all(words in str(error.value) for words in told)
 
 
 def test_refuses_too_few_images_and_unknown_schedules():
     with pytest.raises(ShapebiasError, match="fewer"):
-        fit(network(depth=18), *data(4), recipe=standard.build(), **SETTINGS)
+        train(network(depth=18), *data(4), recipe=standard.build(), **SETTINGS)
     with pytest.raises(ShapebiasError, match="cosine"):
-        fit(
+        train(
             network(depth=18),
             *data(),
             recipe=standard.build(),
@@ -221,7 +221,7 @@ def test_precision_and_layout_are_settings():
         model = network(depth=18)
         # So slow that the loss stays near the first one.
         settings = {**SETTINGS, "epochs": 1, "learning_rate": 1e-5, **changes}
-        log = fit(model, *data(), recipe=recipes()["standard"], **settings)
+        log = train(model, *data(), recipe=recipes()["standard"], **settings)
         assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
         return weights(model), log[0]["loss"]
 
@@ -243,7 +243,7 @@ def test_a_compiled_training_is_the_same(monkeypatch, recipe):
     for compiled in (False, True):
         model = network(alexnet.build, stem="small", dropout=0.0)
         images, labels = data(size=64)
-        fit(model, images, labels, recipe=recipes()[recipe], compiled=compiled, **settings)
+        train(model, images, labels, recipe=recipes()[recipe], compiled=compiled, **settings)
         assert model._compiled_call_impl is None
         found.append(weights(model))
     assert torch.allclose(*found, atol=1e-5)
@@ -252,16 +252,16 @@ def test_a_compiled_training_is_the_same(monkeypatch, recipe):
 def test_the_last_layer_alone():
     model = network(depth=18)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    fit(model, *data(), recipe=standard.build(), trained="last", **SETTINGS)
+    train(model, *data(), recipe=standard.build(), trainable="last_layer", **SETTINGS)
     changed = {key for key, value in model.state_dict().items() if not before[key].equal(value)}
     assert changed == {"network.fc.weight", "network.fc.bias"}
     assert all(parameter.requires_grad for parameter in model.parameters())
-    with pytest.raises(ShapebiasError, match="did you mean 'last'"):
-        fit(model, *data(), recipe=standard.build(), trained="lest", **SETTINGS)
+    with pytest.raises(ShapebiasError, match="did you mean 'last_layer'"):
+        train(model, *data(), recipe=standard.build(), trainable="last_layers", **SETTINGS)
 
 
 def test_a_batch_of_one_on_the_smallest_maps_is_told():
     model = network(depth=18)
     with pytest.raises(ShapebiasError, match=r"one value a channel .* a larger `batch`") as caught:
-        fit(model, *data(), recipe=standard.build(), **SETTINGS | {"batch": 1})
+        train(model, *data(), recipe=standard.build(), **SETTINGS | {"batch": 1})
     assert "\n" not in str(caught.value)

@@ -17,7 +17,7 @@ from shapebias.networks.auxiliary_batch_norm import (
 )
 from shapebias.networks.checkpoints import load_network, load_weights, save_network
 from shapebias.plugins import build
-from shapebias.training.loop import fit
+from shapebias.training.loop import train
 from shapebias.training.recipes import advprop, underfit
 from shapebias.training.validation import accuracy
 
@@ -53,7 +53,7 @@ def attack():
 def trained(norm="main"):
     model, seen = network(), data()
     recipe = advprop.build(attack=attack(), norm=norm)
-    log = fit(model, *seen, recipe=recipe, validation=seen, **SETTINGS)
+    log = train(model, *seen, recipe=recipe, validation=seen, **SETTINGS)
     return model, log
 
 
@@ -196,7 +196,7 @@ def test_underfit_stops_at_its_target():
     images, labels = data()
     settings = {**SETTINGS, "epochs": 8}
     recipe = underfit.build(target=0.6)
-    log = fit(network(), images, labels, recipe=recipe, validation=(images, labels), **settings)
+    log = train(network(), images, labels, recipe=recipe, validation=(images, labels), **settings)
     assert len(log) < 8
     assert log[-1]["validation_accuracy"] >= 0.6
     assert all(entry["validation_accuracy"] < 0.6 for entry in log[:-1])
@@ -205,9 +205,9 @@ def test_underfit_stops_at_its_target():
 def test_underfit_says_what_it_lacks():
     images, labels = data(24)
     with pytest.raises(ShapebiasError, match="needs validation images"):
-        fit(network(), images, labels, recipe=underfit.build(target=0.6), **SETTINGS)
+        train(network(), images, labels, recipe=underfit.build(target=0.6), **SETTINGS)
     with pytest.raises(ShapebiasError, match="not the target of 99") as error:
-        fit(
+        train(
             network(),
             images,
             labels,

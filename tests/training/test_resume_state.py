@@ -12,7 +12,7 @@ import torch
 from shapebias.attacks import pgd
 from shapebias.errors import ShapebiasError
 from shapebias.networks.architectures import alexnet
-from shapebias.training.loop import fit
+from shapebias.training.loop import train
 from shapebias.training.recipes import adversarial
 from shapebias.training.recipes._base import Recipe
 from shapebias.training.resume_state import TrainingState
@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 EPOCHS = 5
 
 
-def train(path, progress=None, every=1, epochs=EPOCHS, identity=None, recipe=None, seconds=1800.0):
+def run(path, progress=None, every=1, epochs=EPOCHS, identity=None, recipe=None, seconds=1800.0):
     """A network with dropout, whose recipe draws too: every random state matters."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -31,7 +31,7 @@ def train(path, progress=None, every=1, epochs=EPOCHS, identity=None, recipe=Non
     images = torch.randint(0, 256, (40, 3, 64, 64), dtype=torch.uint8, generator=generator)
     labels = torch.arange(40) % 3
     attack = pgd.build(norm="l2", eps=0.5, step=0.25, steps=1, random_start=True)
-    log = fit(
+    log = train(
         model,
         images,
         labels,
@@ -56,7 +56,7 @@ def train(path, progress=None, every=1, epochs=EPOCHS, identity=None, recipe=Non
 
 @pytest.fixture(scope="module")
 def undisturbed():
-    return train(None)
+    return run(None)
 
 
 def equal(one, other):
@@ -68,8 +68,8 @@ def equal(one, other):
 def test_a_killed_job_ends_as_one_that_was_not(tmp_path, undisturbed, epoch, pause):
     path = tmp_path / "training_state.pt"
     code = (
-        "from tests.training.test_resume_state import train; "
-        f"train({str(path)!r}, lambda entry: print(entry['epoch'], flush=True), epochs=5)"
+        "from tests.training.test_resume_state import run; "
+        f"run({str(path)!r}, lambda entry: print(entry['epoch'], flush=True), epochs=5)"
     )
     job = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
     for line in job.stdout:
@@ -81,7 +81,7 @@ def test_a_killed_job_ends_as_one_that_was_not(tmp_path, undisturbed, epoch, pau
     job.kill()
     job.wait()
     seen = []
-    assert equal(train(path, seen.append), undisturbed)
+    assert equal(run(path, seen.append), undisturbed)
     assert len(seen) <= EPOCHS - epoch
 
 
@@ -101,8 +101,8 @@ def test_wherever_it_stops(tmp_path, undisturbed, every, stops):
                 raise Killed
 
         with pytest.raises(Killed):
-            train(path, kill, every=every)
-    assert equal(train(path, every=every), undisturbed)
+            run(path, kill, every=every)
+    assert equal(run(path, every=every), undisturbed)
 
 
 @pytest.mark.parametrize("stop", [0.05, 0.33, 0.71, 0.96])
@@ -119,11 +119,11 @@ def test_in_the_midst_of_an_epoch(tmp_path, undisturbed, stop):
     recipe = Stopping(attack=attack, warmup=0.5, label_smoothing=0.0)
     with pytest.raises(Killed):
         # Saved after every step but an epoch's last, with which the epoch itself is saved.
-        train(path, recipe=recipe, seconds=0.0)
+        run(path, recipe=recipe, seconds=0.0)
     kept = torch.load(path, weights_only=True)["position"]
     steps = 5 * len(kept["history"]) + kept["step"]
     assert steps == math.ceil(stop * 25 - 1e-6)
-    assert equal(train(path), undisturbed)
+    assert equal(run(path), undisturbed)
 
 
 def test_a_kill_while_saving_leaves_the_state_before(tmp_path, undisturbed, monkeypatch):
@@ -140,18 +140,18 @@ def test_a_kill_while_saving_leaves_the_state_before(tmp_path, undisturbed, monk
 
     monkeypatch.setattr(os, "fsync", torn)
     with pytest.raises(Killed):
-        train(path)
+        run(path)
     monkeypatch.undo()
     seen = []
-    assert equal(train(path, seen.append), undisturbed)
+    assert equal(run(path, seen.append), undisturbed)
     assert [entry["epoch"] for entry in seen] == [3, 4, 5]
 
 
 def test_a_finished_training_gives_its_weights_again(tmp_path, undisturbed):
     path = tmp_path / "training_state.pt"
-    train(path, every=3)
+    run(path, every=3)
     seen = []
-    assert equal(train(path, seen.append, every=3), undisturbed)
+    assert equal(run(path, seen.append, every=3), undisturbed)
     assert seen == []
     (tmp_path / ".123.training_state.pt").touch()
     TrainingState(path, identity={}).discard()
@@ -166,12 +166,12 @@ def test_a_state_that_does_not_fit_is_not_gone_on_with(tmp_path, undisturbed, ca
         raise Killed
 
     with pytest.raises(Killed):
-        train(path, kill, identity={"seed": 1} if damage == "other" else None)
+        run(path, kill, identity={"seed": 1} if damage == "other" else None)
     if damage == "torn":
         path.write_bytes(path.read_bytes()[:5000])
     if damage == "pickle":
         torch.save({"identity": Recipe()}, path)
-    assert equal(train(path), undisturbed)
+    assert equal(run(path), undisturbed)
     assert "begins anew" in capsys.readouterr().out
 
 
@@ -190,7 +190,7 @@ class Breaking(Recipe):
 def test_divergence_stops_with_the_epoch_and_keeps_the_last_good_state(tmp_path, rise, reason):
     path = tmp_path / "training_state.pt"
     with pytest.raises(ShapebiasError, match="diverged in epoch 3") as error:
-        train(path, recipe=Breaking(rise))
+        run(path, recipe=Breaking(rise))
     text = str(error.value)
     assert reason in text and "`learning_rate`" in text
     assert "\n" not in text
@@ -203,7 +203,7 @@ def test_divergence_stops_with_the_epoch_and_keeps_the_last_good_state(tmp_path,
     (copy,) = tmp_path.glob("before_divergence_*.pt")
     assert str(copy) in text and copy.read_bytes() == path.read_bytes()
     before = read_weights(copy)
-    train(path, epochs=1, identity={"learning_rate": 1})
+    run(path, epochs=1, identity={"learning_rate": 1})
     assert path.read_bytes() != copy.read_bytes()
     assert all(torch.equal(value, before[key]) for key, value in read_weights(copy).items())
 
@@ -216,21 +216,21 @@ def test_a_state_on_the_way_to_divergence_is_not_kept(tmp_path):
 
     path = tmp_path / "training_state.pt"
     with pytest.raises(ShapebiasError, match="diverged in epoch 4"):
-        train(path, recipe=Rising(10.0))
+        run(path, recipe=Rising(10.0))
     assert len(torch.load(path, weights_only=True)["position"]["history"]) == 2
 
 
 def test_the_state_of_another_training_is_not_offered_after_divergence(tmp_path):
     path = tmp_path / "training_state.pt"
-    train(path, epochs=1, identity={"seed": 1})
+    run(path, epochs=1, identity={"seed": 1})
     with pytest.raises(ShapebiasError, match="diverged in epoch 1") as error:
-        train(path, recipe=Breaking(1e4, since=0.0))
+        run(path, recipe=Breaking(1e4, since=0.0))
     assert "training_state" not in str(error.value)
 
 
 def test_the_weights_of_a_kept_state_can_be_imported(tmp_path):
     path = tmp_path / "training_state.pt"
-    weights, _ = train(path, epochs=1)
+    weights, _ = run(path, epochs=1)
     found = read_weights(path)
     assert "features.0.weight" in found
     assert all(torch.equal(weights[f"network.{key}"], value) for key, value in found.items())
@@ -249,7 +249,7 @@ def test_a_loss_that_leaps_within_an_epoch_is_not_saved(tmp_path):
     def tell(entry):
         seen.append(torch.load(path, weights_only=True)["position"])
 
-    train(path, tell, epochs=EPOCHS, recipe=Leaping(), seconds=0.0)
+    run(path, tell, epochs=EPOCHS, recipe=Leaping(), seconds=0.0)
     # The last saving was after the second step of epoch 3; so it is before its end.
     assert (len(seen[2]["history"]), seen[2]["step"]) == (2, 2)
 
@@ -266,7 +266,7 @@ def test_weights_that_break_before_the_loss_are_not_saved(tmp_path, since, secon
     path = tmp_path / "training_state.pt"
     # At 0.48, in the midst of epoch 3, or at 0.56, in its last step.
     with pytest.raises(ShapebiasError, match="diverged in epoch 3"):
-        train(path, recipe=Poisoned(), seconds=seconds)
+        run(path, recipe=Poisoned(), seconds=seconds)
     kept = torch.load(path, weights_only=True)
     assert len(kept["position"]["history"]) == 2
     assert all(torch.isfinite(value).all() for value in kept["model"].values())

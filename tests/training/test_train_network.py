@@ -13,7 +13,7 @@ import yaml
 from shapebias.ablation.channels import ablate
 from shapebias.errors import ShapebiasError
 from shapebias.io.image_codec import encode_png
-from shapebias.io.image_sets import Sizing, write_images
+from shapebias.io.image_sets import ResizeCrop, write_images
 from shapebias.io.tables import arrow_table
 from shapebias.networks.architectures import ensemble
 from shapebias.networks.checkpoints import load_network, save_network
@@ -36,7 +36,7 @@ def images(tmp_path_factory):
         pixels[..., number % 3] += 150
         label = CLASSES[number % 3]
         rows.append({"image_id": str(number), "image": encode_png(pixels), "label": label})
-    write_images(rows, path, sizing=Sizing())
+    write_images(rows, path, sizing=ResizeCrop())
     return [path]
 
 
@@ -73,7 +73,7 @@ def parents(images, tmp_path_factory):
 
 
 def test_a_training_starts_from_another_network(images, parents, tmp_path):
-    settings = {"start": "standard", "learning_rate": 1e-9, "epochs": 1}
+    settings = {"init_from": "standard", "learning_rate": 1e-9, "epochs": 1}
     files, _ = train(images, tmp_path, "tuned", starts=[parents[0]], **settings)
     pairs = [dict(load_network(*one).named_parameters()) for one in (files, parents[0])]
     assert all(torch.allclose(value, pairs[1][key], atol=1e-6) for key, value in pairs[0].items())
@@ -84,12 +84,12 @@ def test_a_training_starts_from_another_network(images, parents, tmp_path):
 
 def test_a_start_of_another_kind_is_refused(images, parents, tmp_path):
     with pytest.raises(ShapebiasError, match="the network standard is of another network"):
-        train(images, tmp_path, "a", ALEXNET, starts=[parents[0]], start="standard")
+        train(images, tmp_path, "a", ALEXNET, starts=[parents[0]], init_from="standard")
     model = build("architectures", classes=["cat", "dog"], input_size=64, **RESNET)
     files = tmp_path / "two.safetensors", tmp_path / "two.json"
     save_network(model, *files, architecture=RESNET, provenance={})
     with pytest.raises(ShapebiasError, match=r"which knows 2 classes .* show 3 classes") as error:
-        train(images, tmp_path, "a", starts=[files], start="two")
+        train(images, tmp_path, "a", starts=[files], init_from="two")
     assert "\n" not in str(error.value)
 
 
@@ -97,7 +97,7 @@ def test_a_start_of_another_kind_is_refused(images, parents, tmp_path):
 def fused(images, parents, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fused")
     architecture = {"kind": "ensemble", "members": [RESNET, RESNET]}
-    settings = {"trained": "last", "epochs": 6, "learning_rate": 1e-5}
+    settings = {"trainable": "last_layer", "epochs": 6, "learning_rate": 1e-5}
     files, log = train(images, folder, "fused", architecture, starts=parents, **settings)
     assert log["loss"].iloc[-1] < log["loss"].iloc[0]
     return load_network(*files)
@@ -174,7 +174,7 @@ def test_labels_and_sizes_must_fit(images, tmp_path):
     ):
         path = tmp_path / f"{name}.parquet"
         other = {**row, "image_id": "y", "label": "dog"}
-        write_images([{**row, **change}, other], path, sizing=Sizing())
+        write_images([{**row, **change}, other], path, sizing=ResizeCrop())
         with pytest.raises(ShapebiasError, match=message):
             train_network(
                 [path], [], name="a", training={"recipe": {"kind": "standard"}, "epochs": 1,
@@ -187,11 +187,11 @@ def test_what_a_network_starts_from_is_watched(tmp_path):
     study = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
     plain = study["models"]["alexnet"]
     study["models"] |= {
-        "tuned": {**plain, "training": {**plain["training"], "start": "alexnet", "devices": 2}},
+        "tuned": {**plain, "training": {**plain["training"], "init_from": "alexnet", "devices": 2}},
         "both_{repeat}": {
-            "each": {"repeat": [0, 1]},
+            "grid": {"repeat": [0, 1]},
             "architecture": {"kind": "ensemble", "members": ["alexnet", "alexnet_r"]},
-            "training": {**plain["training"], "trained": "last", "memory": 3},
+            "training": {**plain["training"], "trainable": "last_layer", "memory": 3},
         },
     }
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))

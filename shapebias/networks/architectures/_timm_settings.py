@@ -20,7 +20,7 @@ TAKEN = {
 }
 
 
-def wrong_setting(settings: Mapping[str, object]) -> str | None:
+def setting_error(settings: Mapping[str, object]) -> str | None:
     """What is wrong with the first of timm's settings that a study may not give; None if none."""
     return next(
         (f"{key} is no setting here: {TAKEN[key]}" for key in settings if key in TAKEN), None

@@ -8,7 +8,7 @@ from torch import nn
 from shapebias.errors import ShapebiasError
 
 
-def slim(make: Callable[[], nn.Module], *, width: float, n_classes: int) -> nn.Module:
+def scale_width(make: Callable[[], nn.Module], *, width: float, n_classes: int) -> nn.Module:
     """Build a published network with every layer's number of channels multiplied by a factor.
 
     Parameters

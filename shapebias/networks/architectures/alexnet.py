@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from torch import nn
 
-from shapebias.networks.architectures._width import slim
+from shapebias.networks.architectures._width import scale_width
 from shapebias.networks.classifier import Classifier
 from shapebias.ranges import Range
 from shapebias.torchvision_import import torchvision
@@ -17,10 +17,10 @@ LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 def build(
     *,
     classes: list,
-    input_size: Annotated[int, Range(least=8)] = 224,
-    width: Annotated[float, Range(least=0.015625, step=0.015625)] = 1.0,
+    input_size: Annotated[int, Range(ge=8)] = 224,
+    width: Annotated[float, Range(ge=0.015625, step=0.015625)] = 1.0,
     stem: Literal["imagenet", "small"] = "imagenet",
-    dropout: Annotated[float, Range(least=0, below=1)] = 0.5,
+    dropout: Annotated[float, Range(ge=0, lt=1)] = 0.5,
     batch_norm: bool = False,
     mean: list = (0.485, 0.456, 0.406),
     std: list = (0.229, 0.224, 0.225),
@@ -58,7 +58,7 @@ def build(
        :DOI:`10.48550/arXiv.1404.5997`
     """
     make = partial(_published, dropout=dropout, batch_norm=batch_norm)
-    network = slim(make, width=width, n_classes=len(classes))
+    network = scale_width(make, width=width, n_classes=len(classes))
     features = network.features
     if stem == "small":
         features[0].stride = (2, 2)

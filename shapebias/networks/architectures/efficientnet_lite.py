@@ -19,7 +19,7 @@ LAYERS = (
 def build(
     *,
     classes: list,
-    input_size: Annotated[int, Range(least=8)] | None = None,
+    input_size: Annotated[int, Range(ge=8)] | None = None,
     variant: Literal[0, 1, 2, 3, 4] = 0,
     mean: list = (127 / 255, 127 / 255, 127 / 255),
     std: list = (128 / 255, 128 / 255, 128 / 255),

@@ -15,7 +15,7 @@ from shapebias.ranges import Range
 
 
 def build(
-    *, classes: list, members: list, input_size: Annotated[int, Range(least=8)] | None = None
+    *, classes: list, members: list, input_size: Annotated[int, Range(ge=8)] | None = None
 ) -> Classifier:
     """Two networks side by side, with a last linear layer over the features of both.
 
@@ -52,7 +52,7 @@ def build(
     size = {"input_size": input_size} if input_size else {}
     pair = [build_plugin("architectures", classes=classes, **size, **member) for member in members]
     for member in pair:
-        if not member.cuttable:
+        if not member.is_split:
             raise ShapebiasError(
                 f"architectures/ensemble: {member} cannot be cut: give it other `layers`"
             )
@@ -169,7 +169,7 @@ def _places(first: Classifier, second: Classifier) -> dict[str, int]:
     }
     if not found or list(found) != [layer for layer in second.layers if layer in found]:
         raise ShapebiasError(
-            "architectures/ensemble: the members have no named layers in common with maps of one size "
+            "architectures/ensemble: the members share no named layers with maps of one size "
             f"({', '.join(first.layers)}; {', '.join(second.layers)}): give them the same `layers`"
         )
     return found

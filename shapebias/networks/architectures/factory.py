@@ -11,11 +11,11 @@ from torch import nn
 
 from shapebias.errors import ShapebiasError, first_line
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.wrapping.output_check import check_scores
+from shapebias.networks.wrapping.output_check import check_output
 from shapebias.networks.wrapping.split import stages_of
-from shapebias.networks.wrapping.wrap import classifier
+from shapebias.networks.wrapping.wrap import wrap_network
 from shapebias.ranges import Range
-from shapebias.runtime.system_errors import explained
+from shapebias.runtime.system_errors import explain
 
 # A user's module may import torchvision, which has to come through its one door first.
 
@@ -27,7 +27,7 @@ def build(
     mean: list,
     std: list,
     settings: dict | None = None,
-    input_size: Annotated[int, Range(least=8)] = 224,
+    input_size: Annotated[int, Range(ge=8)] = 224,
     layers: dict | None = None,
 ) -> Classifier:
     """Network that a function returns, probed at named layers.
@@ -69,8 +69,8 @@ def build(
         network normalises by itself although `mean` and `std` say otherwise.
     """
     network = _called(function, settings or {})
-    check_scores(network, len(classes), input_size, function)
-    return classifier(
+    check_output(network, len(classes), input_size, function)
+    return wrap_network(
         network,
         layers=layers,
         stages=stages_of(network),
@@ -96,7 +96,7 @@ def _called(function: str, settings: dict[str, Any]) -> nn.Module:
         return make(**settings)
     except Exception as error:
         # What the system refuses has its own line.
-        if explained(error):
+        if explain(error):
             raise
         raise ShapebiasError(f"architectures/factory: {function} raises {_told(error)}") from error
 

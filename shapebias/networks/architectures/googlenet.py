@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from torch import nn
 
-from shapebias.networks.architectures._width import slim
+from shapebias.networks.architectures._width import scale_width
 from shapebias.networks.classifier import Classifier
 from shapebias.ranges import Range
 from shapebias.torchvision_import import torchvision
@@ -23,10 +23,10 @@ POOLED = {
 def build(
     *,
     classes: list,
-    input_size: Annotated[int, Range(least=8)] = 224,
-    width: Annotated[float, Range(least=0.125, step=0.125)] = 1.0,
+    input_size: Annotated[int, Range(ge=8)] = 224,
+    width: Annotated[float, Range(ge=0.125, step=0.125)] = 1.0,
     stem: Literal["imagenet", "small"] = "imagenet",
-    dropout: Annotated[float, Range(least=0, below=1)] = 0.2,
+    dropout: Annotated[float, Range(ge=0, lt=1)] = 0.2,
     mean: list = (0.485, 0.456, 0.406),
     std: list = (0.229, 0.224, 0.225),
 ) -> Classifier:
@@ -59,7 +59,7 @@ def build(
     .. [1] Szegedy et al. (2015). Going deeper with convolutions. CVPR.
        :DOI:`10.1109/CVPR.2015.7298594`
     """
-    network = slim(
+    network = scale_width(
         lambda: torchvision.models.googlenet(
             init_weights=False, aux_logits=False, transform_input=False, dropout=dropout
         ),

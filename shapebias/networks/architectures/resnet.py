@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from torch import nn
 
-from shapebias.networks.architectures._width import initialised, slim
+from shapebias.networks.architectures._width import initialised, scale_width
 from shapebias.networks.classifier import Classifier
 from shapebias.ranges import Range
 from shapebias.torchvision_import import torchvision
@@ -15,9 +15,9 @@ LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4")
 def build(
     *,
     classes: list,
-    input_size: Annotated[int, Range(least=8)] = 224,
+    input_size: Annotated[int, Range(ge=8)] = 224,
     depth: Literal[18, 34, 50, 101, 152] = 50,
-    width: Annotated[float, Range(least=0.015625, step=0.015625)] = 1.0,
+    width: Annotated[float, Range(ge=0.015625, step=0.015625)] = 1.0,
     stem: Literal["imagenet", "small", "cifar"] = "imagenet",
     mean: list = (0.485, 0.456, 0.406),
     std: list = (0.229, 0.224, 0.225),
@@ -50,7 +50,7 @@ def build(
     .. [1] He et al. (2016). Deep residual learning for image recognition. CVPR.
        :DOI:`10.1109/CVPR.2016.90`
     """
-    network = slim(
+    network = scale_width(
         getattr(torchvision.models, f"resnet{depth}"), width=width, n_classes=len(classes)
     )
     if stem == "small":

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from shapebias.errors import CannotTake, ShapebiasError, UnknownName, first_line
-from shapebias.networks.architectures._timm_settings import wrong_setting
+from shapebias.errors import ShapebiasError, UnknownName, UnsupportedInputSize, first_line
+from shapebias.networks.architectures._timm_settings import setting_error
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.optional_packages import import_package
-from shapebias.networks.wrapping.output_check import check_scores
+from shapebias.networks.wrapping.output_check import check_output
 from shapebias.networks.wrapping.split import stages_of
-from shapebias.networks.wrapping.wrap import classifier
+from shapebias.networks.wrapping.wrap import wrap_network
 from shapebias.ranges import Range
 
 # timm imports torchvision, which has to come through its one door first.
@@ -26,7 +26,7 @@ def build(
     classes: list,
     name: str,
     settings: dict | None = None,
-    input_size: Annotated[int, Range(least=8)] | None = None,
+    input_size: Annotated[int, Range(ge=8)] | None = None,
     layers: dict | None = None,
     mean: list | None = None,
     std: list | None = None,
@@ -69,18 +69,18 @@ def build(
     timm = import_package("timm")
     if not timm.is_model(name):
         raise UnknownName("network of timm", name, timm.list_models())
-    if wrong := wrong_setting(settings or {}):
+    if wrong := setting_error(settings or {}):
         raise ShapebiasError(f"architectures/timm: settings: {wrong}")
     own = _published(timm, name)
     size = input_size or own.input_size[-1]
     network = _network(timm, name, len(classes), size, own.input_size[-1], settings or {})
-    check_scores(network, len(classes), size, name)
+    check_output(network, len(classes), size, name)
     # A network whose description fits its modules tells its stages, each of them once.
     told = [(one["module"], one["num_chs"]) for one in getattr(network, "feature_info", None) or []]
     channels = dict(told)
     fits = len(channels) == len(told) and all(map(dict(network.named_modules()).get, channels))
     channels = channels if fits and "" not in channels else {}
-    return classifier(
+    return wrap_network(
         network,
         layers=layers,
         stages=channels or stages_of(network),
@@ -118,7 +118,7 @@ def _network(
         ) from error
     # Of a size that cannot be, others tell the least that can.
     except (RuntimeError, ValueError, AssertionError, ArithmeticError, IndexError) as error:
-        raise CannotTake(
+        raise UnsupportedInputSize(
             f"architectures/timm: {name} cannot be made for {size} pixels with these settings: "
             f"{type(error).__name__}: {first_line(error)}"
         ) from error

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from torch import nn
 
-from shapebias.errors import CannotTake, UnknownName, first_line
+from shapebias.errors import UnknownName, UnsupportedInputSize, first_line
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.wrapping.output_check import check_scores
+from shapebias.networks.wrapping.output_check import check_output
 from shapebias.networks.wrapping.split import stages_of
-from shapebias.networks.wrapping.wrap import classifier
+from shapebias.networks.wrapping.wrap import wrap_network
 from shapebias.ranges import Range
 from shapebias.torchvision_import import torchvision
 
@@ -27,7 +27,7 @@ def build(
     *,
     classes: list,
     name: str,
-    input_size: Annotated[int, Range(least=8)] | None = None,
+    input_size: Annotated[int, Range(ge=8)] | None = None,
     layers: dict | None = None,
     mean: list | None = None,
     std: list | None = None,
@@ -67,12 +67,12 @@ def build(
     usual_mean, usual_std = HALVES if name in FROM_ELSEWHERE else IMAGENET
     size = input_size or (299 if name == "inception_v3" else 224)
     network = _network(name, len(classes), size)
-    check_scores(network, len(classes), size, name)
+    check_output(network, len(classes), size, name)
     stages, channels = stages_of(network), {}
     if isinstance(network, torchvision.models.VisionTransformer):
         stages = [stage for stage in stages if stage.startswith("encoder.")]
         channels = dict.fromkeys(stages, network.hidden_dim)
-    return classifier(
+    return wrap_network(
         network,
         layers=layers or usual_layers(network),
         stages=stages,
@@ -106,6 +106,7 @@ def _network(name: str, n_classes: int, size: int) -> nn.Module:
     try:
         return torchvision.models.get_model(name, weights=None, num_classes=n_classes, **settings)
     except (RuntimeError, ValueError, AssertionError) as error:
-        raise CannotTake(
-            f"architectures/torchvision: {name} cannot be made for {size} pixels: {first_line(error)}"
+        raise UnsupportedInputSize(
+            f"architectures/torchvision: {name} cannot be made for {size} pixels: "
+            f"{first_line(error)}"
         ) from error

@@ -19,7 +19,7 @@ from shapebias.networks.wrapping.fx_graph import traced
 _twins: WeakKeyDictionary[nn.Module, "Twin | None"] = WeakKeyDictionary()
 
 
-def twin_of(model: nn.Module) -> nn.Module:
+def fold(model: nn.Module) -> nn.Module:
     """What an attack climbs in place of a network: equal to it in eval mode up to rounding.
 
     Batch norms are folded into the convolutions before them with the weights of now, and no
@@ -38,7 +38,7 @@ def twin_of(model: nn.Module) -> nn.Module:
     nothing, an image's iterates differ by up to a step from there on, as they do between the
     network in single and in double precision.
     """
-    if not isinstance(model, Classifier) or not model.cuttable or model.is_changed():
+    if not isinstance(model, Classifier) or not model.is_split or model.is_changed():
         return model
     if model not in _twins:
         _twins[model] = _made(model)
@@ -194,9 +194,9 @@ class Convolution(nn.Module):
 
 
 @contextmanager
-def compiled_twin(model: nn.Module) -> Iterator[None]:
+def compiled_folded(model: nn.Module) -> Iterator[None]:
     """Within this context a network's twin, where it has one, is compiled."""
-    twin = twin_of(model)
+    twin = fold(model)
     if twin is not model:
         twin.compile()
     try:

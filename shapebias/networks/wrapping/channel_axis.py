@@ -12,7 +12,7 @@ from shapebias.networks.activation_layout import Layout
 PLACES = 4
 
 
-def axes_of_weights(
+def channel_axis_by_gradient(
     run: Callable[..., None],
     weights: Mapping[str, Tensor],
     layout: Layout,

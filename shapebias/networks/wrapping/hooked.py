@@ -36,7 +36,7 @@ class HookedClassifier(Classifier):
     and the layer is its last output.
     """
 
-    cuttable = False
+    is_split = False
 
     def __init__(self, network: nn.Module, *, layers: Mapping[str, str], **settings: Any):
         super().__init__(network, segments={}, tail=(), **settings)

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from shapebias.errors import CannotTake, ShapebiasError, first_line
+from shapebias.errors import ShapebiasError, UnsupportedInputSize, first_line
 from shapebias.networks.eval_mode import eval_mode
-from shapebias.runtime.system_errors import explained
+from shapebias.runtime.system_errors import explain
 
 # Networks in a form that hides their modules, and what to give in their place.
 HIDDEN = {
@@ -17,7 +17,7 @@ HIDDEN = {
 }
 
 
-def check_scores(network: Any, n_classes: int, size: int, source: str) -> None:
+def check_output(network: Any, n_classes: int, size: int, source: str) -> None:
     """Raise `ShapebiasError` unless this is a network that gives a score a class.
 
     Parameters
@@ -33,7 +33,7 @@ def check_scores(network: Any, n_classes: int, size: int, source: str) -> None:
 
     Raises
     ------
-    CannotTake
+    UnsupportedInputSize
         If the network raises an error.
     ShapebiasError
         If it is no `torch.nn.Module` of float32, its modules cannot be reached, or its scores have
@@ -61,9 +61,9 @@ def _shape_of_scores(network: nn.Module, size: int, source: str) -> tuple[int, .
             scores = network(torch.zeros(1, 3, size, size))
     except Exception as error:
         # What the system refuses has its own line.
-        if explained(error):
+        if explain(error):
             raise
-        raise CannotTake(
+        raise UnsupportedInputSize(
             f"{source} fails on an image of {size}×{size} pixels: {type(error).__name__}: "
             f"{first_line(error)}"
         ) from error

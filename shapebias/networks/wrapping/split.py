@@ -22,7 +22,7 @@ TRUNKS = ("features", "layers", "trunk_output", "blocks", "stages", "encoder", "
 NEARLY_ALL = 0.9
 
 
-class CannotCut(ShapebiasError):
+class CannotSplit(ShapebiasError):
     """A network whose forward pass cannot be divided at the layers that are wanted."""
 
 
@@ -34,7 +34,7 @@ class Cut:
     tail: list[nn.Module]
 
 
-def cut(network: nn.Module, layers: Mapping[str, str], *, once: bool = False) -> Cut:
+def split_at_layers(network: nn.Module, layers: Mapping[str, str], *, once: bool = False) -> Cut:
     """Cut a network at layers.
 
     Parameters
@@ -52,7 +52,7 @@ def cut(network: nn.Module, layers: Mapping[str, str], *, once: bool = False) ->
     ------
     UnknownLayer
         If the network has no such module.
-    CannotCut
+    CannotSplit
         If it cannot be traced, or not be cut there because what follows needs more than that
         module's output.
     """
@@ -63,7 +63,7 @@ def cut(network: nn.Module, layers: Mapping[str, str], *, once: bool = False) ->
     for name, path in layers.items():
         node = _node_of(graph, path, modules)
         if node is None or not _is_narrow(graph, node):
-            raise CannotCut(
+            raise CannotSplit(
                 f"{type(network).__name__} cannot be cut at {layers[name]!r} (layer {name!r}), as "
                 "what follows needs more than its output, or it is never called"
             )
@@ -118,12 +118,12 @@ def _traced(network: nn.Module, paths: Iterable[str]) -> fx.Graph:
             graph = StageTracer(paths).trace(network, concrete_args=_defaults(network))
     except (fx.proxy.TraceError, TypeError, RuntimeError, ValueError, NameError) as error:
         reason = (str(error).splitlines() or [""])[0][:100]
-        raise CannotCut(
+        raise CannotSplit(
             f"{type(network).__name__} cannot be cut, nor traced for it ({reason})"
         ) from error
     _drop_other_arguments(graph)
     if not drop_dead_code(graph, network):
-        raise CannotCut(
+        raise CannotSplit(
             f"{type(network).__name__} cannot be cut, as it changes values in place and reads on"
         )
     return graph

@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from shapebias.networks.activation_layout import Layout, possible_layouts
 from shapebias.networks.eval_mode import eval_mode
-from shapebias.networks.wrapping.channel_axis import axes_of_weights
+from shapebias.networks.wrapping.channel_axis import channel_axis_by_gradient
 
 # Levels below a stage at which maps are looked for where it gives several outputs, or is no call.
 DEPTH = 4
@@ -119,7 +119,7 @@ class _Finder:
     def _witnessed(self, path: str, possible: list[Layout]) -> Layout | None:
         weights = dict(self.network.named_parameters())
         own = {name: one for name, one in weights.items() if name.startswith(f"{path}.")}
-        axes = axes_of_weights(
+        axes = channel_axis_by_gradient(
             partial(_run, self.network, [path]),
             own or weights,
             possible[0],

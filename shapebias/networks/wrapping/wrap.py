@@ -10,11 +10,11 @@ from shapebias.errors import ShapebiasError
 from shapebias.networks.activation_layout import Layout, in_order
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.wrapping.hooked import HookedClassifier, scores_only
-from shapebias.networks.wrapping.split import CannotCut, check_modules, cut
+from shapebias.networks.wrapping.split import CannotSplit, check_modules, split_at_layers
 from shapebias.networks.wrapping.stages import stage_layouts
 
 
-def classifier(
+def wrap_network(
     network: nn.Module,
     *,
     layers: Mapping[str, str] | None,
@@ -73,26 +73,26 @@ def classifier(
         return HookedClassifier(network, layers={}, **described)
     try:
         _check_single(network, layouts)
-        parts = cut(network, modules, once=not layers)
-    except CannotCut as error:
+        parts = split_at_layers(network, modules, once=not layers)
+    except CannotSplit as error:
         print(
             f"{error}: silencing a channel will run the whole network, through hooks, and values "
             "are those of the modules themselves, before an activation function that is no module"
         )
         return HookedClassifier(network, layers=modules, **described)
-    return CutClassifier(network, segments=parts.segments, tail=parts.tail, **described)
+    return SplitClassifier(network, segments=parts.segments, tail=parts.tail, **described)
 
 
 def _check_single(network: nn.Module, layouts: Mapping[str, Layout]) -> None:
     for name, layout in layouts.items():
         if layout.item is not None:
-            raise CannotCut(
+            raise CannotSplit(
                 f"{type(network).__name__} cannot be cut at layer {name!r}, which gives more than "
                 "its maps"
             )
 
 
-class CutClassifier(Classifier):
+class SplitClassifier(Classifier):
     """A network that was traced in eval mode and cut; in training mode it runs by itself.
 
     Notes

@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 
 from shapebias.ablation.by_category import CUES, scores_of_networks
 from shapebias.report.plotting.category_bars import Bars, category_bars, cut_of_iou
-from shapebias.report.plotting.panels import Alone, Pairs
-from shapebias.report.plotting.style import note
+from shapebias.report.plotting.panels import Pairs, Unpaired
+from shapebias.report.plotting.style import empty_figure
 from shapebias.stimuli.concept_categories import category_rank
 
 
@@ -15,7 +15,7 @@ def draw(
     ablation: pd.DataFrame,
     dissection: pd.DataFrame,
     pairs: Pairs,
-    alone: Alone,
+    unpaired: Unpaired,
     iou_cut: float = 0.0,
 ) -> Figure:
     """Bars by category: the shares of both kinds of decision that are lost, and the scores.
@@ -26,20 +26,20 @@ def draw(
         Tables of these names.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order.
     iou_cut
         Least IoU of a channel that counts under its category; `all` is every channel.
     """
     if ablation.empty:
-        return note("Channels are not silenced in this study.")
+        return empty_figure("Channels are not silenced in this study.")
     table = scores_of_networks(ablation, dissection, iou_cut=iou_cut)
     rows = {f"{cue.capitalize()} decisions lost (%)": _shares(table, cue) for cue in CUES}
     rows |= {f"{cue.capitalize()} score (images)": _scores(table, cue) for cue in CUES}
     categories = set(table["category"])
     order = sorted(categories, key=lambda name: (name != "all", category_rank(name)))
     counted = f"categories: channels with {cut_of_iou(iou_cut)}"
-    return category_bars(rows, pairs=pairs, alone=alone, order=order, counted=counted)
+    return category_bars(rows, pairs=pairs, unpaired=unpaired, order=order, counted=counted)
 
 
 def _shares(table: pd.DataFrame, cue: str) -> Bars:

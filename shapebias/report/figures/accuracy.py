@@ -5,12 +5,22 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shapebias.report.plotting.panels import Alone, Pairs, Panel, entitle, grid, legend, panels
-from shapebias.report.plotting.style import FAINT, look, note, words
-from shapebias.report.table_rows import selected
+from shapebias.report.plotting.panels import (
+    Pairs,
+    Panel,
+    Unpaired,
+    add_legend,
+    grid,
+    panels,
+    set_title,
+)
+from shapebias.report.plotting.style import FAINT, empty_figure, label, style
+from shapebias.report.table_rows import accuracy_rows
 
 
-def draw(*, accuracy: pd.DataFrame, pairs: Pairs, alone: Alone, clean: str | None = None) -> Figure:
+def draw(
+    *, accuracy: pd.DataFrame, pairs: Pairs, unpaired: Unpaired, clean: str | None = None
+) -> Figure:
     """Points of top-1 accuracy with their intervals, one row an image set, one panel a pair.
 
     Parameters
@@ -21,28 +31,28 @@ def draw(*, accuracy: pd.DataFrame, pairs: Pairs, alone: Alone, clean: str | Non
         and everyone on the clean set, where the selection would only say 100 %.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order.
     clean
         Name of the clean image set.
     """
     if accuracy.empty:
-        return note("Accuracy is not measured in this study.")
-    with look():
-        shown = panels(accuracy["model"], pairs, alone)
+        return empty_figure("Accuracy is not measured in this study.")
+    with style():
+        shown = panels(accuracy["model"], pairs, unpaired)
         sets = list(dict.fromkeys(accuracy["image_set"]))
         sets.sort(key=lambda name: name != clean)
         figure, cells = grid(len(shown), height=0.55 + 0.24 * len(sets))
         for panel, (axes,) in zip(shown, cells, strict=True):
-            rows = selected(accuracy, panel.pair, clean)
+            rows = accuracy_rows(accuracy, panel.pair, clean)
             _draw_points(axes, rows, panel, sets)
-            entitle(axes, _title(panel, rows))
+            set_title(axes, _title(panel, rows))
             if clean in sets:
                 axes.axhline(0.5, color=FAINT, lw=0.6)
             if axes.get_subplotspec().is_first_col():
                 axes.set_yticks(range(len(sets)), [_named(name, clean) for name in sets])
             axes.set_xlabel("Top-1 accuracy (%)")
-        legend(figure, shown)
+        add_legend(figure, shown)
         return figure
 
 
@@ -70,4 +80,4 @@ def _title(panel: Panel, rows: pd.DataFrame) -> str:
 
 
 def _named(name: str, clean: str | None) -> str:
-    return f"{words(name)}\n(clean, all images)" if name == clean else words(name)
+    return f"{label(name)}\n(clean, all images)" if name == clean else label(name)

@@ -8,24 +8,24 @@ from matplotlib.figure import Figure
 
 from shapebias.report.plotting.layer_lines import first_column
 from shapebias.report.plotting.panels import (
-    Alone,
     Network,
     Pairs,
-    abreast,
-    entitle,
+    Unpaired,
+    add_legend,
     grid,
-    legend,
+    n_columns,
     panels,
+    set_title,
 )
-from shapebias.report.plotting.style import look, note, words
-from shapebias.report.table_rows import selected
+from shapebias.report.plotting.style import empty_figure, label, style
+from shapebias.report.table_rows import accuracy_rows
 
 
 def draw(
     *,
     accuracy: pd.DataFrame,
     pairs: Pairs,
-    alone: Alone,
+    unpaired: Unpaired,
     curves: list[dict[str, Any]],
     clean: str | None = None,
 ) -> Figure:
@@ -38,7 +38,7 @@ def draw(
         `shapebias.figures.accuracy.draw` does.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order.
     curves
         Families of image sets: `title`, `setting`, and `levels` (image set to its level).
@@ -47,22 +47,22 @@ def draw(
         the lines.
     """
     if accuracy.empty or not curves:
-        return note("Accuracy is not measured at several levels in this study.")
-    with look():
-        shown = panels(accuracy["model"], pairs, alone)
+        return empty_figure("Accuracy is not measured at several levels in this study.")
+    with style():
+        shown = panels(accuracy["model"], pairs, unpaired)
         number = len(curves) * len(shown)
-        figure, cells = grid(number, height=1.7, across=abreast(len(shown)))
+        figure, cells = grid(number, height=1.7, across=n_columns(len(shown)))
         each = [(curve, panel) for curve in curves for panel in shown]
         for (curve, panel), (axes,) in zip(each, cells, strict=True):
-            rows = selected(accuracy, panel.pair, clean)
+            rows = accuracy_rows(accuracy, panel.pair, clean)
             for network in panel.networks:
                 own = rows[rows["model"] == network.model].set_index("image_set")
                 _draw_line(axes, own, list(curve["levels"]), clean, network)
             _lay_out(axes, curve, clean)
-            entitle(axes, panel.title)
+            set_title(axes, panel.title)
         for axes in first_column(cells):
             axes.set_ylabel("Top-1 accuracy (%)")
-        legend(figure, shown)
+        add_legend(figure, shown)
         return figure
 
 
@@ -86,5 +86,5 @@ def _lay_out(axes: Axes, curve: dict[str, Any], clean: str | None) -> None:
     axes.set_xticks(range(len(names)), names, fontsize=6.5, **slanted)
     axes.set_xlim(-0.4 if clean else 0.6, len(levels) + 0.4)
     axes.set_ylim(0, 102)
-    axes.set_xlabel(words(f"{curve['title']}: {curve['setting']}"))
+    axes.set_xlabel(label(f"{curve['title']}: {curve['setting']}"))
     axes.grid(axis="y")

@@ -5,13 +5,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shapebias.report.plotting.panels import Alone, Network, Pairs, entitle, grid, legend, panels
-from shapebias.report.plotting.style import FAINT, log_axis, look, note, words
+from shapebias.report.plotting.panels import (
+    Network,
+    Pairs,
+    Unpaired,
+    add_legend,
+    grid,
+    panels,
+    set_title,
+)
+from shapebias.report.plotting.style import FAINT, empty_figure, label, log_axis, style
 from shapebias.report.table_rows import varying_channels
 
 
 def draw(
-    *, activation_tv: pd.DataFrame, pairs: Pairs, alone: Alone, clean: str, noisy: str
+    *, activation_tv: pd.DataFrame, pairs: Pairs, unpaired: Unpaired, clean: str, noisy: str
 ) -> Figure:
     """One point a channel: total variation on the clean against the noisy images.
 
@@ -21,33 +29,33 @@ def draw(
         Table `activation_tv`.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order.
     clean, noisy
         Names of the two image sets.
     """
     both = varying_channels(activation_tv, clean=clean, noisy=noisy)
     if both.empty:
-        return note("The smoothness of activations is not measured in this study.")
-    with look():
-        shown = panels(both["model"], pairs, alone)
+        return empty_figure("The smoothness of activations is not measured in this study.")
+    with style():
+        shown = panels(both["model"], pairs, unpaired)
         figure, cells = grid(len(shown), height=1.8 if len(shown) == 4 else 2.4)
         limits = _limits(both[["clean", "noisy"]].to_numpy())
         # A few nearly silent channels would squeeze all others into a corner.
         both = both.assign(clean=both["clean"].clip(*limits), noisy=both["noisy"].clip(*limits))
         for panel, (axes,) in zip(shown, cells, strict=True):
-            entitle(axes, panel.title)
+            set_title(axes, panel.title)
             axes.plot(limits, limits, color=FAINT, lw=0.8, dashes=(3, 2), zorder=0)
             for place, network in enumerate(panel.networks):
                 _draw_points(axes, both[both["model"] == network.model], network, place)
             _scale(axes, limits)
         figure.supxlabel(
-            f"Mean total variation on {words(clean)} (units of activation)", fontsize=8
+            f"Mean total variation on {label(clean)} (units of activation)", fontsize=8
         )
-        legend(figure, shown)
+        add_legend(figure, shown)
         high = sum(one.get_window_extent().height for one in figure.legends) / figure.bbox.height
         figure.supylabel(
-            f"Mean total variation on\n{words(noisy)} (units of activation)",
+            f"Mean total variation on\n{label(noisy)} (units of activation)",
             y=(1 - high) / 2,
             fontsize=8,
         )

@@ -1,4 +1,4 @@
-"""Concepts of which a robust network has more or fewer channels than its standard twin."""
+"""Concepts of which a robust network has more or fewer channels than its standard control."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shapebias.report.plotting.category_bars import chance_mark, cut_of_iou, mark_chance
-from shapebias.report.plotting.panels import Alone, Pairs, Panel, entitle, grid, legend, panels
-from shapebias.report.plotting.style import ROBUST, STANDARD, look, note
-from shapebias.report.table_rows import measured
+from shapebias.report.plotting.panels import (
+    Pairs,
+    Panel,
+    Unpaired,
+    add_legend,
+    grid,
+    panels,
+    set_title,
+)
+from shapebias.report.plotting.style import ROBUST, STANDARD, empty_figure, style
+from shapebias.report.table_rows import nonempty
 
 # Concepts shown at each end.
 MOST = 8
@@ -20,8 +28,8 @@ def draw(
     *,
     dissection: pd.DataFrame,
     pairs: Pairs,
-    alone: Alone,
-    dissection_twins: pd.DataFrame | None = None,
+    unpaired: Unpaired,
+    dissection_controls: pd.DataFrame | None = None,
     iou_cut: float = 0.0,
 ) -> Figure:
     """Bars of the difference in channels by concept, a panel a pair.
@@ -34,27 +42,26 @@ def draw(
         Table `dissection`, one row a channel.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order.
-    dissection_twins
-        Table of that name: channels of networks that have learnt nothing; each kind of twin gives
-        a mark for every bar.
+    dissection_controls
+        Table of that name: channels of randomised networks, a mark for each kind of control.
     iou_cut
         Least IoU of a channel that counts; one that meets no concept never does.
     """
     if dissection.empty:
-        return note("Units are not dissected in this study.")
+        return empty_figure("Units are not dissected in this study.")
     trained = _counts(dissection, iou_cut)
-    twins = measured(dissection_twins)
-    groups = twins.groupby("twin", sort=False) if twins is not None else ()
+    controls = nonempty(dissection_controls)
+    groups = controls.groupby("control", sort=False) if controls is not None else ()
     chance = [_counts(own, iou_cut) for _, own in groups]
-    with look():
+    with style():
         shown = [
-            part for panel in panels(dissection["model"], pairs, alone) for part in _parts(panel)
+            part for panel in panels(dissection["model"], pairs, unpaired) for part in _parts(panel)
         ]
         figure, cells = grid(len(shown), height=2.9)
         for panel, (axes,) in zip(shown, cells, strict=True):
-            entitle(axes, panel.title)
+            set_title(axes, panel.title)
             values = _values(trained, panel)
             if len(panel.networks) == 2:
                 values = _ends(values)
@@ -69,7 +76,7 @@ def draw(
                 _values(counts, panel).reindex(values.index, fill_value=0) for counts in chance
             ]
             _draw(axes, values, colours, marks)
-        legend(figure, [], [chance_mark()] if chance else [])
+        add_legend(figure, [], [chance_mark()] if chance else [])
         return figure
 
 

@@ -3,11 +3,11 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from shapebias.dissection.detectors import STRICT, detectors_of_twins
+from shapebias.dissection.detectors import DETECTOR_IOU, detectors_of_controls
 from shapebias.report.plotting.category_bars import Bars, category_bars, cut_of_iou
-from shapebias.report.plotting.panels import Alone, Pairs
-from shapebias.report.plotting.style import note
-from shapebias.report.table_rows import counted, measured
+from shapebias.report.plotting.panels import Pairs, Unpaired
+from shapebias.report.plotting.style import empty_figure
+from shapebias.report.table_rows import counts_at_cut, nonempty
 from shapebias.stimuli.concept_categories import category_rank
 
 
@@ -15,8 +15,8 @@ def draw(
     *,
     detectors: pd.DataFrame,
     pairs: Pairs,
-    alone: Alone,
-    dissection_twins: pd.DataFrame | None = None,
+    unpaired: Unpaired,
+    dissection_controls: pd.DataFrame | None = None,
     iou_cut: float = 0.0,
 ) -> Figure:
     """Bars of channels by category: above at one cut of the IoU, below at 0.04.
@@ -27,27 +27,27 @@ def draw(
         Table `detectors`; a network's layers are added up.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order.
-    dissection_twins
+    dissection_controls
         Table of that name: channels of networks that have learnt nothing.
     iou_cut
         Least IoU of a channel that counts in the upper row.
     """
     if detectors.empty:
-        return note("Units are not dissected in this study.")
-    twins = measured(dissection_twins)
-    by_chance = None if twins is None else detectors_of_twins(twins)
+        return empty_figure("Units are not dissected in this study.")
+    controls = nonempty(dissection_controls)
+    by_chance = None if controls is None else detectors_of_controls(controls)
     rows = {
         f"Channels with {cut_of_iou(cut)}": Bars(
             _bars(detectors, cut), chance=None if by_chance is None else _bars(by_chance, cut)
         )
-        for cut in dict.fromkeys((iou_cut, STRICT))
+        for cut in dict.fromkeys((iou_cut, DETECTOR_IOU))
     }
     order = sorted(set(detectors["category"]) - {"all"}, key=category_rank)
-    return category_bars(rows, pairs=pairs, alone=alone, order=order)
+    return category_bars(rows, pairs=pairs, unpaired=unpaired, order=order)
 
 
 def _bars(detectors: pd.DataFrame, cut: float) -> pd.DataFrame:
-    bars = counted(detectors, cut).rename(columns={"n_channels": "value"})
+    bars = counts_at_cut(detectors, cut).rename(columns={"n_channels": "value"})
     return bars.assign(number=bars["value"])

@@ -6,17 +6,17 @@ from matplotlib.figure import Figure
 
 from shapebias.intervals import mean_margin
 from shapebias.report.plotting.layer_lines import layer_lines
-from shapebias.report.plotting.panels import Alone, Pairs
-from shapebias.report.plotting.style import note
-from shapebias.report.table_rows import measured
+from shapebias.report.plotting.panels import Pairs, Unpaired
+from shapebias.report.plotting.style import empty_figure
+from shapebias.report.table_rows import nonempty
 
 
 def draw(
     *,
     dissection: pd.DataFrame,
     pairs: Pairs,
-    alone: Alone,
-    dissection_twins: pd.DataFrame | None = None,
+    unpaired: Unpaired,
+    dissection_controls: pd.DataFrame | None = None,
 ) -> Figure:
     """Lines of mean diversity by layer with 95 % intervals over channels, a panel a pair.
 
@@ -26,13 +26,13 @@ def draw(
         Table `dissection`, one row a channel.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order.
-    dissection_twins
+    dissection_controls
         Table of that name: channels of networks that have learnt nothing, a line for each kind.
     """
     if dissection.empty:
-        return note("Units are not dissected in this study.")
+        return empty_figure("Units are not dissected in this study.")
     rows = []
     for (model, layer), own in dissection.groupby(["model", "layer"], sort=False):
         mean, margin = mean_margin(own["diversity"].to_numpy(float))
@@ -43,9 +43,9 @@ def draw(
     means = dissection.groupby("model", sort=False)["diversity"].mean().to_dict()
     label = "Mean diversity\n(concepts a channel)"
     chance = None
-    if (twins := measured(dissection_twins)) is not None:
-        groups = twins.groupby(["model", "layer", "twin"], sort=False)["diversity"]
+    if (controls := nonempty(dissection_controls)) is not None:
+        groups = controls.groupby(["model", "layer", "control"], sort=False)["diversity"]
         chance = groups.mean().rename("mean").reset_index()
     return layer_lines(
-        frame, value="mean", label=label, pairs=pairs, alone=alone, means=means, chance=chance
+        frame, value="mean", label=label, pairs=pairs, unpaired=unpaired, means=means, chance=chance
     )

@@ -7,7 +7,7 @@ from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
 from shapebias.report.plotting.panels import Pairs
-from shapebias.report.plotting.style import look, note, words
+from shapebias.report.plotting.style import empty_figure, label, style
 
 Rows = Sequence[tuple[str, Sequence[UInt8[np.ndarray, "row column 3"] | None]]]
 
@@ -24,8 +24,8 @@ def draw(*, rows: Rows, pairs: Pairs | None = None) -> Figure:
     """
     across = max((len(images) for _, images in rows), default=0)
     if across == 0:
-        return note("This study has no images to show.")
-    with look():
+        return empty_figure("This study has no images to show.")
+    with style():
         side, names = 0.82, 1.45
         figure = Figure(figsize=(names + side * across, side * len(rows)))
         axes = figure.subplots(len(rows), across, squeeze=False)
@@ -53,4 +53,4 @@ def draw(*, rows: Rows, pairs: Pairs | None = None) -> Figure:
 def _heading(name: str) -> str:
     """An image set's name as words; a network that stands in brackets after it keeps its own."""
     image_set, bracket, network = name.partition(" (")
-    return words(image_set) + ("\n(" if bracket else "") + network
+    return label(image_set) + ("\n(" if bracket else "") + network

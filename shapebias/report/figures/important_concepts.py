@@ -8,16 +8,16 @@ from matplotlib.lines import Line2D
 
 from shapebias.report.plotting.category_bars import MARK, cut_of_iou, mark_chance
 from shapebias.report.plotting.panels import (
-    Alone,
     Network,
     Pairs,
-    entitle,
+    Unpaired,
+    add_legend,
     explain,
     grid,
-    legend,
     panels,
+    set_title,
 )
-from shapebias.report.plotting.style import look, note
+from shapebias.report.plotting.style import empty_figure, style
 
 SHOWN = 10
 # How the losses of decisions are marked: column, its total, mark, the same as a letter, what the
@@ -30,7 +30,7 @@ INK = "#222222"
 
 
 def draw(
-    *, ablation_by_concept: pd.DataFrame, pairs: Pairs, alone: Alone, iou_cut: float
+    *, ablation_by_concept: pd.DataFrame, pairs: Pairs, unpaired: Unpaired, iou_cut: float
 ) -> Figure:
     """Bars of the accuracy that each network loses without a concept's channels.
 
@@ -43,16 +43,16 @@ def draw(
         Table `ablation_by_concept`.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order.
     iou_cut
         Least IoU at which the study took a channel to detect its concept.
     """
     table = ranked(ablation_by_concept)
     if table.empty:
-        return note("No channel detects a concept in this study.")
-    with look():
-        shown = panels(table["model"], pairs, alone)
+        return empty_figure("No channel detects a concept in this study.")
+    with style():
+        shown = panels(table["model"], pairs, unpaired)
         rows = max(len(panel.networks) for panel in shown)
         most = table.groupby("model").size().max()
         figure, cells = grid(len(shown), height=0.8 + 0.17 * most, rows=rows)
@@ -62,10 +62,10 @@ def draw(
             for axes, network in zip(cell, panel.networks, strict=False):
                 own = table[table["model"] == network.model]
                 _draw(axes, own, network, most)
-                entitle(axes, network.model, pad=15)
+                set_title(axes, network.model, pad=15)
                 _write_decisions(axes, own)
             cell[len(panel.networks) - 1].set_xlabel("Lost (%)")
-        legend(figure, shown)
+        add_legend(figure, shown)
         _explain(figure, iou_cut, int(table["n_draws"].max()))
         return figure
 

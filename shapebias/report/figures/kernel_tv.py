@@ -4,11 +4,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from shapebias.report.plotting.layer_lines import layer_lines
-from shapebias.report.plotting.panels import Alone, Pairs
-from shapebias.report.plotting.style import note
+from shapebias.report.plotting.panels import Pairs, Unpaired
+from shapebias.report.plotting.style import empty_figure
 
 
-def draw(*, kernel_tv: pd.DataFrame, pairs: Pairs, alone: Alone) -> Figure:
+def draw(*, kernel_tv: pd.DataFrame, pairs: Pairs, unpaired: Unpaired) -> Figure:
     """Lines of mean kernel total variation by convolution, a panel a pair.
 
     Parameters
@@ -17,12 +17,12 @@ def draw(*, kernel_tv: pd.DataFrame, pairs: Pairs, alone: Alone) -> Figure:
         Table `kernel_tv`; its layer `all` is written at the head of the panel.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order.
     """
     whole = kernel_tv["layer"] == "all"
     if kernel_tv[~whole].empty:
-        return note("The smoothness of kernels is not measured in this study.")
+        return empty_figure("The smoothness of kernels is not measured in this study.")
     means = kernel_tv[whole].set_index("model")["mean_tv"].to_dict()
     label = "Mean kernel total variation\n(units of weight)"
     return layer_lines(
@@ -30,7 +30,7 @@ def draw(*, kernel_tv: pd.DataFrame, pairs: Pairs, alone: Alone) -> Figure:
         value="mean_tv",
         label=label,
         pairs=pairs,
-        alone=alone,
+        unpaired=unpaired,
         means=means,
         numbered=True,
     )

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure, SubFigure
 
 from shapebias.report.plotting.panels import Pairs
-from shapebias.report.plotting.style import PAGE, ROBUST, STANDARD, look, note
+from shapebias.report.plotting.style import PAGE, ROBUST, STANDARD, empty_figure, style
 
 Kernels = Mapping[str, Float[np.ndarray, "filter 3 row column"]]
 
@@ -30,8 +30,8 @@ def draw(*, filter_matches: pd.DataFrame, kernels: Kernels, pairs: Pairs, n: int
     shown = [pair for pair in pairs if (filter_matches["pair"] == pair).any()]
     if not shown:
         reason = "no matched filters" if pairs else "no pair of networks"
-        return note(f"There is {reason} in this study.")
-    with look():
+        return empty_figure(f"There is {reason} in this study.")
+    with style():
         figure = Figure(figsize=(PAGE, 1.62 * len(shown)), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0.02)
         blocks = figure.subfigures(len(shown), 1, squeeze=False)[:, 0]

@@ -5,14 +5,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from shapebias.report.plotting.panels import Alone, Network, Pairs, folded, legend, panels
-from shapebias.report.plotting.style import FAINT, PAGE, look, note, words
+from shapebias.report.plotting.panels import Network, Pairs, Unpaired, add_legend, panels, wrap_text
+from shapebias.report.plotting.style import FAINT, PAGE, empty_figure, label, style
 
 # Inches for the networks' names.
 NAMES = 1.8
 
 
-def draw(*, shape_bias: pd.DataFrame, pairs: Pairs, alone: Alone) -> Figure:
+def draw(*, shape_bias: pd.DataFrame, pairs: Pairs, unpaired: Unpaired) -> Figure:
     """Bars of shape bias by network, pair by pair.
 
     Parameters
@@ -21,7 +21,7 @@ def draw(*, shape_bias: pd.DataFrame, pairs: Pairs, alone: Alone) -> Figure:
         Table `shape_bias`.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order.
 
     References
@@ -31,13 +31,13 @@ def draw(*, shape_bias: pd.DataFrame, pairs: Pairs, alone: Alone) -> Figure:
     """
     pooled = shape_bias[shape_bias["class"] == "all"]
     if pooled.empty:
-        return note("Shape bias is not measured in this study.")
-    with look():
-        shown = panels(pooled["model"], pairs, alone)
+        return empty_figure("Shape bias is not measured in this study.")
+    with style():
+        shown = panels(pooled["model"], pairs, unpaired)
         networks = [network for panel in shown for network in panel.networks]
         at = _places([len(panel.networks) for panel in shown])
         sets = list(dict.fromkeys(pooled["image_set"]))
-        lines = max(folded(network.model, NAMES).count("\n") + 1 for network in networks)
+        lines = max(wrap_text(network.model, NAMES).count("\n") + 1 for network in networks)
         height = len(sets) * (max(0.21, 0.14 * lines) * (at[-1] + 2)) + 0.8
         figure = Figure(figsize=(PAGE - 1.2, height), layout="constrained")
         axes = figure.subplots(len(sets), 2, squeeze=False, width_ratios=(3.2, 1), sharey=True)
@@ -46,8 +46,8 @@ def draw(*, shape_bias: pd.DataFrame, pairs: Pairs, alone: Alone) -> Figure:
             own = own.reindex([network.model for network in networks])
             _draw_bias(bias, own, networks, at)
             _draw_neither(neither, own, networks, at)
-            bias.set_title(words(image_set))
-        legend(figure, [panel for panel in shown if panel.pair])
+            bias.set_title(label(image_set))
+        add_legend(figure, [panel for panel in shown if panel.pair])
         return figure
 
 
@@ -70,7 +70,7 @@ def _draw_bias(axes: Axes, own: pd.DataFrame, networks: list[Network], at: np.nd
     axes.set_xlim(0, 108)
     axes.set_xticks(range(0, 101, 25))
     axes.set_ylim(at[-1] + 0.7, -0.7)
-    axes.set_yticks(at, [folded(network.model, NAMES) for network in networks])
+    axes.set_yticks(at, [wrap_text(network.model, NAMES) for network in networks])
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("Shape bias (% of decisions by shape or texture)")
 

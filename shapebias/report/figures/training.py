@@ -6,8 +6,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from shapebias.report.plotting.panels import Alone, Pairs, Panel, entitle, grid, legend, panels
-from shapebias.report.plotting.style import FAINT, look, note
+from shapebias.report.plotting.panels import (
+    Pairs,
+    Panel,
+    Unpaired,
+    add_legend,
+    grid,
+    panels,
+    set_title,
+)
+from shapebias.report.plotting.style import FAINT, empty_figure, style
 
 # Accuracies to how their line is drawn and what it is called.
 CURVES = {
@@ -19,7 +27,7 @@ CURVES = {
 DOTTED = 12
 
 
-def draw(*, training_log: pd.DataFrame, pairs: Pairs, alone: Alone) -> Figure:
+def draw(*, training_log: pd.DataFrame, pairs: Pairs, unpaired: Unpaired) -> Figure:
     """Accuracy on clean and attacked validation images, while training, and loss by epoch.
 
     A panel a network, a pair's first, all on the same axes; networks that are trained on no
@@ -32,20 +40,20 @@ def draw(*, training_log: pd.DataFrame, pairs: Pairs, alone: Alone) -> Figure:
         adversarial ones for a robust network.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order.
     """
     if training_log.empty:
-        return note("No network is trained in this study.")
-    with look():
-        shown = _one_each(panels(training_log["model"], pairs, alone))
+        return empty_figure("No network is trained in this study.")
+    with style():
+        shown = _one_each(panels(training_log["model"], pairs, unpaired))
         across = min(len(shown), 4)
         figure, cells = grid(len(shown), height=1.05, rows=2, across=across)
         highest = training_log["loss"].max()
         for i, (panel, (upper, lower)) in enumerate(zip(shown, cells, strict=True)):
             own = training_log[training_log["model"] == panel.title].sort_values("epoch")
             _draw_curves(upper, lower, own, panel.networks[0].colour)
-            entitle(upper, panel.title).set_color(panel.networks[0].colour)
+            set_title(upper, panel.title).set_color(panel.networks[0].colour)
             upper.set_ylim(0, 102)
             lower.set_ylim(0, 1.05 * highest)
             for axes in (upper, lower):
@@ -57,10 +65,10 @@ def draw(*, training_log: pd.DataFrame, pairs: Pairs, alone: Alone) -> Figure:
                 upper.set_ylabel("Accuracy (%)")
                 lower.set_ylabel("Loss (nats)")
         lines = [
-            Line2D([], [], color=FAINT, linestyle=style, label=label)
-            for style, label in CURVES.values()
+            Line2D([], [], color=FAINT, linestyle=dashes, label=label)
+            for dashes, label in CURVES.values()
         ]
-        legend(figure, [panel for panel in shown if panel.pair], lines)
+        add_legend(figure, [panel for panel in shown if panel.pair], lines)
         return figure
 
 
@@ -75,8 +83,8 @@ def _one_each(shown: list[Panel]) -> list[Panel]:
 
 def _draw_curves(upper: Axes, lower: Axes, own: pd.DataFrame, colour: str) -> None:
     mark = "o" if len(own) <= DOTTED else ""
-    for column, (style, _) in CURVES.items():
-        upper.plot(own["epoch"], 100 * own[column], mark + style, color=colour, markersize=2.4)
+    for column, (dashes, _) in CURVES.items():
+        upper.plot(own["epoch"], 100 * own[column], mark + dashes, color=colour, markersize=2.4)
     lower.plot(own["epoch"], own["loss"], mark + "-", color=colour, markersize=2.4)
 
 

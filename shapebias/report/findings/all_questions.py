@@ -53,6 +53,6 @@ def findings(
         activations(tables, pairs, clean=plain or clean, noisy=noisy),
         categories(tables, pairs),
         diversities(tables, pairs),
-        *([beyond_chance(tables, pairs)] if "dissection_twins" in tables else []),
+        *([beyond_chance(tables, pairs)] if "dissection_controls" in tables else []),
         ablations(tables, pairs),
     ]

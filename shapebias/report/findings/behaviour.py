@@ -10,11 +10,11 @@ from shapebias.report.findings.verdicts import (
     Difference,
     Finding,
     description,
+    difference_of_proportions,
     finding,
-    of_proportions,
-    points,
+    percentage_points,
 )
-from shapebias.report.table_rows import selected
+from shapebias.report.table_rows import accuracy_rows
 
 Tables = Mapping[str, pd.DataFrame]
 Pairs = Mapping[str, Mapping[str, str]]
@@ -111,7 +111,7 @@ def _biases(
     gap = _gap(robust, standard, value="shape_bias", low="low", high="high")
     return Answer(
         f"{pair}: standard {_bias(standard)}, robust {_bias(robust)}; a difference of "
-        f"{points(gap)} ({image_set}).",
+        f"{percentage_points(gap)} ({image_set}).",
         (gap.sign,),
     )
 
@@ -129,12 +129,12 @@ def _accuracies(
     """One sentence a pair on some image sets, then one a network in no pair."""
     answers = []
     for pair, sides in pairs.items():
-        rows = selected(table, pair, clean)
+        rows = accuracy_rows(table, pair, clean)
         own = {side: rows[rows["model"] == model] for side, model in sides.items()}
         answers.append(_pair_on_sets(pair, own, sets, yes))
     paired = {model for sides in pairs.values() for model in sides.values()}
-    alone = table[(table["selection"] == "all") & ~table["model"].isin(paired)]
-    for model, rows in alone.groupby("model", sort=False):
+    unpaired = table[(table["selection"] == "all") & ~table["model"].isin(paired)]
+    for model, rows in unpaired.groupby("model", sort=False):
         top1 = rows.set_index("image_set")["top1"]
         texts = [f"{name} {100 * top1[name]:.1f} %" for name in sets if name in top1]
         answers += [Answer(f"{model} (in no pair): {', '.join(texts)}.")] if texts else []
@@ -156,7 +156,9 @@ def _pair_on_sets(
         if not np.isfinite([a["top1"], b["top1"]]).all():
             continue
         gap = _gap(a, b, value="top1", low="top1_low", high="top1_high")
-        texts.append(f"{name} {100 * b['top1']:.1f} → {100 * a['top1']:.1f} % ({points(gap)})")
+        texts.append(
+            f"{name} {100 * b['top1']:.1f} → {100 * a['top1']:.1f} % ({percentage_points(gap)})"
+        )
         signs.append(yes * gap.sign)
     return (
         Answer(f"{pair}, standard → robust{counted}: {'; '.join(texts)}.", tuple(signs))
@@ -166,4 +168,4 @@ def _pair_on_sets(
 
 
 def _gap(a: pd.Series, b: pd.Series, *, value: str, low: str, high: str) -> Difference:
-    return of_proportions(a[value], (a[low], a[high]), b[value], (b[low], b[high]))
+    return difference_of_proportions(a[value], (a[low], a[high]), b[value], (b[low], b[high]))

@@ -6,8 +6,15 @@ import numpy as np
 import pandas as pd
 
 from shapebias.intervals import wilson
-from shapebias.report.findings.verdicts import Answer, Difference, Finding, alone, finding, of_means
-from shapebias.report.table_rows import both_of, change, varying_channels
+from shapebias.report.findings.verdicts import (
+    Answer,
+    Difference,
+    Finding,
+    difference_of_means,
+    finding,
+    unpaired_answers,
+)
+from shapebias.report.table_rows import paired_rows, percent_change, varying_channels
 
 Tables = Mapping[str, pd.DataFrame]
 Pairs = Mapping[str, Mapping[str, str]]
@@ -16,13 +23,13 @@ Pairs = Mapping[str, Mapping[str, str]]
 def kernels(tables: Tables, pairs: Pairs) -> Finding:
     """Whether the kernels of robust networks are smoother."""
     answers = []
-    for pair, standard, robust in both_of(tables.get("kernel_tv"), pairs):
+    for pair, standard, robust in paired_rows(tables.get("kernel_tv"), pairs):
         a, b = (side.set_index("layer")["mean_tv"] for side in (standard, robust))
         layers = [layer for layer in a.index if layer != "all" and layer in b.index]
         smoother = int((b[layers] < a[layers]).sum())
         text = f"smoother in {smoother} of {len(layers)} convolutions"
         if "all" in a and "all" in b:
-            less = change(a["all"], b["all"])
+            less = percent_change(a["all"], b["all"])
             text = f"mean total variation {a['all']:.3g} → {b['all']:.3g} ({less}), {text}"
             signs = (int(np.sign(a["all"] - b["all"])),)
         else:
@@ -30,7 +37,7 @@ def kernels(tables: Tables, pairs: Pairs) -> Finding:
         answers.append(Answer(f"{pair}, standard → robust: {text}.", signs))
     return finding(
         "Are the kernels of robust networks smoother?",
-        [*answers, *alone(tables.get("kernel_tv"), pairs, _kernel_mean)],
+        [*answers, *unpaired_answers(tables.get("kernel_tv"), pairs, _kernel_mean)],
         published="Mean kernel total variation 110.20 → 63.59 (AlexNet) and 36.53 → 22.79 "
         "(GoogLeNet), but 18.35 → 19.96 (ResNet-50).",
     )
@@ -66,9 +73,9 @@ def activations(tables: Tables, pairs: Pairs, *, clean: str | None, noisy: str |
     if table is not None and clean and noisy:
         both = varying_channels(table, clean=clean, noisy=noisy)
     answers = []
-    for pair, standard, robust in both_of(both, pairs):
+    for pair, standard, robust in paired_rows(both, pairs):
         a, b = (np.log(side["noisy"] / side["clean"]).to_numpy() for side in (standard, robust))
-        gap = of_means(a, b)
+        gap = difference_of_means(a, b)
         low, value, high = np.exp([-gap.high, -gap.value, -gap.low])
         answers.append(
             Answer(
@@ -80,7 +87,7 @@ def activations(tables: Tables, pairs: Pairs, *, clean: str | None, noisy: str |
         )
     return finding(
         "Are the activations of robust networks smoother under noise?",
-        [*answers, *alone(both, pairs, _noise_factor)],
+        [*answers, *unpaired_answers(both, pairs, _noise_factor)],
     )
 
 

@@ -6,19 +6,19 @@ from collections.abc import Mapping
 import pandas as pd
 
 from shapebias.ablation.by_category import CUES
-from shapebias.dissection.detectors import STRICT
+from shapebias.dissection.detectors import DETECTOR_IOU
 from shapebias.intervals import wilson
 from shapebias.report.findings.verdicts import (
     Answer,
     Finding,
-    alone,
     description,
+    difference_of_means,
+    difference_of_proportions,
     finding,
-    of_means,
-    of_proportions,
-    points,
+    percentage_points,
+    unpaired_answers,
 )
-from shapebias.report.table_rows import both_of
+from shapebias.report.table_rows import paired_rows
 from shapebias.stimuli.concept_categories import category_rank
 
 Tables = Mapping[str, pd.DataFrame]
@@ -41,10 +41,10 @@ def categories(tables: Tables, pairs: Pairs) -> Finding:
 
     A difference counts where the network that has more of them has more than chance gives.
     """
-    labels, twins = tables.get("dissection"), tables.get("dissection_twins")
+    labels, controls = tables.get("dissection"), tables.get("dissection_controls")
     answers = []
-    for pair, standard, robust in both_of(labels, pairs):
-        changes = [_change(name, standard, robust, twins) for name in SIMPLE]
+    for pair, standard, robust in paired_rows(labels, pairs):
+        changes = [_change(name, standard, robust, controls) for name in SIMPLE]
         others = [
             f"{name} {_hits(standard, name)[0]} → {_hits(robust, name)[0]}"
             for name in sorted(set(labels["category"]) - set(SIMPLE), key=category_rank)
@@ -53,8 +53,8 @@ def categories(tables: Tables, pairs: Pairs) -> Finding:
         size = f"of {_from_to(len(standard), len(robust))} channels, standard → robust"
         answers.append(Answer(f"{pair}, {size}: {text}.", tuple(sign for _, sign in changes)))
     return finding(
-        f"Do more units of robust networks detect colours and textures (IoU ≥ {STRICT:g})?",
-        [*answers, *alone(labels, pairs, lambda own: _counts(own, twins))],
+        f"Do more units of robust networks detect colours and textures (IoU ≥ {DETECTOR_IOU:g})?",
+        [*answers, *unpaired_answers(labels, pairs, lambda own: _counts(own, controls))],
         published="Channels whose label, at any IoU, is a colour, texture or object change by "
         "+117, +7 and −28 % (AlexNet), and by +102, +34 and −20 % (GoogLeNet; parts −26 %).",
     )
@@ -65,16 +65,16 @@ def diversities(tables: Tables, pairs: Pairs) -> Finding:
 
     A difference counts where the network of the higher mean is above what chance gives.
     """
-    labels, twins = tables.get("dissection"), tables.get("dissection_twins")
+    labels, controls = tables.get("dissection"), tables.get("dissection_controls")
     answers = []
-    for pair, standard, robust in both_of(labels, pairs):
+    for pair, standard, robust in paired_rows(labels, pairs):
         a, b = (side["diversity"].to_numpy(float) for side in (standard, robust))
-        gap = of_means(b, a)
+        gap = difference_of_means(b, a)
         ends = f"{gap.value:+.2f} [{gap.low:+.2f} to {gap.high:+.2f}]".replace("-", "−")
-        text = f"{_diversity(standard, twins)} → {_diversity(robust, twins)} ({ends})"
+        text = f"{_diversity(standard, controls)} → {_diversity(robust, controls)} ({ends})"
         higher, own = (robust, b) if gap.value > 0 else (standard, a)
-        chance = [rows["diversity"].to_numpy(float) for rows in _twins(higher, twins)]
-        above = all(of_means(own, one).sign > 0 for one in chance)
+        chance = [rows["diversity"].to_numpy(float) for rows in _controls(higher, controls)]
+        above = all(difference_of_means(own, one).sign > 0 for one in chance)
         text += "" if above else "; the higher mean is not above chance"
         sign = -gap.sign if above else 0
         answers.append(Answer(f"{pair}, concepts a channel, standard → robust: {text}.", (sign,)))
@@ -82,7 +82,9 @@ def diversities(tables: Tables, pairs: Pairs) -> Finding:
         "Do units of robust networks detect fewer concepts each?",
         [
             *answers,
-            *alone(labels, pairs, lambda own: f"concepts a channel {_diversity(own, twins)}"),
+            *unpaired_answers(
+                labels, pairs, lambda own: f"concepts a channel {_diversity(own, controls)}"
+            ),
         ],
         published="Mean diversity 26.07 (standard) and 22.43 (robust).",
     )
@@ -90,20 +92,22 @@ def diversities(tables: Tables, pairs: Pairs) -> Finding:
 
 def beyond_chance(tables: Tables, pairs: Pairs) -> Finding:
     """Whether more units detect a concept than in networks that have learnt nothing."""
-    table, twins = tables.get("dissection"), tables.get("dissection_twins")
+    table, controls = tables.get("dissection"), tables.get("dissection_controls")
     answers = []
-    for model, own in () if table is None or twins is None else table.groupby("model", sort=False):
-        chance = {rows["twin"].iloc[0]: _hits(rows) for rows in _twins(own, twins)}
+    for model, own in (
+        () if table is None or controls is None else table.groupby("model", sort=False)
+    ):
+        chance = {rows["control"].iloc[0]: _hits(rows) for rows in _controls(own, controls)}
         if not chance:
             continue
-        most = max(chance, key=lambda twin: chance[twin])
-        gap = of_proportions(*_share(*_hits(own)), *_share(*chance[most]))
-        counts = ", ".join(f"{twin} {hits}" for twin, (hits, _) in chance.items())
+        most = max(chance, key=lambda control: chance[control])
+        gap = difference_of_proportions(*_share(*_hits(own)), *_share(*chance[most]))
+        counts = ", ".join(f"{control} {hits}" for control, (hits, _) in chance.items())
         text = f"{model}, of {len(own)} channels: trained {_hits(own)[0]}, {counts}"
-        answers.append(Answer(f"{text} ({points(gap)} against {most}).", (gap.sign,)))
+        answers.append(Answer(f"{text} ({percentage_points(gap)} against {most}).", (gap.sign,)))
     return finding(
-        f"Do more units detect a concept (IoU ≥ {STRICT:g}) than chance gives, with weights drawn "
-        "anew (random) or permuted (shuffled)?",
+        f"Do more units detect a concept (IoU ≥ {DETECTOR_IOU:g}) than chance gives, with weights "
+        "drawn anew (random) or permuted (shuffled)?",
         answers,
     )
 
@@ -131,17 +135,17 @@ def ablations(tables: Tables, pairs: Pairs) -> Finding:
     )
 
 
-def _twins(own: pd.DataFrame, twins: pd.DataFrame | None) -> list[pd.DataFrame]:
-    """Rows of each twin of one network."""
-    if twins is None:
+def _controls(own: pd.DataFrame, controls: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """Rows of each control of one network."""
+    if controls is None:
         return []
-    same = twins[twins["model"] == own["model"].iloc[0]]
-    return [rows for _, rows in same.groupby("twin", sort=False)]
+    same = controls[controls["model"] == own["model"].iloc[0]]
+    return [rows for _, rows in same.groupby("control", sort=False)]
 
 
 def _hits(own: pd.DataFrame, category: str | None = None) -> tuple[int, int]:
     """Channels whose label (of a category) reaches the strict cut, and all channels."""
-    met = own["iou"] >= STRICT
+    met = own["iou"] >= DETECTOR_IOU
     return int((met if category is None else met & (own["category"] == category)).sum()), len(own)
 
 
@@ -151,19 +155,21 @@ def _share(hits: float, total: int) -> Share:
 
 
 def _change(
-    category: str, standard: pd.DataFrame, robust: pd.DataFrame, twins: pd.DataFrame | None
+    category: str, standard: pd.DataFrame, robust: pd.DataFrame, controls: pd.DataFrame | None
 ) -> tuple[str, int]:
     """Detectors of a category in two networks, in words, and the sign of what can be told."""
     sides = [_hits(side, category) for side in (standard, robust)]
-    gap = of_proportions(*_share(*sides[1]), *_share(*sides[0]))
-    text = f"{category} {sides[0][0]} → {sides[1][0]} ({points(gap)}"
-    chance = [[_hits(rows, category) for rows in _twins(s, twins)] for s in (standard, robust)]
+    gap = difference_of_proportions(*_share(*sides[1]), *_share(*sides[0]))
+    text = f"{category} {sides[0][0]} → {sides[1][0]} ({percentage_points(gap)}"
+    chance = [
+        [_hits(rows, category) for rows in _controls(s, controls)] for s in (standard, robust)
+    ]
     if not all(chance):
         return text + ")", gap.sign
     most = [max(found) for found in chance]
     text += f"; by chance up to {most[0][0]} → {most[1][0]}"
     more = int(gap.value > 0)
-    if of_proportions(*_share(*sides[more]), *_share(*most[more])).sign > 0:
+    if difference_of_proportions(*_share(*sides[more]), *_share(*most[more])).sign > 0:
         return text + ")", gap.sign
     return text + ": not above chance)", 0
 
@@ -172,18 +178,19 @@ def _from_to(before: int, after: int) -> str:
     return f"{before}" if before == after else f"{before} → {after}"
 
 
-def _counts(own: pd.DataFrame, twins: pd.DataFrame | None) -> str:
+def _counts(own: pd.DataFrame, controls: pd.DataFrame | None) -> str:
     counts = []
     for name in sorted(own["category"].unique(), key=category_rank):
-        chance = [_hits(rows, name)[0] for rows in _twins(own, twins)]
+        chance = [_hits(rows, name)[0] for rows in _controls(own, controls)]
         by_chance = f" (by chance up to {max(chance)})" if chance else ""
         counts.append(f"{name} {_hits(own, name)[0]}{by_chance}")
     return f"of {len(own)} channels {', '.join(counts)}"
 
 
-def _diversity(own: pd.DataFrame, twins: pd.DataFrame | None) -> str:
+def _diversity(own: pd.DataFrame, controls: pd.DataFrame | None) -> str:
     chance = [
-        f"{rows['twin'].iloc[0]} {rows['diversity'].mean():.2f}" for rows in _twins(own, twins)
+        f"{rows['control'].iloc[0]} {rows['diversity'].mean():.2f}"
+        for rows in _controls(own, controls)
     ]
     by_chance = f" (by chance: {', '.join(chance)})" if chance else ""
     return f"{own['diversity'].mean():.2f}{by_chance}"

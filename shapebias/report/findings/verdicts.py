@@ -64,7 +64,7 @@ def finding(question: str, answers: Iterable[Answer], *, published: str = "") ->
     signs = [sign for answer in answers for sign in answer.signs]
     if not answers:
         return Finding(question, ("Not measured in this study.",), NOT_MEASURED, published)
-    verdict = together(signs) if signs else NO_PAIR
+    verdict = combined_verdict(signs) if signs else NO_PAIR
     yes, no = signs.count(1), signs.count(-1)
     counts = f"{yes} of {len(signs)} comparisons say yes" + (f", {no} the opposite" if no else "")
     tally = counts if verdict == MIXED else ""
@@ -79,7 +79,7 @@ def description(question: str, answers: Iterable[Answer], *, published: str = ""
     return Finding(question, texts, DESCRIBED, published)
 
 
-def alone(
+def unpaired_answers(
     table: pd.DataFrame | None,
     pairs: Mapping[str, Mapping[str, str]],
     say: Callable[[pd.DataFrame], str],
@@ -93,7 +93,7 @@ def alone(
     return [Answer(f"{model} (in no pair): {say(own)}.") for model, own in groups]
 
 
-def together(signs: list[int]) -> str:
+def combined_verdict(signs: list[int]) -> str:
     """Verdict of several answers: all must agree for a yes or a no."""
     kinds = set(signs)
     if kinds == {1}:
@@ -103,7 +103,7 @@ def together(signs: list[int]) -> str:
     return UNCLEAR if kinds == {0} else MIXED
 
 
-def of_proportions(
+def difference_of_proportions(
     a: float, a_interval: tuple[float, float], b: float, b_interval: tuple[float, float]
 ) -> Difference:
     """Difference of two proportions a - b from their Wilson intervals.
@@ -123,14 +123,16 @@ def of_proportions(
     return Difference(value, value - below, value + above)
 
 
-def of_means(a: Float[np.ndarray, " channel"], b: Float[np.ndarray, " channel"]) -> Difference:
+def difference_of_means(
+    a: Float[np.ndarray, " channel"], b: Float[np.ndarray, " channel"]
+) -> Difference:
     """Difference of two means a - b over separate samples, from their two intervals."""
     (mean, margin), (other, more) = mean_margin(a), mean_margin(b)
     value, both = mean - other, math.hypot(margin, more)
     return Difference(value, value - both, value + both)
 
 
-def points(gap: Difference) -> str:
+def percentage_points(gap: Difference) -> str:
     """A difference of proportions in percentage points, with its interval."""
     text = f"{100 * gap.value:+.1f} points [{100 * gap.low:+.1f} to {100 * gap.high:+.1f}]"
     return text.replace("-", "−")

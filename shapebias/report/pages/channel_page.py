@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from shapebias.networks.classifier import Classifier
 from shapebias.report.pages.important_channels import SHOWN, anchor, cell
-from shapebias.report.pages.thumbnails import excited, picture, sees_a_part
+from shapebias.report.pages.thumbnails import field_is_smaller, picture, top_image_crops
 
 DATA = resources.files("shapebias") / "data"
 TEMPLATE, STYLE = DATA / "channels.html.jinja", DATA / "style.css"
@@ -132,8 +132,8 @@ def _top(
     pixels = [concepts[image_id]["pixels"] for image_id in top["image_id"]]
     if not pixels:
         return "Nothing excites it.", []
-    shown = excited(network, row["layer"], row["channel"], row["threshold"], pixels, top)
-    return PART if sees_a_part(top, pixels[0]) else WHOLE, [
+    shown = top_image_crops(network, row["layer"], row["channel"], row["threshold"], pixels, top)
+    return PART if field_is_smaller(top, pixels[0]) else WHOLE, [
         Picture(picture(one, SMALL), f"{image_id}, activation {value:.3g}")
         for one, image_id, value in zip(shown, top["image_id"], top["activation"], strict=True)
     ]

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from shapebias.report.findings.all_questions import findings
 from shapebias.report.findings.verdicts import Finding
 from shapebias.report.pages.important_channels import HEADINGS, linked_channels
-from shapebias.report.pages.setup_tables import setup
+from shapebias.report.pages.setup_tables import setup_tables
 from shapebias.report.pages.table_views import view_of
 
 DATA = resources.files("shapebias") / "data"
@@ -94,7 +94,7 @@ def render_report(
         layerless=_layerless(study, tables),
         channel_headings=HEADINGS,
         introduction=html_of(introduction),
-        setup=setup(study, descriptions),
+        setup=setup_tables(study, descriptions),
         findings=answers,
         verdicts=counted_verdicts(answers),
         figures=[_figure(figure) for figure in figures],

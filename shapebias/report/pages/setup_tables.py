@@ -17,7 +17,7 @@ class SetupTable:
     rows: tuple[tuple[str, ...], ...]
 
 
-def setup(
+def setup_tables(
     study: Mapping[str, Any], descriptions: Mapping[str, Mapping[str, Any]]
 ) -> list[SetupTable]:
     """Parts of a study's set-up that it has, in the order in which a reader needs them.

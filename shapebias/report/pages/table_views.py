@@ -78,8 +78,8 @@ def view_of(name: str, table: pd.DataFrame) -> View:
 
 
 def summary_of(table: pd.DataFrame) -> View | None:
-    """Number of rows and mean of every measured column, by network, twin or pair, and set."""
-    by = [key for key in ("model", "twin", "pair", "image_set") if key in table]
+    """Number of rows and mean of every measured column, by network, control or pair, and set."""
+    by = [key for key in ("model", "control", "pair", "image_set") if key in table]
     if not by:
         return None
     keys = {"channel", "filter", "match", "threshold"}

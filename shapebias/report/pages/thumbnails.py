@@ -12,8 +12,8 @@ from PIL import Image
 from torch.nn import functional
 
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.eval_mode import evaluating
-from shapebias.runtime.batches import size_for
+from shapebias.networks.eval_mode import eval_without_gradients
+from shapebias.runtime.batches import batch_size_for
 
 Pixels = UInt8[np.ndarray, "row column 3"]
 # JPEG's quality, for some 2 kB a picture; up to so many pixels every one of them counts.
@@ -32,7 +32,7 @@ def picture(pixels: Pixels, side: int) -> str:
     return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def excited(
+def top_image_crops(
     network: Classifier,
     layer: str,
     channel: int,
@@ -59,23 +59,23 @@ def excited(
     grey. Otherwise the image, darkened where the activation, brought to its size, is not above
     the threshold.
     """
-    if sees_a_part(places, images[0]):
+    if field_is_smaller(places, images[0]):
         fields = zip(*(places[name] for name in ("top", "left", "height", "width")), strict=True)
-        return [field_of(image, *field) for image, field in zip(images, fields, strict=True)]
-    masks = active(network, layer, channel, threshold, images)
+        return [crop_to_field(image, *field) for image, field in zip(images, fields, strict=True)]
+    masks = activation_mask(network, layer, channel, threshold, images)
     return [
         np.where(mask[..., None], image, image * DARKENED).astype(np.uint8)
         for image, mask in zip(images, masks, strict=True)
     ]
 
 
-def sees_a_part(places: pd.DataFrame, image: Pixels) -> bool:
+def field_is_smaller(places: pd.DataFrame, image: Pixels) -> bool:
     """Whether the receptive field, which all places share, is smaller than an image."""
     first = places.iloc[0]
     return bool(first["height"] < image.shape[0] or first["width"] < image.shape[1])
 
 
-def field_of(image: Pixels, top: int, left: int, height: int, width: int) -> Pixels:
+def crop_to_field(image: Pixels, top: int, left: int, height: int, width: int) -> Pixels:
     """Part of an image, grey where it lies outside."""
     part = np.full((height, width, 3), OUTSIDE, dtype=np.uint8)
     y, x = max(top, 0), max(left, 0)
@@ -84,14 +84,14 @@ def field_of(image: Pixels, top: int, left: int, height: int, width: int) -> Pix
     return part
 
 
-def active(
+def activation_mask(
     network: Classifier, layer: str, channel: int, threshold: float, images: Sequence[Pixels]
 ) -> Bool[np.ndarray, "image row column"]:
     """Pixels at which a channel's activation, upsampled bilinearly, is above its threshold."""
     size, found = images[0].shape[:2], []
-    with evaluating(network):
+    with eval_without_gradients(network):
         pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-        for part in pixels.split(size_for(size)):
+        for part in pixels.split(batch_size_for(size)):
             given = part.contiguous().to(network.mean.device).float().div_(255)
             maps = next(maps for name, maps in network.walk(given) if name == layer)
             large = functional.interpolate(maps[:, [channel]], size, mode="bilinear")

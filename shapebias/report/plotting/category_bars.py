@@ -9,9 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from shapebias.report.plotting.layer_lines import CHANCE, room, write_heads
-from shapebias.report.plotting.panels import Alone, Pairs, Panel, entitle, grid, legend, panels
-from shapebias.report.plotting.style import look
+from shapebias.report.plotting.layer_lines import CHANCE, annotate, title_pad
+from shapebias.report.plotting.panels import (
+    Pairs,
+    Panel,
+    Unpaired,
+    add_legend,
+    grid,
+    panels,
+    set_title,
+)
+from shapebias.report.plotting.style import style
 
 # Of whiskers, and of what chance gives.
 MARK = "black"
@@ -39,7 +47,12 @@ class Bars:
 
 
 def category_bars(
-    rows: Mapping[str, Bars], *, pairs: Pairs, alone: Alone, order: Sequence[str], counted: str = ""
+    rows: Mapping[str, Bars],
+    *,
+    pairs: Pairs,
+    unpaired: Unpaired,
+    order: Sequence[str],
+    counted: str = "",
 ) -> Figure:
     """Bars by category, a bar a network, a column of panels a pair, a row a measure.
 
@@ -49,28 +62,28 @@ def category_bars(
         Label of the horizontal axis to the bars; the first decides which networks have panels.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order.
     order
         Categories from top to bottom.
     counted
         What the legend says of the channels that count, where the axes do not.
     """
-    with look():
-        shown = panels(next(iter(rows.values())).frame["model"], pairs, alone)
+    with style():
+        shown = panels(next(iter(rows.values())).frame["model"], pairs, unpaired)
         most = max(len(panel.networks) for panel in shown)
         height = 0.5 + len(order) * max(0.2, 0.13 * most)
         figure, cells = grid(len(shown), height=height, rows=len(rows))
         for panel, cell in zip(shown, cells, strict=True):
-            entitle(cell[0], panel.title, pad=room(panel, next(iter(rows.values())).heads))
+            set_title(cell[0], panel.title, pad=title_pad(panel, next(iter(rows.values())).heads))
             for axes, (label, bars) in zip(cell, rows.items(), strict=True):
                 _draw_bars(axes, bars, panel, order)
-                write_heads(axes, panel, bars.heads)
+                annotate(axes, panel, bars.heads)
                 axes.set_xlabel(label)
         share_limits(cells)
         has_chance = any(bars.chance is not None for bars in rows.values())
         said = [Line2D([], [], linestyle="none", label=counted)] if counted else []
-        legend(figure, shown, [*([chance_mark()] if has_chance else []), *said])
+        add_legend(figure, shown, [*([chance_mark()] if has_chance else []), *said])
         return figure
 
 
@@ -107,11 +120,11 @@ def _draw_bars(axes: Axes, bars: Bars, panel: Panel, order: Sequence[str]) -> No
             axes.hlines(at, own["low"], own["high"], color=MARK, linewidth=0.8)
         longest = max(longest, own["value"].max(), _longest_whisker(own))
         if bars.chance is not None:
-            twins = bars.chance[bars.chance["model"] == network.model]
-            twins = twins[twins["category"].isin(order)]
-            rows = [at[list(order).index(category)] for category in twins["category"]]
-            mark_chance(axes, twins["value"], rows)
-            longest = max(longest, twins["value"].max())
+            controls = bars.chance[bars.chance["model"] == network.model]
+            controls = controls[controls["category"].isin(order)]
+            rows = [at[list(order).index(category)] for category in controls["category"]]
+            mark_chance(axes, controls["value"], rows)
+            longest = max(longest, controls["value"].max())
         _write_numbers(axes, at, own["number"].fillna(0), network.colour)
     axes.set_ylim(len(order) - 0.4, -0.6)
     # Room for the numbers right of the longest bar.

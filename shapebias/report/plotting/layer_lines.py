@@ -10,21 +10,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from shapebias.report.plotting.panels import (
-    Alone,
     Network,
     Pairs,
     Panel,
-    entitle,
+    Unpaired,
+    add_legend,
     grid,
-    legend,
     panels,
+    set_title,
 )
-from shapebias.report.plotting.style import FAINT, look
+from shapebias.report.plotting.style import FAINT, style
 
 # Beyond this many layers, names along an axis would overlap.
 NAMED_LAYERS = 9
 CHANCE = "chance: random or shuffled weights"
-# Lines of what chance gives, by the kind of twin.
+# Lines of what chance gives, by the kind of control.
 BROKEN = {"random": "--", "shuffled": ":"}
 
 
@@ -34,7 +34,7 @@ def layer_lines(
     value: str,
     label: str,
     pairs: Pairs,
-    alone: Alone,
+    unpaired: Unpaired,
     means: Mapping[str, float],
     numbered: bool = False,
     chance: pd.DataFrame | None = None,
@@ -52,32 +52,33 @@ def layer_lines(
         Of its axis, with the unit.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order.
     means
         Value of each whole network, written at the panel's head; may be empty.
     numbered
         Whether layers are numbered from 1 and not named, where names are too long to read.
     chance
-        Columns model, layer, twin and the value, of what chance gives; drawn broken, each kind of
-        twin in its own way.
+        Columns model, layer, control and the value, of randomised controls; drawn as broken lines.
     """
-    with look():
-        shown = panels(frame["model"], pairs, alone)
+    with style():
+        shown = panels(frame["model"], pairs, unpaired)
         figure, cells = grid(len(shown), height=2.2)
         for panel, (axes,) in zip(shown, cells, strict=True):
             _draw_lines(axes, frame, panel, value, numbered, chance)
             heads = {m: f"mean {value:#.3g}" for m, value in means.items()}
-            entitle(axes, panel.title, pad=room(panel, heads))
-            write_heads(axes, panel, heads)
+            set_title(axes, panel.title, pad=title_pad(panel, heads))
+            annotate(axes, panel, heads)
             axes.set_xlabel("Convolution" if numbered else "Layer")
         for axes in first_column(cells):
             axes.set_ylabel(label)
         broken = [
-            Line2D([], [], color=FAINT, linestyle=BROKEN[twin], label=f"chance: {twin} weights")
-            for twin in ([] if chance is None else chance["twin"].unique())
+            Line2D(
+                [], [], color=FAINT, linestyle=BROKEN[control], label=f"chance: {control} weights"
+            )
+            for control in ([] if chance is None else chance["control"].unique())
         ]
-        legend(figure, shown, broken)
+        add_legend(figure, shown, broken)
         return figure
 
 
@@ -107,9 +108,9 @@ def _draw_lines(
             axes.fill_between(at, own["low"], own["high"], color=network.colour, alpha=0.18, lw=0)
         if chance is not None:
             own = chance[chance["model"] == network.model]
-            for twin, means in own.groupby("twin", sort=False):
+            for control, means in own.groupby("control", sort=False):
                 at = [layers.index(layer) for layer in means["layer"]]
-                axes.plot(at, means[value], BROKEN[twin], color=network.colour, linewidth=0.9)
+                axes.plot(at, means[value], BROKEN[control], color=network.colour, linewidth=0.9)
     axes.set_ylim(bottom=0)
     axes.set_xlim(-0.3, len(layers) - 0.7)
     axes.grid(axis="y")
@@ -133,7 +134,7 @@ def _name_layers(axes: Axes, layers: list[str]) -> None:
     )
 
 
-def write_heads(axes: Axes, panel: Panel, texts: Mapping[str, str]) -> None:
+def annotate(axes: Axes, panel: Panel, texts: Mapping[str, str]) -> None:
     """Write something on each of up to four networks above a panel."""
     for i, network in enumerate(_headed(panel, texts)):
         # Two a line, from either end.
@@ -150,8 +151,8 @@ def write_heads(axes: Axes, panel: Panel, texts: Mapping[str, str]) -> None:
         )
 
 
-def room(panel: Panel, texts: Mapping[str, str]) -> int:
-    """Points between a panel and its title, which stands above what `write_heads` writes."""
+def title_pad(panel: Panel, texts: Mapping[str, str]) -> int:
+    """Points between a panel and its title, which stands above what `annotate` writes."""
     return 6 + 10 * -(-len(_headed(panel, texts)) // 2)
 
 

@@ -20,7 +20,7 @@ LINE = 0.14
 # Letters an inch, at least, of a legend and of a bold title.
 LETTERS = 13
 Pairs = Mapping[str, Mapping[str, str]]
-Alone = Sequence[str]
+Unpaired = Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Panel:
     pair: str | None = None
 
 
-def panels(models: Iterable[str], pairs: Pairs, alone: Alone) -> list[Panel]:
+def panels(models: Iterable[str], pairs: Pairs, unpaired: Unpaired) -> list[Panel]:
     """One panel a pair, then one for the networks that are in no pair.
 
     Parameters
@@ -51,7 +51,7 @@ def panels(models: Iterable[str], pairs: Pairs, alone: Alone) -> list[Panel]:
         Networks that a table holds; a pair of which it holds neither has no panel.
     pairs
         Pair to its `standard` and `robust` network.
-    alone
+    unpaired
         Networks of the study that are in no pair, in its order. Colour and mark follow the place
         in it, so that a network that a table leaves out does not change those of others.
     """
@@ -67,7 +67,7 @@ def panels(models: Iterable[str], pairs: Pairs, alone: Alone) -> list[Panel]:
             found.append(Panel(pair, measured, pair))
     others = tuple(
         Network(model, model, OTHERS[i % len(OTHERS)], MARKS[i // len(OTHERS) % len(MARKS)])
-        for i, model in enumerate(alone)
+        for i, model in enumerate(unpaired)
         if model in models
     )
     if others:
@@ -96,7 +96,7 @@ def grid(
     -------
     The figure, and the axes of each panel from top to bottom.
     """
-    across = across or abreast(n)
+    across = across or n_columns(n)
     down = -(-n // across)
     width = COLUMN + 0.6 if across == 1 else PAGE
     figure = Figure(figsize=(width, height * rows * down + LEGEND), layout="constrained")
@@ -111,13 +111,13 @@ def grid(
     return figure, cells[:n]
 
 
-def abreast(n: int) -> int:
+def n_columns(n: int) -> int:
     """How many of some panels stand side by side, where nothing else decides."""
     # Four fit where nothing is left over; otherwise three are easier to read.
     return n if n <= 4 else 3
 
 
-def legend(figure: Figure, shown: Sequence[Panel], more: Sequence[Line2D] = ()) -> None:
+def add_legend(figure: Figure, shown: Sequence[Panel], more: Sequence[Line2D] = ()) -> None:
     """Name colours and marks above the panels: standard and robust, then networks in no pair.
 
     Marks of another kind follow, `more`.
@@ -144,7 +144,7 @@ def explain(figure: Figure, handles: Sequence[Line2D], place: str) -> None:
         Where it stands, outside the panels.
     """
     for handle in handles:
-        handle.set_label(folded(handle.get_label(), figure.get_figwidth() - 0.5))
+        handle.set_label(wrap_text(handle.get_label(), figure.get_figwidth() - 0.5))
     for columns in range(min(len(handles), 5), 0, -1):
         made = figure.legend(handles=handles, loc=place, ncols=columns)
         if columns == 1 or made.get_window_extent().width < figure.bbox.width:
@@ -154,10 +154,10 @@ def explain(figure: Figure, handles: Sequence[Line2D], place: str) -> None:
     figure.set_figheight(figure.get_figheight() + max(0.0, more))
 
 
-def entitle(axes: Axes, title: str, *, pad: float = 6) -> Text:
+def set_title(axes: Axes, title: str, *, pad: float = 6) -> Text:
     """Give a panel its title, on as many lines as it needs, for which the figure grows."""
     figure, place = axes.figure, axes.get_subplotspec()
-    text = folded(title, figure.get_figwidth() / place.get_gridspec().ncols - 0.5)
+    text = wrap_text(title, figure.get_figwidth() / place.get_gridspec().ncols - 0.5)
     beside = [one for one in figure.axes if one.get_subplotspec().rowspan == place.rowspan]
     highest = max(one.get_title(loc="left").count("\n") for one in beside)
     more = max(0, text.count("\n") - highest)
@@ -165,7 +165,7 @@ def entitle(axes: Axes, title: str, *, pad: float = 6) -> Text:
     return axes.set_title(text, pad=pad)
 
 
-def folded(text: str, width: float) -> str:
+def wrap_text(text: str, width: float) -> str:
     """A text on as many lines as a width in inches needs, broken after underscores if need be."""
     letters = int(LETTERS * width)
     if len(text) <= letters:

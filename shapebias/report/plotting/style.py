@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from shapebias.errors import ShapebiasError
-from shapebias.io.atomic import written_whole
+from shapebias.io.atomic import atomic_write
 
 COLUMN = 3.5
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
@@ -54,15 +54,15 @@ LOOK = {
 
 
 @contextmanager
-def look() -> Iterator[None]:
+def style() -> Iterator[None]:
     """Within this context matplotlib draws in the project's look."""
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **LOOK, "backend": "agg"}):
         yield
 
 
-def note(text: str) -> Figure:
+def empty_figure(text: str) -> Figure:
     """Figure that only says why there is nothing to draw."""
-    with look():
+    with style():
         figure = Figure(figsize=(COLUMN, 0.8))
         figure.text(0.5, 0.5, text, ha="center", va="center", color=FAINT, wrap=True)
         return figure
@@ -75,7 +75,7 @@ def log_axis(axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def words(name: str) -> str:
+def label(name: str) -> str:
     """A study's name as words: underscores become spaces."""
     return name.replace("_", " ")
 
@@ -83,7 +83,7 @@ def words(name: str) -> str:
 def png(figure: Figure) -> bytes:
     """A figure as the bytes of a PNG, the same at every call."""
     buffer = io.BytesIO()
-    with look():
+    with style():
         figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -106,7 +106,7 @@ def save(figure: Figure, path: str | Path) -> None:
     suffix = Path(path).suffix
     if suffix not in (".png", ".pdf"):
         raise ShapebiasError(f"a figure is written as .png or .pdf, not as {str(path)!r}")
-    with written_whole(path) as temporary, look():
+    with atomic_write(path) as temporary, style():
         if suffix == ".png":
             temporary.write_bytes(png(figure))
         else:

@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from shapebias.stimuli.corruptions._base import Corruption, to_bytes
-from shapebias.stimuli.image_ops.gaussian import smoothed
-from shapebias.stimuli.image_ops.warp import affine_map, affinely_warped, displaced
+from shapebias.stimuli.image_ops.gaussian import gaussian_blur
+from shapebias.stimuli.image_ops.warp import affine_map, displace, warp_affine
 
 # The published constants are multiples of 244 where the side of the images, 224, was meant.
 SHARE_OF_SIDE = 244 / 224
@@ -43,11 +43,11 @@ class ElasticTransform(Corruption):
         """Bent image, mirrored where it does not reach."""
         side = SHARE_OF_SIDE * min(pixels.shape[:2])
         strength, smoothness, reach = (side * share for share in self.level)
-        planes = affinely_warped(pixels, self.shear(pixels.shape[:2], reach, rng))
+        planes = warp_affine(pixels, self.shear(pixels.shape[:2], reach, rng))
         fields = rng.uniform(-1, 1, (2, *pixels.shape[:2])).astype(np.float32)
-        right, down = smoothed(fields, smoothness, truncate=3) * np.float32(strength)
+        right, down = gaussian_blur(fields, smoothness, truncate=3) * np.float32(strength)
         # Bytes are brought into an image's order sooner than floats.
-        return np.stack(to_bytes(displaced(planes, down, right)), axis=-1)
+        return np.stack(to_bytes(displace(planes, down, right)), axis=-1)
 
     def shear(self, shape: tuple[int, int], reach: float, rng: np.random.Generator) -> np.ndarray:
         """Affine map that moves three corners of a central square by up to `reach` pixels."""

@@ -22,7 +22,7 @@ WHERE = (
 )
 
 
-def build(*, severity: Annotated[int, Range(least=1, most=5)], pictures: FilePath) -> "Frost":
+def build(*, severity: Annotated[int, Range(ge=1, le=5)], pictures: FilePath) -> "Frost":
     """Corruption that covers an image with frost.
 
     Parameters

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from shapebias.stimuli.corruptions._base import Corruption
-from shapebias.stimuli.image_ops.motion_blur import motion_blurred
+from shapebias.stimuli.image_ops.motion_blur import motion_blur
 
 
 def build(*, severity: int) -> "MotionBlur":
@@ -28,4 +28,4 @@ class MotionBlur(Corruption):
     ) -> UInt8[np.ndarray, "row column 3"]:
         """Image blurred along a direction from 45 degrees above to 45 below the right."""
         radius, sigma = self.level
-        return motion_blurred(pixels, radius=radius, sigma=sigma, angle=rng.uniform(-45, 45))
+        return motion_blur(pixels, radius=radius, sigma=sigma, angle=rng.uniform(-45, 45))

@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from shapebias.stimuli.corruptions._base import Corruption, for_each_colour, to_bytes
-from shapebias.stimuli.image_ops.motion_blur import motion_blurred
-from shapebias.stimuli.image_ops.zoom import zoomed
+from shapebias.stimuli.image_ops.motion_blur import motion_blur
+from shapebias.stimuli.image_ops.zoom import zoom
 
 # Shares of red, green and blue in brightness (Rec. 601).
 BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
@@ -54,7 +54,7 @@ class Snow(Corruption):
     ) -> Float[np.ndarray, "row column"]:
         """One layer of flakes, in [0, 1]."""
         mean, sd, enlargement, threshold, radius, sigma, _ = self.level
-        noise = zoomed(rng.normal(mean, sd, shape), enlargement)
+        noise = zoom(rng.normal(mean, sd, shape), enlargement)
         noise[noise < threshold] = 0
         angle = rng.uniform(-135, -45)
-        return motion_blurred(to_bytes(noise), radius=radius, sigma=sigma, angle=angle) / 255
+        return motion_blur(to_bytes(noise), radius=radius, sigma=sigma, angle=angle) / 255

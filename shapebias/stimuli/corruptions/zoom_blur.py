@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from shapebias.stimuli.corruptions._base import Corruption, to_bytes
-from shapebias.stimuli.image_ops.zoom import zoomed
+from shapebias.stimuli.image_ops.zoom import zoom
 
 
 def build(*, severity: int) -> "ZoomBlur":
@@ -32,7 +32,7 @@ class ZoomBlur(Corruption):
         end, step = self.level
         factors = np.arange(1, end, step)
         for factor in factors:
-            total += zoomed(planes, factor)
+            total += zoom(planes, factor)
         total += planes
         total /= len(factors) + 1
         return np.stack(to_bytes(total), axis=-1)

@@ -19,7 +19,7 @@ def build(
     path: FilePath,
     split: Literal["train", "test"],
     seed: int,
-    test_share: Annotated[float, Range(above=0, below=1)] = 0.2,
+    test_share: Annotated[float, Range(gt=0, lt=1)] = 0.2,
     clutter: bool = True,
 ) -> "Caltech256":
     """Photos of Caltech-256; the label is the folder's name without its number (ak47 of 001.ak47).

@@ -25,7 +25,7 @@ def build(
     *,
     path: FilePath,
     label_from: Literal["folder", "filename_prefix"] = "folder",
-    most_per_class: Annotated[int, Range(least=1)] | None = None,
+    max_per_class: Annotated[int, Range(ge=1)] | None = None,
 ) -> "ImageFolder":
     """Images in the class folders of a folder.
 
@@ -43,7 +43,7 @@ def build(
         "folder": the label is the class folder's name. "filename_prefix": it is the file's name
         up to the first underscore (n01440764 of n01440764_10026.JPEG), and the folder's name is
         the entry-level class, `coarse`.
-    most_per_class
+    max_per_class
         Images taken of each folder, the first by name; None takes all of them.
 
     Raises
@@ -54,15 +54,15 @@ def build(
     if label_from not in LABELS:
         raise UnknownName("label_from of datasets/imagefolder", label_from, LABELS)
     check_folder(Path(path))
-    return ImageFolder(Path(path), label_from=label_from, most_per_class=most_per_class)
+    return ImageFolder(Path(path), label_from=label_from, max_per_class=max_per_class)
 
 
 class ImageFolder:
     """Rows of the images in class folders; see `build`."""
 
-    def __init__(self, folder: Path, *, label_from: str, most_per_class: int | None):
+    def __init__(self, folder: Path, *, label_from: str, max_per_class: int | None):
         self.folder, self.label_from = folder, label_from
-        self.most_per_class = most_per_class
+        self.max_per_class = max_per_class
 
     @cached_property
     def listing(self) -> Listing:
@@ -73,7 +73,7 @@ class ImageFolder:
     def files(self) -> list[str]:
         """Files that are stored or refused by name."""
         by_class = groupby(self.listing.files, key=lambda name: name.partition("/")[0])
-        return [name for _, names in by_class for name in islice(names, self.most_per_class)]
+        return [name for _, names in by_class for name in islice(names, self.max_per_class)]
 
     def remarks(self) -> list[str]:
         """What the log says of other files."""

@@ -13,7 +13,7 @@ SEVERITIES = range(1, 6)
 
 
 def build(
-    *, path: FilePath, corruption: str, severity: Annotated[int, Range(least=1, most=5)]
+    *, path: FilePath, corruption: str, severity: Annotated[int, Range(ge=1, le=5)]
 ) -> SynsetFolders:
     """Photos of one corruption at one severity, 224x224; the image id is the ImageNet photo's.
 

@@ -16,7 +16,7 @@ from shapebias.seeds import generator_of
 
 
 def build(
-    *, count: Annotated[int, Range(least=1)], size: Annotated[int, Range(least=16)], seed: int
+    *, count: Annotated[int, Range(ge=1)], size: Annotated[int, Range(ge=16)], seed: int
 ) -> "Textures":
     """Image set of colourful textures without labels.
 

@@ -14,13 +14,13 @@ from shapebias.stimuli.synthetic.scene import CLASSES, TEXTURE_OF, draw, render
 def build(
     *,
     cues: Literal["agree", "conflict"],
-    count: Annotated[int, Range(least=1)],
-    size: Annotated[int, Range(least=8)],
+    count: Annotated[int, Range(ge=1)],
+    size: Annotated[int, Range(ge=8)],
     seed: int,
     split: str,
-    amplitude: Annotated[float, Range(least=0, most=1)] = 0.13,
-    rotation: Annotated[float, Range(least=0, most=180)] = 30.0,
-    odd_shapes: Annotated[float, Range(least=0, most=1)] = 0.0,
+    amplitude: Annotated[float, Range(ge=0, le=1)] = 0.13,
+    rotation: Annotated[float, Range(ge=0, le=180)] = 30.0,
+    conflicting_shapes: Annotated[float, Range(ge=0, le=1)] = 0.0,
 ) -> "DrawnImages":
     """Images of textured shapes, equally many of every class or pair of classes.
 
@@ -41,7 +41,7 @@ def build(
         Strength of the texture, of a lightness range of 1.
     rotation
         Greatest turn of a shape to either side, in degrees.
-    odd_shapes
+    conflicting_shapes
         Share of the images with cues that agree whose shape is nevertheless another class's,
         drawn at random; their label is the texture's class. In training images it makes the
         shape, which withstands perturbations, slightly less predictive than the texture, which
@@ -61,8 +61,8 @@ def build(
         raise UnknownName("cues of datasets/synthetic", cues, PAIRS)
     if count % len(PAIRS[cues]):
         raise ShapebiasError(
-            f"datasets/synthetic: count {count} is no multiple of {len(PAIRS[cues])}, the number of "
-            f"pairs of shape and texture whose cues {cues}"
+            f"datasets/synthetic: count {count} is no multiple of {len(PAIRS[cues])}, the number "
+            f"of pairs of shape and texture whose cues {cues}"
         )
     return DrawnImages(
         cues=cues,
@@ -72,7 +72,7 @@ def build(
         split=split,
         amplitude=amplitude,
         rotation=rotation,
-        odd_shapes=odd_shapes,
+        conflicting_shapes=conflicting_shapes,
     )
 
 
@@ -95,11 +95,15 @@ class DrawnImages:
         split: str,
         amplitude: float,
         rotation: float,
-        odd_shapes: float,
+        conflicting_shapes: float,
     ):
         self.cues, self.count, self.size = cues, count, size
         self.seed, self.split = seed, split
-        self.amplitude, self.rotation, self.odd_shapes = amplitude, rotation, odd_shapes
+        self.amplitude, self.rotation, self.conflicting_shapes = (
+            amplitude,
+            rotation,
+            conflicting_shapes,
+        )
 
     def __len__(self) -> int:
         return self.count
@@ -115,7 +119,7 @@ class DrawnImages:
         label, texture = shape, _ = pairs[index % len(pairs)]
         image_id = f"{self.split}-{index:05d}"
         rng = generator_of("world", self.seed, image_id)
-        if self.cues == "agree" and rng.random() < self.odd_shapes:
+        if self.cues == "agree" and rng.random() < self.conflicting_shapes:
             shape = rng.choice([other for other in CLASSES if other != label])
         drawing = draw(
             rng,

@@ -32,15 +32,15 @@ PALETTE = {
 
 def build(
     *,
-    count: Annotated[int, Range(least=1)],
-    size: Annotated[int, Range(least=8)],
+    count: Annotated[int, Range(ge=1)],
+    size: Annotated[int, Range(ge=8)],
     seed: int,
     split: str,
-    amplitude: Annotated[float, Range(least=0, most=1)] = 0.13,
-    rotation: Annotated[float, Range(least=0, most=180)] = 30.0,
-    shapes: Annotated[float, Range(least=0, most=1)] = 0.85,
-    textures: Annotated[float, Range(least=0, most=1)] = 0.7,
-    patches: Annotated[float, Range(least=0, most=1)] = 0.35,
+    amplitude: Annotated[float, Range(ge=0, le=1)] = 0.13,
+    rotation: Annotated[float, Range(ge=0, le=180)] = 30.0,
+    shapes: Annotated[float, Range(ge=0, le=1)] = 0.85,
+    textures: Annotated[float, Range(ge=0, le=1)] = 0.7,
+    patches: Annotated[float, Range(ge=0, le=1)] = 0.35,
 ) -> "DrawnConcepts":
     """Concept set of objects, their parts, textures, colours and scenes.
 

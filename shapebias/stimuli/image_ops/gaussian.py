@@ -10,7 +10,7 @@ from jaxtyping import Float32
 PART = 16
 
 
-def smoothed(
+def gaussian_blur(
     planes: Float32[np.ndarray, "plane row column"], sigma: float, *, truncate: float = 4.0
 ) -> Float32[np.ndarray, "plane row column"]:
     """Planes blurred by a Gaussian, mirrored at the borders with the outermost pixels repeated.

@@ -16,7 +16,7 @@ QUANTUM = 257
 BLOCK = 32
 
 
-def motion_blurred(
+def motion_blur(
     pixels: UInt8[np.ndarray, "row column *colours"],
     *,
     radius: int,

@@ -19,7 +19,7 @@ def affine_map(
     return np.linalg.solve(np.hstack([before, np.ones((3, 1))]), after).T
 
 
-def affinely_warped(
+def warp_affine(
     pixels: UInt8[np.ndarray, "row column 3"], matrix: Float[np.ndarray, "2 3"]
 ) -> Float32[np.ndarray, "3 row column"]:
     """Planes of an affinely mapped image in [0, 1], bilinear, mirrored beyond its borders.
@@ -44,7 +44,7 @@ def affinely_warped(
     return planes
 
 
-def displaced(
+def displace(
     planes: Float32[np.ndarray, "plane row column"],
     down: Float32[np.ndarray, "row column"],
     right: Float32[np.ndarray, "row column"],

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 
-def zoomed(
+def zoom(
     image: Float[np.ndarray, "*planes row column"], factor: float
 ) -> Float[np.ndarray, "*planes row column"]:
     """Middle of an image enlarged to the image's size, by linear interpolation.

@@ -29,7 +29,7 @@ from torch.nn.functional import interpolate
 
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.plugins import build
-from shapebias.weights.fit import fitted
+from shapebias.weights.fit import match_state_dict
 from shapebias.weights.read import read_weights
 
 
@@ -59,7 +59,7 @@ def import_segmenter(settings: dict[str, Any], path: str | Path) -> tuple[nn.Mod
             f"segmenters/{settings['kind']} has no published weights; give it `concepts` and"
             " `training`"
         )
-    weights = fitted(model.network, read_weights(Path(path)), str(path))
+    weights = match_state_dict(model.network, read_weights(Path(path)), str(path))
     # Old files lack batch norm's counters, which are not used.
     model.network.load_state_dict(weights, strict=False)
     return model.eval(), model.classes

@@ -14,7 +14,7 @@ from shapebias.ranges import Range
 RATES = (2, 4, 6)
 
 
-def build(*, classes: list, width: Annotated[int, Range(least=1)] = 16) -> "DeepLab":
+def build(*, classes: list, width: Annotated[int, Range(ge=1)] = 16) -> "DeepLab":
     """Segmentation network with fresh weights from torch's global random numbers.
 
     Parameters

@@ -20,7 +20,7 @@ MEAN = (104.008, 116.669, 122.675)
 
 
 def build(
-    *, classes: list | None = None, short_side: Annotated[int, Range(least=32)] | None = None
+    *, classes: list | None = None, short_side: Annotated[int, Range(ge=32)] | None = None
 ) -> "DeepLabV2":
     """Segmentation network with random weights, to be imported from a file.
 

@@ -18,7 +18,7 @@ def build(
     *,
     backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50",
     classes: list | None = None,
-    short_side: Annotated[int, Range(least=32)] | None = 520,
+    short_side: Annotated[int, Range(ge=32)] | None = 520,
 ) -> "DeepLabV3":
     """Segmentation network with random weights, to be imported from a file.
 

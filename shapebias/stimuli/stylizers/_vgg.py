@@ -20,7 +20,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError
-from shapebias.weights.fit import fitted
+from shapebias.weights.fit import match_state_dict
 from shapebias.weights.read import read_weights
 
 CHANNELS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)
@@ -86,7 +86,7 @@ def load_vgg19(network: VGG19, path: str | Path) -> VGG19:
     """
     weights = published(read_weights(Path(path)))
     weights = {key: weights[key] for key in weights if key not in _deeper(len(network))}
-    return _filled(network, fitted(network, weights, str(path)))
+    return _filled(network, match_state_dict(network, weights, str(path)))
 
 
 def draw_vgg19(network: VGG19, *, seed: int) -> VGG19:

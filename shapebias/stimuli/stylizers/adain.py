@@ -14,7 +14,7 @@ from shapebias.plugins import FilePath
 from shapebias.ranges import Range
 from shapebias.runtime.gpus import device
 from shapebias.stimuli.stylizers._vgg import as_pixels, as_tensor, check_sides, load_vgg19, vgg19
-from shapebias.weights.fit import fitted
+from shapebias.weights.fit import match_state_dict
 from shapebias.weights.read import read_weights
 
 # Added to variances, as published; flat channels would divide by zero.
@@ -29,8 +29,8 @@ def build(
     *,
     encoder: FilePath,
     decoder: FilePath,
-    alpha: Annotated[float, Range(least=0, most=1)] = 1.0,
-    style_size: Annotated[int, Range(least=9)] | None = 224,
+    alpha: Annotated[float, Range(ge=0, le=1)] = 1.0,
+    style_size: Annotated[int, Range(ge=9)] | None = 224,
 ) -> "AdaIN":
     """Stylizer ``stylizer(content, style, rng)`` of uint8 images ``(row, column, 3)``.
 
@@ -134,7 +134,9 @@ def load_decoder(path: str | Path) -> Decoder:
     """Decoder with published weights, its layers numbered as in their file."""
     with torch.device("meta"):
         decoder = Decoder(*_decoder_layers())
-    decoder.load_state_dict(fitted(decoder, read_weights(Path(path)), str(path)), assign=True)
+    decoder.load_state_dict(
+        match_state_dict(decoder, read_weights(Path(path)), str(path)), assign=True
+    )
     return decoder.float().eval().requires_grad_(False)
 
 

@@ -35,9 +35,9 @@ LAYOUT_CYCLES = 8.0
 
 def build(
     *,
-    content: Annotated[float, Range(above=0)] = 2.0,
-    iterations: Annotated[int, Range(least=1)] = 2,
-    scales: Annotated[int, Range(least=1)] = 4,
+    content: Annotated[float, Range(gt=0)] = 2.0,
+    iterations: Annotated[int, Range(ge=1)] = 2,
+    scales: Annotated[int, Range(ge=1)] = 4,
 ) -> "FilterStatistics":
     """Stylizer ``stylizer(content, style, rng)`` of uint8 images ``(row, column, 3)``.
 

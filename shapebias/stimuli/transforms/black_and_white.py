@@ -19,10 +19,10 @@ UNITS_PER_PIXEL = 10
 
 def build(
     *,
-    threshold: Annotated[float, Range(least=0, most=1)] = 0.5,
-    turdsize: Annotated[int, Range(least=0)] = 2,
-    alphamax: Annotated[float, Range(least=0, most=1.334)] = 1.0,
-    opttolerance: Annotated[float, Range(least=0)] = 0.2,
+    threshold: Annotated[float, Range(ge=0, le=1)] = 0.5,
+    turdsize: Annotated[int, Range(ge=0)] = 2,
+    alphamax: Annotated[float, Range(ge=0, le=1.334)] = 1.0,
+    opttolerance: Annotated[float, Range(ge=0)] = 0.2,
 ) -> "BlackAndWhite":
     """Transform that draws the traced outlines of an image's dark parts in black on white.
 

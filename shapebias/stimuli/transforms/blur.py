@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from shapebias.errors import ShapebiasError
-from shapebias.stimuli.image_ops.gaussian import smoothed
+from shapebias.stimuli.image_ops.gaussian import gaussian_blur
 
 
 def build(*, sigma: float) -> "Blur":
@@ -45,5 +45,5 @@ class Blur:
     ) -> tuple[UInt8[np.ndarray, "row column 3"], dict[str, float]]:
         """Blurred image, rounded to 8 bits; and ``blur_sigma``, the width in pixels."""
         planes = np.stack([pixels[..., colour] for colour in range(3)]).astype(np.float32)
-        blurred = np.rint(smoothed(planes, self.sigma)).astype(np.uint8)
+        blurred = np.rint(gaussian_blur(planes, self.sigma)).astype(np.uint8)
         return np.stack(blurred, axis=-1), {"blur_sigma": float(self.sigma)}

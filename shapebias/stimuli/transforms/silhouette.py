@@ -15,9 +15,9 @@ from shapebias.stimuli.entry_level_classes import entry_level_of
 def build(
     *,
     segmenter: Callable,
-    ground: Literal["white", "black"] = "white",
-    smallest: Annotated[float, Range(least=0, most=1)] = 0.01,
-    largest: Annotated[float, Range(least=0, most=1)] = 0.95,
+    background: Literal["white", "black"] = "white",
+    min_coverage: Annotated[float, Range(ge=0, le=1)] = 0.01,
+    max_coverage: Annotated[float, Range(ge=0, le=1)] = 0.95,
     entry_level: Literal["none", "imagenet_16"] = "none",
     unknown: Literal["refuse", "leave_out"] = "refuse",
 ) -> "Silhouette":
@@ -29,9 +29,9 @@ def build(
         ``segmenter(pixels)`` gives the index of each pixel's class in ``segmenter.classes``, as
         an integer array ``(row, column)``; the first class is "background". ``segmenter.source``
         says which segmenter it is.
-    ground
+    background
         Colour of what is not the object: "white" (the object is black) or "black" (it is white).
-    smallest, largest
+    min_coverage, max_coverage
         Share of the image that the mask must cover, both ends included; an image outside, or
         without a mask, is left out.
     entry_level
@@ -43,9 +43,9 @@ def build(
     """
     return Silhouette(
         segmenter=segmenter,
-        ground=ground,
-        smallest=smallest,
-        largest=largest,
+        background=background,
+        min_coverage=min_coverage,
+        max_coverage=max_coverage,
         entry_level=entry_level,
         unknown=unknown,
     )
@@ -57,14 +57,14 @@ class Silhouette:
 
     Parameters
     ----------
-    segmenter, ground, smallest, largest, entry_level, unknown
+    segmenter, background, min_coverage, max_coverage, entry_level, unknown
         See `build`.
     """
 
     segmenter: Callable
-    ground: str = "white"
-    smallest: float = 0.01
-    largest: float = 0.95
+    background: str = "white"
+    min_coverage: float = 0.01
+    max_coverage: float = 0.95
     entry_level: str = "none"
     unknown: str = "refuse"
 
@@ -72,12 +72,12 @@ class Silhouette:
         entry_level_of(self.entry_level)
         if self.unknown not in ("refuse", "leave_out"):
             raise UnknownName("`unknown` of a silhouette", self.unknown, ("refuse", "leave_out"))
-        if self.ground not in ("white", "black"):
-            raise UnknownName("ground of a silhouette", self.ground, ("white", "black"))
-        if not 0 <= self.smallest <= self.largest <= 1:
+        if self.background not in ("white", "black"):
+            raise UnknownName("background of a silhouette", self.background, ("white", "black"))
+        if not 0 <= self.min_coverage <= self.max_coverage <= 1:
             raise ShapebiasError(
-                "a silhouette needs 0 <= smallest <= largest <= 1, not"
-                f" smallest {self.smallest} and largest {self.largest}"
+                "a silhouette needs 0 <= min_coverage <= max_coverage <= 1, not"
+                f" min_coverage {self.min_coverage} and max_coverage {self.max_coverage}"
             )
 
     def __call__(
@@ -101,7 +101,7 @@ class Silhouette:
         """
         mask = self.mask(pixels, label)
         coverage = float(mask.mean())
-        kept = self.smallest <= coverage <= self.largest and mask.any()
+        kept = self.min_coverage <= coverage <= self.max_coverage and mask.any()
         drawn = {"coverage": coverage, "mask_source": self.segmenter.source}
         return (self.draw(mask) if kept else None), drawn
 
@@ -119,5 +119,5 @@ class Silhouette:
 
     def draw(self, mask: np.ndarray) -> UInt8[np.ndarray, "row column 3"]:
         """Mask in black on white, or white on black."""
-        white = mask if self.ground == "black" else ~mask
+        white = mask if self.background == "black" else ~mask
         return np.repeat(np.where(white, 255, 0).astype(np.uint8)[..., None], 3, axis=2)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from shapebias.networks.folded.fold import twin_of
+from shapebias.networks.folded.fold import fold
 
 
 class Recipe:
@@ -48,7 +48,7 @@ class Recipe:
         generator = torch.Generator(device).manual_seed(seed)
 
         def attacked(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-            return self.attack(twin_of(model), images, labels, generator=generator)
+            return self.attack(fold(model), images, labels, generator=generator)
 
         return attacked
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from shapebias.networks.folded.fold import twin_of
+from shapebias.networks.folded.fold import fold
 from shapebias.ranges import Range
 from shapebias.training.recipes._base import Recipe
 
@@ -17,8 +17,8 @@ from shapebias.training.recipes._base import Recipe
 def build(
     *,
     attack: Callable[..., Tensor],
-    warmup: Annotated[float, Range(least=0, most=1)] = 0.0,
-    label_smoothing: Annotated[float, Range(least=0, below=1)] = 0.0,
+    warmup: Annotated[float, Range(ge=0, le=1)] = 0.0,
+    label_smoothing: Annotated[float, Range(ge=0, lt=1)] = 0.0,
 ) -> "Adversarial":
     """Cross-entropy on images that an attack makes from each batch, against the current weights.
 
@@ -59,7 +59,7 @@ class Adversarial(Recipe):
     ) -> tuple[Float[Tensor, ""], int]:
         """Mean cross-entropy of the attacked batch, and the number of its images labelled right."""
         strength = min(1.0, done / self.warmup) ** 2 if self.warmup else 1.0
-        attacked = self.attack(twin_of(model), images, labels, generator=generator)
+        attacked = self.attack(fold(model), images, labels, generator=generator)
         scores = model(torch.lerp(images, attacked, strength))
         loss = cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
         return loss, int((scores.argmax(dim=1) == labels).sum())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from shapebias.networks.auxiliary_batch_norm import add_auxiliary_norms, auxiliary_norms
-from shapebias.networks.folded.fold import twin_of
+from shapebias.networks.folded.fold import fold
 from shapebias.ranges import Range
 from shapebias.training.recipes._base import Recipe
 
@@ -20,7 +20,7 @@ def build(
     *,
     attack: Callable[..., Tensor],
     norm: Literal["main", "auxiliary"] = "main",
-    label_smoothing: Annotated[float, Range(least=0, below=1)] = 0.0,
+    label_smoothing: Annotated[float, Range(ge=0, lt=1)] = 0.0,
 ) -> "AdvProp":
     """Cross-entropy on a batch as it is, plus that on its adversarial twin.
 
@@ -73,7 +73,7 @@ class AdvProp(Recipe):
     ) -> tuple[Float[Tensor, ""], int]:
         """Sum of both halves' mean cross-entropies, and the clean images labelled right."""
         with auxiliary_norms(model):
-            attacked = self.attack(twin_of(model), images, labels, generator=generator)
+            attacked = self.attack(fold(model), images, labels, generator=generator)
             other = cross_entropy(model(attacked), labels, label_smoothing=self.label_smoothing)
         scores = model(images)
         loss = cross_entropy(scores, labels, label_smoothing=self.label_smoothing) + other

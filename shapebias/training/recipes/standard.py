@@ -12,7 +12,7 @@ from shapebias.ranges import Range
 from shapebias.training.recipes._base import Recipe
 
 
-def build(*, label_smoothing: Annotated[float, Range(least=0, below=1)] = 0.0) -> "Standard":
+def build(*, label_smoothing: Annotated[float, Range(ge=0, lt=1)] = 0.0) -> "Standard":
     """Cross-entropy on clean images.
 
     Parameters

@@ -10,8 +10,8 @@ from shapebias.training.recipes.standard import Standard
 
 def build(
     *,
-    target: Annotated[float, Range(above=0, below=1)],
-    label_smoothing: Annotated[float, Range(least=0, below=1)] = 0.0,
+    target: Annotated[float, Range(gt=0, lt=1)],
+    label_smoothing: Annotated[float, Range(ge=0, lt=1)] = 0.0,
 ) -> "Underfit":
     """Cross-entropy on clean images until the network is as good as an adversarial one.
 
