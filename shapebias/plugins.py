@@ -1,14 +1,23 @@
-"""Plug-ins: each is one file in its family's package, with a `build(**settings)`."""
+"""Plug-ins: each is one file in its family's package that defines one dataclass or function.
+
+The fields of the dataclass, decorated with `plugin`, are the settings: their annotations say type
+and range, their defaults what holds where a study says nothing, and the class's docstring what
+they mean. An architecture is a function `build` instead, whose keywords are the settings.
+"""
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, dataclass_transform, get_args, get_origin
 
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.ranges import Range
+
+T = TypeVar("T")
 
 # Type of a setting that names a file or folder: the workflow writes out what stands for its place,
 # and watches it.
@@ -29,6 +38,14 @@ FAMILIES = {
 
 # Settings of a transform that are plug-ins themselves, and their families.
 NESTED = {"stylizer": "stylizers", "corruption": "corruptions"}
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def plugin(cls: type[T]) -> type[T]:
+    """Make a class the plug-in of its file: a frozen dataclass that `build` instantiates."""
+    made = dataclass(frozen=True, kw_only=True)(cls)
+    sys.modules[cls.__module__].build = made
+    return made
 
 
 def kinds(family: str) -> list[str]:

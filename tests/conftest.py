@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
+
+import tests.helpers.typechecker  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
+# Every function of the library is called with arguments of the shapes and types it states.
+install_import_hook("shapebias", "tests.helpers.typechecker.typechecked")
 torch.set_num_threads(1)
 
 

@@ -5,7 +5,7 @@ import inspect
 import re
 from functools import partial
 
-from planning.study.plugin_settings import Setting, settings_of
+from planning.study.plugin_settings import Setting, arguments_of, plugin_node, settings_of
 from shapebias.plugins import kinds, plugin_file
 
 # Family, its key in a study, and what it is.
@@ -34,19 +34,18 @@ def page() -> str:
 
 def _entry(family: str, kind: str) -> list[str]:
     tree = ast.parse(plugin_file(family, kind).read_text(encoding="utf-8"))
-    build = next(node for node in tree.body if getattr(node, "name", "") == "build")
     summary = (ast.get_docstring(tree) or "").splitlines()[0]
     lines = [f"### `{kind}`", "", summary]
     known = settings_of(family, kind)
     described = [
         (names, text)
-        for names, text in _parameters(ast.get_docstring(build) or "")
+        for names, text in _parameters(ast.get_docstring(plugin_node(family, kind)) or "")
         if set(names) & known.keys()
     ]
     defaults = {
-        argument.arg: ast.unparse(default)
-        for argument, default in zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True)
-        if default is not None
+        argument.name: ast.unparse(argument.default)
+        for argument in arguments_of(family, kind)
+        if argument.default is not None
     }
     if described:
         lines.append("")

@@ -1,32 +1,23 @@
 """Scrambled images: equal square patches, in another order."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import UInt8
 
 from shapebias.errors import ShapebiasError
+from shapebias.plugins import plugin
+from shapebias.ranges import Range
 
 
-def build(*, patches: int) -> "Scramble":
-    """Transform that cuts an image into ``patches`` x ``patches`` and shuffles them.
-
-    Parameters
-    ----------
-    patches
-        Patches along each side, at least 2; both sides of an image must be divisible by it.
-    """
-    return Scramble(patches=patches)
-
-
-@dataclass(frozen=True, kw_only=True)
+@plugin
 class Scramble:
-    """Patches of an image permuted, afresh for each image and never left in place altogether.
+    """Cut an image into ``patches`` x ``patches`` and permute them, never by the identity.
 
     Parameters
     ----------
     patches
-        Patches along each side, at least 2.
+        Patches along each side; both sides of an image must be divisible by it.
 
     References
     ----------
@@ -34,11 +25,7 @@ class Scramble:
        ICML. https://proceedings.mlr.press/v97/zhang19s.html
     """
 
-    patches: int
-
-    def __post_init__(self):
-        if self.patches < 2:
-            raise ShapebiasError(f"scramble needs patches of at least 2, not {self.patches}")
+    patches: Annotated[int, Range(ge=2)]
 
     def __call__(
         self,
