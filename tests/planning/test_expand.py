@@ -49,6 +49,6 @@ def test_what_has_no_each_is_left_as_it_is():
         ("{a}", ["a"], "a list of values"),
     ],
 )
-def test_wrong_families_are_named(name, each, said):
+def test_wrong_families_are_named(name, grid, said):
     with pytest.raises(ValueError, match=rf"images\.\{{a\}}.*{said}"):
         expand_grids({"images": {name: {"grid": grid}}})
