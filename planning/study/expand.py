@@ -57,7 +57,7 @@ def _expand_entry(family: str, name: str, entry: Any) -> list[tuple[str, Any]]:
         dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
     ]
     return [
-        (_substitute(name, assignment), _substitute(settings, assignment))
+        (str(_substitute(name, assignment)), _substitute(settings, assignment))
         for assignment in assignments
     ]
 

@@ -12,6 +12,8 @@ import yaml
 
 from planning.study.errors import StudyError, dotted
 
+RECURSIVE = "a YAML alias (`*name`) refers to a value that contains it; remove it"
+
 
 def main(file: str) -> int:
     """Print the first error of a file; return the exit status, 0 without an error."""
@@ -27,6 +29,7 @@ def check_file(file: Path) -> None:
     """Raise `StudyError` unless a file is readable YAML with keys, each of which occurs once."""
     try:
         text = file.read_text(encoding="utf-8")
+        _check_node(file, yaml.compose(text, Loader=yaml.SafeLoader))
         study = yaml.safe_load(text)
     except FileNotFoundError:
         raise StudyError(f"{file} does not exist; studies/ has examples") from None
@@ -42,9 +45,6 @@ def check_file(file: Path) -> None:
         raise StudyError(
             f"{file} has no keys such as `name: my-study`; config.schema.yaml describes all keys"
         )
-    for _ in leaves(study):
-        pass
-    _check_keys_once(file, yaml.compose(text, Loader=yaml.SafeLoader))
 
 
 def leaves(value: Any, path: tuple = (), parents: tuple = ()) -> Iterator[tuple[tuple, Any]]:
@@ -56,9 +56,7 @@ def leaves(value: Any, path: tuple = (), parents: tuple = ()) -> Iterator[tuple[
         If a value contains itself, which YAML's aliases make possible.
     """
     if any(value is parent for parent in parents):
-        raise StudyError(
-            f"{dotted(path)}: a YAML alias (`*name`) refers to a value that contains it; remove it"
-        )
+        raise StudyError(f"{dotted(path)}: {RECURSIVE}")
     if isinstance(value, dict | list):
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
             yield from leaves(part, (*path, key), (*parents, value))
@@ -66,19 +64,25 @@ def leaves(value: Any, path: tuple = (), parents: tuple = ()) -> Iterator[tuple[
         yield path, value
 
 
-def _check_keys_once(file: Path, node: yaml.Node) -> None:
-    """Raise `StudyError` where YAML would let a key's second value replace the first."""
+def _check_node(file: Path, node: yaml.Node | None, parents: tuple[yaml.Node, ...] = ()) -> None:
+    """Raise `StudyError` for a value that contains itself, or a key that occurs twice.
+
+    YAML would let the second value of a key replace the first.
+    """
+    if node in parents:
+        raise StudyError(f"{file}, line {node.start_mark.line + 1}: {RECURSIVE}")
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            _check_keys_once(file, item)
+            _check_node(file, item, (*parents, node))
     if isinstance(node, yaml.MappingNode):
         keys = set()
         for key, value in node.value:
-            if key.value in keys and key.tag != "tag:yaml.org,2002:merge":
+            name = str(key.value)
+            if name in keys and key.tag != "tag:yaml.org,2002:merge":
                 line = key.start_mark.line + 1
-                raise StudyError(f"{file}, line {line}: duplicate key {key.value!r}")
-            keys.add(key.value)
-            _check_keys_once(file, value)
+                raise StudyError(f"{file}, line {line}: duplicate key {name!r}")
+            keys.add(name)
+            _check_node(file, value, (*parents, node))
 
 
 def _position(error: Exception) -> str:
