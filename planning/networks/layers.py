@@ -34,16 +34,25 @@ def check_layers(study: Entry) -> None:
         for name, settings in study["measurements"].items()
         if "layers" in settings
     }
-    entries = {}
+    entries = {
+        name: entry
+        for name, entry in study["models"].items()
+        if _needs_library(entry) and not results_of(study, "models", name).exists()
+    }
+    if entries:
+        _ask_libraries(entries, measured)
     for name, entry in study["models"].items():
         _check_measured(name, layers_of(entry["architecture"]), measured)
-        kind = entry["architecture"]["kind"]
-        library = "torchvision" if "name" in entry.get("weights", {}) else kind
-        made = results_of(study, "models", name).exists()
-        if library in LIBRARIES and find_spec(library) and not made:
-            entries[name] = entry
-    if not entries:
-        return
+
+
+def _needs_library(entry: Entry) -> bool:
+    """Whether an installed library has to check the names in an entry."""
+    library = "torchvision" if "name" in entry.get("weights", {}) else entry["architecture"]["kind"]
+    return library in LIBRARIES and find_spec(library) is not None
+
+
+def _ask_libraries(entries: dict[str, Entry], measured: dict[str, list[str]]) -> None:
+    """Check entries in a subprocess; raise `StudyError` for the first error."""
     process = subprocess.run(
         [sys.executable, "-m", "planning.networks.layers"],
         input=json.dumps([entries, measured]),
