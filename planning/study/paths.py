@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ def check_folders(study: dict[str, Any]) -> None:
                 f"--config folders='{{{name}: /path/to/folder}}'"
             )
     used = set()
-    for where, path in paths_of(study):
+    for (family, entry), key, path in paths_of(study):
+        where = f"{family}.{entry}.{key}"
         for name in re.findall(r"(?<!\$)\{(\w[\w.-]*)\}", path):
             used.add(name)
             if name not in study["folders"]:
@@ -38,12 +40,12 @@ def check_folders(study: dict[str, Any]) -> None:
 def check_files(study: dict[str, Any]) -> None:
     """Raise `StudyError` for missing files and folders that a job has yet to read."""
     missing = []
-    for where, path in paths_of(study):
-        family, name = where.split(".")[:2]
+    for (family, name), key, path in paths_of(study):
+        where = f"{family}.{name}.{key}"
         place = Path(expand_folders(path, study["folders"]))
         if downloads_among(path, study["folders"]) or results_of(study, family, name).exists():
             continue
-        if where.endswith("weights.path") and place.is_dir():
+        if key == "weights.path" and place.is_dir():
             raise StudyError(f"{where}: {place} is a folder: name the file of weights in it")
         if not place.exists():
             missing.append((where, place, how_to_get(study[family][name].get("kind", ""))))
@@ -73,31 +75,30 @@ def how_to_get(kind: str) -> str:
     return ""
 
 
-def paths_of(study: dict[str, Any]) -> list[tuple[str, str]]:
-    """Key and text of every path in a study."""
-    holders = []
+def paths_of(study: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str, str]]:
+    """Yield every path in a study: family and name of its entry, the key in it, and the path."""
     for name, entry in study["images"].items():
         if "kind" in entry:
-            holders.append((f"images.{name}", "datasets", entry))
+            yield from _plugin_paths("images", name, "", "datasets", entry)
         if transform := entry.get("transform"):
-            holders.append((f"images.{name}.transform", "transforms", transform))
-            holders += [
-                (f"images.{name}.transform.{key}", NESTED[key], transform[key])
-                for key in NESTED
-                if key in transform
-            ]
+            yield from _plugin_paths("images", name, "transform.", "transforms", transform)
+            for key in [key for key in NESTED if key in transform]:
+                where = f"transform.{key}."
+                yield from _plugin_paths("images", name, where, NESTED[key], transform[key])
     for name, entry in study["concepts"].items():
-        holders.append((f"concepts.{name}", "datasets", entry))
-    paths = [
-        (f"{where}.{key}", entry[key])
-        for where, family, entry in holders
-        for key in paths_among(family, entry)
-    ]
+        yield from _plugin_paths("concepts", name, "", "datasets", entry)
     for family in ("segmenters", "models"):
         for name, entry in study[family].items():
             if (path := entry.get("weights", {}).get("path")) is not None:
-                paths.append((f"{family}.{name}.weights.path", path))
-    return paths
+                yield (family, name), "weights.path", path
+
+
+def _plugin_paths(
+    family: str, name: str, where: str, plugins: str, entry: dict[str, Any]
+) -> Iterator[tuple[tuple[str, str], str, str]]:
+    """Yield the paths among the settings of one plug-in, as `paths_of` does."""
+    for key in paths_among(plugins, entry):
+        yield (family, name), f"{where}{key}", entry[key]
 
 
 def plugin_settings(study: dict[str, Any], family: str, entry: dict[str, Any]) -> dict[str, Any]:

@@ -28,19 +28,16 @@ def main(file: str) -> int:
 def check_file(file: Path) -> None:
     """Raise `StudyError` unless a file is readable YAML with keys, each of which occurs once."""
     try:
-        text = file.read_text(encoding="utf-8")
-        _check_node(file, yaml.compose(text, Loader=yaml.SafeLoader))
-        study = yaml.safe_load(text)
-    except FileNotFoundError:
-        raise StudyError(f"{file} does not exist; studies/ has examples") from None
+        with file.open("rb") as stream:
+            loader = yaml.SafeLoader(stream)
+            node = loader.get_single_node()
+            _check_node(file, node)
+            study = node and loader.construct_document(node)
     except OSError as error:
-        raise StudyError(f"{file} cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise StudyError(
-            f"{file} is not encoded in UTF-8 (byte {error.start + 1}); save it in UTF-8"
-        ) from None
+        raise StudyError(f"{file} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise StudyError(f"{file}{_position(error)} is not valid YAML: {_reason(error)}") from None
+        message = " ".join(str(error).split())
+        raise StudyError(f"{file} is not valid YAML: {message}") from None
     if not isinstance(study, dict):
         raise StudyError(
             f"{file} has no keys such as `name: my-study`; config.schema.yaml describes all keys"
@@ -83,17 +80,6 @@ def _check_node(file: Path, node: yaml.Node | None, parents: tuple[yaml.Node, ..
                 raise StudyError(f"{file}, line {line}: duplicate key {name!r}")
             keys.add(name)
             _check_node(file, value, (*parents, node))
-
-
-def _position(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f", line {mark.line + 1}, column {mark.column + 1}," if mark else ""
-
-
-def _reason(error: Exception) -> str:
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    context = getattr(error, "context", None)
-    return f"{problem} {context}" if context else problem
 
 
 if __name__ == "__main__":

@@ -341,6 +341,16 @@ def test_an_unknown_download_is_refused(folder, message):
     assert message in str(caught.value)
 
 
+def test_names_may_contain_points(tmp_path):
+    models = imported(kind="resnet")
+    models["resnet.v1"] = models.pop("foreign") | {"weights": {"path": str(tmp_path / "x.pth")}}
+    study = study_with(models=models)
+    with pytest.raises(StudyError, match=r"^models\.resnet\.v1\.weights\.path: .* does not exist"):
+        check_files(study)
+    (tmp_path / "x.pth").touch()
+    check_files(study)
+
+
 def test_a_missing_image_set_is_reported_with_its_address():
     entry = {"kind": "imagenet", "path": "/nowhere", "split": "val"}
     study = study_with(images=TINY["images"] | {"photos": entry})
