@@ -15,6 +15,7 @@ import yaml
 from planning.study.errors import StudyError
 from planning.study.paths import paths_among, plugin_settings
 from planning.study.read import merge, read_study
+from shapebias.training.loop import TRAINABLE
 from tests.conftest import ROOT
 
 TINY = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
@@ -338,6 +339,12 @@ def test_a_value_that_contains_itself_is_refused():
 def test_only_the_level_of_saturate_may_be_infinite():
     study = changed("images/scrambled/transform", {"kind": "saturate", "level": math.inf})
     assert read_study(study, whole=True)["images"]["scrambled"]["transform"]["level"] == math.inf
+
+
+def test_the_schema_allows_what_the_training_loop_can_train():
+    schema = yaml.safe_load((ROOT / "config.schema.yaml").read_text())
+    training = schema["$defs"]["model"]["properties"]["training"]["properties"]
+    assert tuple(training["trainable"]["enum"]) == TRAINABLE
 
 
 def test_merging_combines_mappings_level_by_level():
