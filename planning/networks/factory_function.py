@@ -1,59 +1,57 @@
-"""Check the function of a user's own network without importing it."""
+"""Check the function of a user's own network without importing its module."""
 
-import ast
-import sys
+import symtable
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 
-from planning.fingerprints.user_code import digest_of_module, module_files, syntax_tree
+from planning.fingerprints.user_code import digest_of_module
+from planning.study.errors import StudyError
 from shapebias.errors import UnknownName
 
 
-def function_error(function: str) -> str | None:
-    """What is wrong with a function "package.module:function"; None if nothing that can be seen.
+def check_function(where: str, function: str) -> None:
+    """Raise `StudyError` unless a module has a function "package.module:function".
 
-    Nothing is imported. A module that is no Python text, or takes names from everywhere, may have
-    any function.
+    A compiled module, or one that imports `*`, may have any function.
+
+    Parameters
+    ----------
+    where
+        Key of the function in the study, for the message.
+    function
+        Module and function, separated by a colon.
     """
     module, _, name = function.partition(":")
     if not module or not name.isidentifier():
-        return f"{function!r} names no function: write package.module:function"
-    *above, last = module.split(".")
-    folders = [folder.joinpath(*above) for folder in map(Path, sys.path)]
-    near = [place.name for folder in folders for place in folder.glob(f"{last}*")]
-    if last not in (name.partition(".")[0] for name in near):
-        return (
-            f"there is no module {module!r} where the study is planned: install its package, or "
-            "put its folder on PYTHONPATH"
+        raise StudyError(f"{where}: {function!r} is not of the form package.module:function")
+    spec = _find_module(module)
+    if spec is None:
+        raise StudyError(
+            f"{where}: there is no module {module!r} where the study is planned: install its "
+            "package, or put its folder on PYTHONPATH"
         )
-    found = next(
-        filter(None, (module_files(folder, module) for folder in map(Path, sys.path))), None
-    )
-    if found is None:
-        return None
+    if not str(spec.origin).endswith(".py"):
+        return
     try:
-        tree = syntax_tree(found[-1])
-        # What it imports of its own package is read as well.
+        source = Path(spec.origin).read_bytes()
+        table = symtable.symtable(source, spec.origin, "exec")
+        # Parses what the module imports from its own package as well.
         digest_of_module(module)
     except SyntaxError as error:
-        return f"{error.filename}, line {error.lineno}, is no Python: {error.msg}"
-    known = {name for node in ast.walk(tree) for name in _defined_names(node)}
-    if name in known or {"*", "__getattr__"} & known:
-        return None
-    return str(UnknownName(f"function of {module}", name, _functions(tree)))
+        raise StudyError(
+            f"{where}: syntax error in {error.filename}, line {error.lineno}: {error.msg}"
+        ) from None
+    symbols = {symbol.get_name(): symbol for symbol in table.get_symbols()}
+    if b"import *" not in source and not {name, "__getattr__"} & symbols.keys():
+        functions = [key for key in symbols if symbols[key].is_namespace() and key[0] != "_"]
+        raise StudyError(f"{where}: {UnknownName(f'function of {module}', name, functions)}")
 
 
-def _functions(tree: ast.Module) -> list[str]:
-    kinds = ast.FunctionDef | ast.ClassDef
-    return [one.name for one in tree.body if isinstance(one, kinds) and one.name[0] != "_"]
-
-
-def _defined_names(node: ast.AST) -> list[str]:
-    """Names that a node of a module's code may give something in the module."""
-    match node:
-        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-            return [name]
-        case ast.Name(id=name, ctx=ast.Store()):
-            return [name]
-        case ast.alias(name=name, asname=other):
-            return [other or name]
-    return []
+def _find_module(module: str) -> ModuleSpec | None:
+    """Find a module without importing the packages that contain it."""
+    package, *steps = module.split(".")
+    spec = find_spec(package)
+    for step in steps:
+        spec = spec and PathFinder.find_spec(step, list(spec.submodule_search_locations or []))
+    return spec

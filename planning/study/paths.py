@@ -1,7 +1,8 @@
-"""Files and folders that a study names: which they are, and that they are there."""
+"""Expand and check the files and folders that a study names."""
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,38 +14,39 @@ from shapebias.plugins import NESTED
 
 
 def check_folders(study: dict[str, Any]) -> None:
-    """Raise `StudyError` where a path names a folder or variable that is not there, or no path."""
+    """Raise `StudyError` for an empty path, an unset variable, an unknown or unused folder."""
     for name, folder in study["folders"].items():
         if isinstance(folder, str) and "$" in os.path.expandvars(folder):
             raise StudyError(
-                f"folders.{name}: {folder} is not set: export it, "
-                f"or give --config folders='{{{name}: /path/to/folder}}'"
+                f"folders.{name}: {folder} is not set: export it, or pass "
+                f"--config folders='{{{name}: /path/to/folder}}'"
             )
-    named = set()
-    for where, path in paths_of(study):
+    used = set()
+    for (family, entry), key, path in paths_of(study):
+        where = f"{family}.{entry}.{key}"
         for name in re.findall(r"(?<!\$)\{(\w[\w.-]*)\}", path):
-            named.add(name)
+            used.add(name)
             if name not in study["folders"]:
                 raise StudyError(f"{where}: {UnknownName('folder', name, study['folders'])}")
         if not path.strip():
             raise StudyError(f"{where} is empty; write the path of a file or folder")
         if "$" in os.path.expandvars(path):
-            raise StudyError(f"{where}: {path} holds a variable that is not set: export it")
+            raise StudyError(f"{where}: {path} contains a variable that is not set: export it")
     for name in study["folders"]:
-        if name not in named:
-            raise StudyError(f"folders.{name} is in no path of the study; remove or correct it")
+        if name not in used:
+            raise StudyError(f"folders.{name} is not used in any path; correct or remove it")
 
 
 def check_files(study: dict[str, Any]) -> None:
-    """Raise `StudyError` where files or folders are missing that have not been read yet."""
+    """Raise `StudyError` for missing files and folders that a job has yet to read."""
     missing = []
-    for where, path in paths_of(study):
-        family, name = where.split(".")[:2]
+    for (family, name), key, path in paths_of(study):
+        where = f"{family}.{name}.{key}"
         place = Path(expand_folders(path, study["folders"]))
         if downloads_among(path, study["folders"]) or results_of(study, family, name).exists():
             continue
-        if where.endswith("weights.path") and place.is_dir():
-            raise StudyError(f"{where}: {place} is a folder: name the file with the weights in it")
+        if key == "weights.path" and place.is_dir():
+            raise StudyError(f"{where}: {place} is a folder: name the file of weights in it")
         if not place.exists():
             missing.append((where, place, how_to_get(study[family][name].get("kind", ""))))
     if missing:
@@ -52,56 +54,55 @@ def check_files(study: dict[str, Any]) -> None:
         more = ", ".join(dict.fromkeys(str(place) for _, place, _ in missing[1:]))
         raise StudyError(
             f"{where}: {place} does not exist; put it there or correct the path{advice}"
-            + (f"; missing as well: {more}" if more else "")
+            + (f"; also missing: {more}" if more else "")
         )
 
 
 def results_of(study: dict[str, Any], family: str, name: str) -> Path:
-    """Folder of what an entry is made into; where it is there, the entry has been read."""
+    """Folder of an entry's results; if it exists, the entry's files have been read."""
     return Path("results", study["name"], family, name)
 
 
 def how_to_get(kind: str) -> str:
-    """Where the images of a kind of source come from, for a message."""
-    # Not read by each job that parses the workflow.
+    """Say how to get the images of a kind of source; empty if not known."""
+    # Imported here, as only this error needs it and every job parses the workflow.
     from shapebias.stimuli.dataset_downloads import ARCHIVES, ON_REQUEST
 
     if kind in ON_REQUEST:
         return f" (to get it, {ON_REQUEST[kind]})"
     if kind in ARCHIVES:
-        return f" (or have it brought: `folders: {{{kind}: {{download: {kind}}}}}`)"
+        return f" (or let the workflow download it: `folders: {{{kind}: {{download: {kind}}}}}`)"
     return ""
 
 
-def paths_of(study: dict[str, Any]) -> list[tuple[str, str]]:
-    """Place and text of every path in a study."""
-    holders = []
+def paths_of(study: dict[str, Any]) -> Iterator[tuple[tuple[str, str], str, str]]:
+    """Yield every path in a study: family and name of its entry, the key in it, and the path."""
     for name, entry in study["images"].items():
         if "kind" in entry:
-            holders.append((f"images.{name}", "datasets", entry))
+            yield from _plugin_paths("images", name, "", "datasets", entry)
         if transform := entry.get("transform"):
-            holders.append((f"images.{name}.transform", "transforms", transform))
-            holders += [
-                (f"images.{name}.transform.{key}", NESTED[key], transform[key])
-                for key in NESTED
-                if key in transform
-            ]
+            yield from _plugin_paths("images", name, "transform.", "transforms", transform)
+            for key in [key for key in NESTED if key in transform]:
+                where = f"transform.{key}."
+                yield from _plugin_paths("images", name, where, NESTED[key], transform[key])
     for name, entry in study["concepts"].items():
-        holders.append((f"concepts.{name}", "datasets", entry))
-    found = [
-        (f"{where}.{key}", entry[key])
-        for where, family, entry in holders
-        for key in paths_among(family, entry)
-    ]
+        yield from _plugin_paths("concepts", name, "", "datasets", entry)
     for family in ("segmenters", "models"):
         for name, entry in study[family].items():
             if (path := entry.get("weights", {}).get("path")) is not None:
-                found.append((f"{family}.{name}.weights.path", path))
-    return found
+                yield (family, name), "weights.path", path
+
+
+def _plugin_paths(
+    family: str, name: str, where: str, plugins: str, entry: dict[str, Any]
+) -> Iterator[tuple[tuple[str, str], str, str]]:
+    """Yield the paths among the settings of one plug-in, as `paths_of` does."""
+    for key in paths_among(plugins, entry):
+        yield (family, name), f"{where}{key}", entry[key]
 
 
 def plugin_settings(study: dict[str, Any], family: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """Kind and settings of an entry's plug-in: no keys of the workflow's own, paths written out."""
+    """Kind and settings of an entry's plug-in, with paths expanded, without the workflow's keys."""
     reserved = RESERVED.get(family, set()) - {"kind"}
     settings = {key: value for key, value in entry.items() if key not in reserved}
     for key in paths_among(family, settings):
@@ -110,13 +111,13 @@ def plugin_settings(study: dict[str, Any], family: str, entry: dict[str, Any]) -
 
 
 def paths_among(family: str, entry: dict[str, Any]) -> list[str]:
-    """Settings of an entry's plug-in that name a file or folder."""
+    """Names of the settings of an entry's plug-in that are files or folders."""
     known = settings_of(family, entry["kind"])
     return [key for key in known if known[key].type == "FilePath" and entry.get(key) is not None]
 
 
 def expand_folders(path: str, folders: dict[str, Any]) -> str:
-    """A path with `{name}` replaced by the folder of that name, and $VARIABLES by theirs."""
+    """Replace `{name}` in a path by the folder of that name, and expand $VARIABLES and `~`."""
     for name, folder in folders.items():
         place = folder if isinstance(folder, str) else f"{download_folder(folder)}/content"
         path = path.replace(f"{{{name}}}", place)
@@ -124,13 +125,13 @@ def expand_folders(path: str, folders: dict[str, Any]) -> str:
 
 
 def download_folder(folder: dict[str, Any]) -> str:
-    """Where a downloaded image set lies, the same for every study."""
+    """Folder of a downloaded image set, which all studies share."""
     archive = f".{folder['only'].partition('.')[0]}" if "only" in folder else ""
     return f"downloads/{folder['download']}{archive}"
 
 
 def downloads_among(path: str, folders: dict[str, Any]) -> list[str]:
-    """Downloads that a path names."""
+    """Folders of the downloads that a path names."""
     return [
         download_folder(folder)
         for name, folder in folders.items()

@@ -1,4 +1,4 @@
-"""What the plug-ins are and which settings they take, read without importing them."""
+"""Settings of plug-ins, read from their source code without importing them."""
 
 import ast
 from dataclasses import dataclass
@@ -24,19 +24,31 @@ TYPES = {
 
 @dataclass(frozen=True)
 class Setting:
-    """One keyword of a plug-in's `build` that comes from the study."""
+    """Setting of a plug-in that the study gives.
+
+    Parameters
+    ----------
+    type
+        A key of `TYPES`.
+    required
+        Whether it has no default.
+    optional
+        Whether it may be null.
+    choices
+        Allowed values; empty if all of the type are allowed.
+    numbers
+        Range of allowed numbers; None if all numbers are allowed.
+    """
 
     type: str
     required: bool
     optional: bool
-    # Those that are allowed; empty where all of the type are.
     choices: tuple[str | int, ...] = ()
-    # Those that are allowed of numbers; all where there is none.
     numbers: Range | None = None
 
 
 class Argument(NamedTuple):
-    """A field or keyword of a plug-in."""
+    """Field or keyword of a plug-in."""
 
     name: str
     annotation: ast.expr | None
@@ -45,27 +57,30 @@ class Argument(NamedTuple):
 
 @cache
 def settings_of(family: str, kind: str) -> dict[str, Setting]:
-    """Settings of a plug-in that come from the study; what the workflow hands in is left out."""
-    found = {}
+    """Settings of a plug-in that the study gives, by name.
+
+    Arguments that the workflow passes, for example images and networks, are left out.
+    """
+    settings = {}
     for argument in arguments_of(family, kind):
-        kinds = _alternatives(argument.annotation)
-        optional = any(ast.unparse(one) == "None" for one in kinds)
-        described = next(filter(None, map(_described, kinds)), None)
+        alternatives = _alternatives(argument.annotation)
+        optional = any(ast.unparse(alternative) == "None" for alternative in alternatives)
+        described = next(filter(None, map(_describe, alternatives)), None)
         if described:
             required = argument.default is None
-            found[argument.name] = Setting(required=required, optional=optional, **described)
-    return found
+            settings[argument.name] = Setting(required=required, optional=optional, **described)
+    return settings
 
 
 def _alternatives(annotation: ast.expr | None) -> list[ast.expr]:
-    """What stands on both sides of every `|` of an annotation."""
+    """Split an annotation at every `|`."""
     if isinstance(annotation, ast.BinOp):
         return _alternatives(annotation.left) + _alternatives(annotation.right)
     return [annotation] if annotation else []
 
 
-def _described(annotation: ast.expr) -> dict[str, Any] | None:
-    """Type of a plain setting, with its choices or its range; None for everything else."""
+def _describe(annotation: ast.expr) -> dict[str, Any] | None:
+    """Type of a setting with its choices or range; None for any other argument."""
     if not isinstance(annotation, ast.Subscript):
         name = ast.unparse(annotation)
         return {"type": name} if name in TYPES else None
@@ -75,21 +90,21 @@ def _described(annotation: ast.expr) -> dict[str, Any] | None:
             choices = value if isinstance(value, tuple) else (value,)
             return {"type": type(choices[0]).__name__, "choices": choices}
         case "Annotated":
-            kind, limits = annotation.slice.elts
-            bounds = {one.arg: ast.literal_eval(one.value) for one in limits.keywords}
-            return {**_described(kind), "numbers": Range(**bounds)}
+            base, limits = annotation.slice.elts
+            bounds = {limit.arg: ast.literal_eval(limit.value) for limit in limits.keywords}
+            return {**_describe(base), "numbers": Range(**bounds)}
         case _:
-            return _described(annotation.value)
+            return _describe(annotation.value)
 
 
 def injected_arguments(family: str, kind: str) -> set[str]:
-    """Arguments of a plug-in that are no plain settings: images, networks, other plug-ins."""
+    """Arguments of a plug-in that are not plain settings: images, networks, other plug-ins."""
     names = {argument.name for argument in arguments_of(family, kind)}
     return names - settings_of(family, kind).keys()
 
 
 def arguments_of(family: str, kind: str) -> list[Argument]:
-    """Fields of a plug-in's dataclass, or keywords of its `build`."""
+    """Fields of a plug-in's dataclass, or keywords of its function `build`."""
     node = plugin_node(family, kind)
     if isinstance(node, ast.ClassDef):
         return _fields(node, plugin_file(family, kind))
@@ -98,8 +113,8 @@ def arguments_of(family: str, kind: str) -> list[Argument]:
 
 
 def plugin_node(family: str, kind: str) -> ast.ClassDef | ast.FunctionDef:
-    """Syntax tree of a plug-in's dataclass, decorated with `plugin`, or of its `build`."""
-    for node in ast.parse(plugin_file(family, kind).read_text(encoding="utf-8")).body:
+    """Syntax tree of a plug-in: a class decorated with `plugin`, or a function `build`."""
+    for node in _statements(plugin_file(family, kind)):
         if isinstance(node, ast.FunctionDef) and node.name == "build":
             return node
         decorators = getattr(node, "decorator_list", [])
@@ -109,23 +124,27 @@ def plugin_node(family: str, kind: str) -> ast.ClassDef | ast.FunctionDef:
 
 
 def _fields(node: ast.ClassDef, file: Path) -> list[Argument]:
-    """Fields of a dataclass, those of its base classes in this project first."""
-    found: dict[str, Argument] = {}
+    """Fields of a dataclass, those of its base classes in the same folder first."""
+    fields: dict[str, Argument] = {}
     for base in map(ast.unparse, node.bases):
         for place in (file, *sorted(file.parent.glob("_*.py"))):
-            if inherited := _class_in(place, base):
-                found |= {argument.name: argument for argument in _fields(inherited, place)}
+            if parent := _find_class(place, base):
+                fields |= {argument.name: argument for argument in _fields(parent, place)}
                 break
     for statement in node.body:
         if isinstance(statement, ast.AnnAssign):
             annotation = ast.unparse(statement.annotation)
             if not annotation.startswith("ClassVar"):
                 name = ast.unparse(statement.target)
-                found[name] = Argument(name, statement.annotation, statement.value)
-    return list(found.values())
+                fields[name] = Argument(name, statement.annotation, statement.value)
+    return list(fields.values())
 
 
-def _class_in(file: Path, name: str) -> ast.ClassDef | None:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    classes = (node for node in tree.body if isinstance(node, ast.ClassDef))
+def _find_class(file: Path, name: str) -> ast.ClassDef | None:
+    classes = (node for node in _statements(file) if isinstance(node, ast.ClassDef))
     return next((node for node in classes if node.name == name), None)
+
+
+@cache
+def _statements(file: Path) -> list[ast.stmt]:
+    return ast.parse(file.read_text(encoding="utf-8")).body

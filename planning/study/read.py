@@ -1,4 +1,4 @@
-"""A study as its file gives it, checked and completed with defaults."""
+"""Read a study: expand its grids, check it and fill in its defaults."""
 
 import copy
 from pathlib import Path
@@ -8,40 +8,45 @@ import yaml
 
 from planning.study.attack_radii import check_attacks
 from planning.study.entries import check_plugins
-from planning.study.errors import StudyError
 from planning.study.expand import expand_grids
 from planning.study.paths import check_folders
 from planning.study.references import check_references
-from planning.study.schema import check_schema, fill_defaults
+from planning.study.schema import check_numbers, check_schema, fill_defaults
+from planning.study.yaml_check import leaves
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "config.schema.yaml"
 DEFAULT = ROOT / "config.yaml"
+FAMILIES = ("images", "concepts", "segmenters", "attacks", "models", "pairs")
 
 
-def read_study(given: dict[str, Any], *, whole: bool) -> dict[str, Any]:
-    """A whole study, checked and completed.
+def read_study(config: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+    """Check and complete a study.
 
     Parameters
     ----------
-    given
-        What the command line gave, by ``--configfile`` and ``--config``.
+    config
+        Keys from ``--configfile`` and ``--config``.
     whole
-        Whether that is a study; otherwise it changes single keys of the default one.
+        Whether `config` is a whole study; otherwise it changes single keys of the default study.
+
+    Returns
+    -------
+    The study with its grids expanded and all defaults, its keys in a fixed order.
 
     Raises
     ------
     StudyError
-        For the first mistake found.
+        For the first error found.
     """
-    study = copy.deepcopy(given)
+    for _ in leaves(config):
+        pass
+    study = copy.deepcopy(config)
     if not whole:
         study = merge(yaml.safe_load(DEFAULT.read_text(encoding="utf-8")), study)
-    try:
-        study = expand_grids(study)
-    except ValueError as error:
-        raise StudyError(str(error)) from None
+    study = expand_grids(study)
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    check_numbers(study)
     check_schema(study, schema)
     check_plugins(study)
     for entry in study["models"].values():
@@ -51,36 +56,40 @@ def read_study(given: dict[str, Any], *, whole: bool) -> dict[str, Any]:
     check_references(study)
     check_attacks(study)
     check_folders(study)
-    return in_order(study)
+    return _sort_keys(study)
 
 
-def in_order(study: dict[str, Any]) -> dict[str, Any]:
-    """A study with its keys in one order, so that theirs in the file does not count.
+def _sort_keys(study: dict[str, Any]) -> dict[str, Any]:
+    """Sort the keys of a study, so that their order in the file changes no job.
 
-    The entries of a family, and what stands in lists, stay as they are: tables and figures follow
-    them.
+    The entries of a family and the items of lists keep their order: tables and figures use it.
     """
 
-    def ordered(value: Any) -> Any:
+    def sort(value: Any) -> Any:
         if isinstance(value, list):
-            return [ordered(one) for one in value]
+            return [sort(item) for item in value]
         if isinstance(value, dict):
-            return {key: ordered(value[key]) for key in sorted(value)}
+            return {key: sort(value[key]) for key in sorted(value, key=str)}
         return value
 
-    families = ("images", "concepts", "segmenters", "attacks", "models", "pairs")
     return {
-        key: {name: ordered(entry) for name, entry in study[key].items()}
-        if key in families
-        else ordered(study[key])
+        key: {name: sort(entry) for name, entry in study[key].items()}
+        if key in FAMILIES
+        else sort(study[key])
         for key in sorted(study)
     }
 
 
-def merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """A mapping with the keys of another put over its own, level by level."""
+def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Merge two mappings level by level; where both have a value, `changes` wins.
+
+    Examples
+    --------
+    >>> merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}})
+    {'a': {'b': 3, 'c': 2}}
+    """
     result = dict(base)
-    for key, value in change.items():
+    for key, value in changes.items():
         both = isinstance(value, dict) and isinstance(result.get(key), dict)
         result[key] = merge(result[key], value) if both else value
     return result

@@ -1,117 +1,97 @@
-"""What the entries of a study refer to: that it is there, and fit for its use."""
+"""Check the references between the entries of a study."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from planning.networks.starts import start_error
+from planning.networks.starts import check_starts
 from planning.study.errors import StudyError
 from shapebias.errors import UnknownName
 
 
 def check_references(study: dict[str, Any]) -> None:
-    """Raise `StudyError` unless every name that an entry refers to is an entry."""
+    """Raise `StudyError` unless every entry that is referred to exists and suits its use."""
     for where, family, name in references(study):
         if name not in study[family]:
             raise StudyError(f"{where}: {UnknownName(f'entry of {family}', name, study[family])}")
     for name in study["images"]:
         check_chain(study["images"], name)
-    if wrong := start_error(study["models"]):
-        raise StudyError(": ".join(wrong))
-    check_uses(study)
-    check_needs(study)
+    check_starts(study["models"])
+    check_adversarial_sets(study)
+    check_measurements(study)
     check_auxiliary_norms(study)
 
 
-def check_auxiliary_norms(study: dict[str, Any]) -> None:
-    """Raise `StudyError` where advprop meets an architecture that is known to have no batch norm.
-
-    Networks of libraries and of a user's own are left to their job.
-    """
-    for name, entry in study["models"].items():
-        recipe, architecture = entry.get("training", {}).get("recipe", {}), entry["architecture"]
-        bare = architecture["kind"] == "alexnet" and not architecture.get("batch_norm")
-        if recipe.get("kind") == "advprop" and bare:
-            raise StudyError(
-                f"models.{name}.training.recipe: advprop needs a network with batch norm: give "
-                f"models.{name}.architecture `batch_norm: true`, or choose another"
-            )
-
-
-def references(study: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Place, family and name of every reference from one entry to another."""
-    found = []
+def references(study: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield place, family and name of every reference from one entry to another."""
     for name, entry in study["images"].items():
-        transform = entry.get("transform", {})
-        for key, family, holder in (
-            ("from", "images", entry),
-            ("attack", "attacks", entry),
-            ("styles", "images", transform),
-            ("segmenter", "segmenters", transform),
-        ):
-            if key in holder:
-                place = "transform." if holder is transform else ""
-                found.append((f"images.{name}.{place}{key}", family, holder[key]))
+        yield from _named(f"images.{name}", entry, {"from": "images", "attack": "attacks"})
+        keys = {"styles": "images", "segmenter": "segmenters"}
+        yield from _named(f"images.{name}.transform", entry.get("transform", {}), keys)
     for name, entry in study["segmenters"].items():
-        if "concepts" in entry:
-            found.append((f"segmenters.{name}.concepts", "concepts", entry["concepts"]))
+        yield from _named(f"segmenters.{name}", entry, {"concepts": "concepts"})
     for name, entry in study["models"].items():
-        training = entry.get("training", {})
-        for key in ("images", "validation"):
-            if key in training:
-                found.append((f"models.{name}.training.{key}", "images", training[key]))
-        if "attack" in training.get("recipe", {}):
-            place = f"models.{name}.training.recipe.attack"
-            found.append((place, "attacks", training["recipe"]["attack"]))
+        training, where = entry.get("training", {}), f"models.{name}.training"
+        yield from _named(where, training, {"images": "images", "validation": "images"})
+        yield from _named(f"{where}.recipe", training.get("recipe", {}), {"attack": "attacks"})
     for name, pair in study["pairs"].items():
-        found += [(f"pairs.{name}.{side}", "models", pair[side]) for side in ("standard", "robust")]
+        yield from _named(f"pairs.{name}", pair, {"standard": "models", "robust": "models"})
     for name, settings in study["measurements"].items():
-        for key, value in (settings or {}).items():
-            where = f"measurements.{name}.{key}"
-            if key in ("clean", "noisy", "images"):
-                found.append((where, "images", value))
-            elif key.endswith("_sets"):
-                found += [(where, "images", one) for one in value]
-            elif key == "concepts":
-                found.append((where, "concepts", value))
-    return found
+        where = f"measurements.{name}"
+        keys = {"clean": "images", "noisy": "images", "images": "images", "concepts": "concepts"}
+        yield from _named(where, settings, keys)
+        for key in settings:
+            if key.endswith("_sets"):
+                yield from ((f"{where}.{key}", "images", image_set) for image_set in settings[key])
+
+
+def _named(
+    where: str, entry: dict[str, Any], families: dict[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the references in an entry by those of its keys whose family is given."""
+    for key, family in families.items():
+        if key in entry:
+            yield f"{where}.{key}", family, entry[key]
 
 
 def check_chain(images: dict[str, Any], name: str) -> None:
     """Raise `StudyError` if an image set is derived from itself or from one that is not stored."""
-    seen = [name]
-    while "from" in images[seen[-1]]:
-        parent = images[seen[-1]]["from"]
-        if parent in seen:
-            raise StudyError(f"images.{name}: derived from itself ({' <- '.join([*seen, parent])})")
+    chain = [name]
+    while "from" in images[chain[-1]]:
+        parent = images[chain[-1]]["from"]
+        if parent in chain:
+            raise StudyError(
+                f"images.{name}: derived from itself ({' <- '.join([*chain, parent])})"
+            )
         if images[parent].get("materialize") is False and "from" in images[parent]:
             raise StudyError(
-                f"images.{seen[-1]}.from: {parent!r} is not stored; give it `materialize: true`"
+                f"images.{chain[-1]}.from: {parent!r} is not stored; give it `materialize: true`"
             )
-        seen.append(parent)
+        chain.append(parent)
 
 
-def check_uses(study: dict[str, Any]) -> None:
-    """Raise `StudyError` where an adversarial set is used for more than predictions."""
+def check_adversarial_sets(study: dict[str, Any]) -> None:
+    """Raise `StudyError` where an adversarial set is used for anything but predictions."""
     adversarial = {name for name, entry in study["images"].items() if "attack" in entry}
     for where, family, name in references(study):
         if family == "images" and name in adversarial and not where.endswith("_sets"):
             raise StudyError(
-                f"{where}: {name!r} belongs to the network that it attacks and can only be "
-                "scored (measurements.accuracy.image_sets)"
+                f"{where}: {name!r} differs between networks, as it attacks each of them, and can "
+                "only be scored (measurements.accuracy.image_sets)"
             )
 
 
-def check_needs(study: dict[str, Any]) -> None:
-    """Raise `StudyError` where a measurement needs what the study does not make or store."""
-    measured = study["measurements"]
-    if "ablation_by_concept" in measured and "dissection" not in measured:
+def check_measurements(study: dict[str, Any]) -> None:
+    """Raise `StudyError` where a measurement needs what the study does not measure or store."""
+    measurements = study["measurements"]
+    if "ablation_by_concept" in measurements and "dissection" not in measurements:
         raise StudyError(
-            "measurements.ablation_by_concept needs measurements.dissection, which says what each "
-            "channel detects"
+            "measurements.ablation_by_concept needs measurements.dissection, which finds the "
+            "concept of each channel"
         )
-    check_layers(measured)
+    check_ablated_layers(measurements)
     for name in ("ablation", "ablation_by_concept"):
         for key in ("images", "clean"):
-            image_set = measured.get(name, {}).get(key)
+            image_set = measurements.get(name, {}).get(key)
             if study["images"].get(image_set, {}).get("materialize") is False:
                 raise StudyError(
                     f"measurements.{name}.{key}: {image_set!r} is not stored; give it "
@@ -119,15 +99,29 @@ def check_needs(study: dict[str, Any]) -> None:
                 )
 
 
-def check_layers(measured: dict[str, Any]) -> None:
-    """Raise `StudyError` where layers are silenced that are not dissected, though others are."""
-    dissected = (measured.get("dissection") or {}).get("layers")
-    if "ablation" not in measured or not dissected:
+def check_ablated_layers(measurements: dict[str, Any]) -> None:
+    """Raise `StudyError` where a layer is ablated but not dissected, though others are."""
+    dissected = measurements.get("dissection", {}).get("layers")
+    if "ablation" not in measurements or not dissected:
         return
-    silenced = measured["ablation"].get("layers")
-    left = [layer for layer in silenced or ["all layers"] if layer not in dissected]
-    if left:
-        raise StudyError(
-            f"measurements.ablation.layers: {left[0]!r} is not among measurements.dissection.layers"
-            f" ({', '.join(dissected)}), by which scores are told; name it there or leave it out"
-        )
+    for layer in measurements["ablation"].get("layers", ["all layers"]):
+        if layer not in dissected:
+            raise StudyError(
+                f"measurements.ablation.layers: {layer!r} is ablated but not dissected: name only "
+                f"layers of measurements.dissection.layers ({', '.join(dissected)}), or add it"
+            )
+
+
+def check_auxiliary_norms(study: dict[str, Any]) -> None:
+    """Raise `StudyError` where advprop trains an AlexNet without batch norm.
+
+    The training job checks networks of libraries and of users.
+    """
+    for name, entry in study["models"].items():
+        recipe, architecture = entry.get("training", {}).get("recipe", {}), entry["architecture"]
+        without_norm = architecture["kind"] == "alexnet" and not architecture.get("batch_norm")
+        if recipe.get("kind") == "advprop" and without_norm:
+            raise StudyError(
+                f"models.{name}.training.recipe: advprop needs a network with batch norm: give "
+                f"models.{name}.architecture `batch_norm: true`, or choose another architecture"
+            )

@@ -1,18 +1,32 @@
-"""What `config.schema.yaml` says of a study: its keys, their types and what they default to."""
+"""Check a study against `config.schema.yaml` and fill in its defaults."""
 
 import copy
+import math
 from typing import Any
 
 import jsonschema
 
-from planning.study.errors import StudyError, dotted, hint_on_number
+from planning.study.errors import StudyError, dotted, wrong_type
+from planning.study.yaml_check import leaves
 from shapebias.errors import UnknownName
+
+# End of the one path whose value may be infinite: the level of the transform `saturate`.
+MAY_BE_INFINITE = ("transform", "level")
+
+
+def check_numbers(study: dict[str, Any]) -> None:
+    """Raise `StudyError` for a number that is NaN or infinite, which every bound would accept."""
+    for path, value in leaves(study):
+        if not isinstance(value, float) or math.isfinite(value):
+            continue
+        if value != math.inf or path[-2:] != MAY_BE_INFINITE:
+            raise StudyError(f"{dotted(path)}: {value} is not a finite number")
 
 
 def check_schema(study: Any, schema: dict[str, Any]) -> None:
-    """Raise `StudyError` for the first departure from the schema."""
+    """Raise `StudyError` for the first value that the schema does not allow."""
     errors = jsonschema.Draft202012Validator(schema).iter_errors(study)
-    for error in sorted(errors, key=lambda e: [str(step) for step in e.absolute_path]):
+    for error in sorted(errors, key=lambda error: [str(step) for step in error.absolute_path]):
         where = dotted(error.absolute_path)
         if error.validator == "additionalProperties" and isinstance(error.schema, dict):
             known = error.schema.get("properties", {})
@@ -21,41 +35,48 @@ def check_schema(study: Any, schema: dict[str, Any]) -> None:
         if error.validator == "required":
             missing = next(key for key in error.validator_value if key not in error.instance)
             raise StudyError(f"{where} lacks the key {missing!r}")
-        raise StudyError(f"{where}: {explained(error)}")
+        key = "the name " if "propertyNames" in error.absolute_schema_path else ""
+        raise StudyError(f"{where}: {key}{_describe(error)}")
 
 
-def explained(error: jsonschema.ValidationError) -> str:
-    """What is wrong with a value, and what would be right."""
+def _describe(error: jsonschema.ValidationError) -> str:
+    """Say what is wrong with a value and what is allowed."""
     value, rule = error.instance, error.validator_value
-    if error.validator == "type":
-        kinds_allowed = " or ".join([rule] if isinstance(rule, str) else rule)
-        return f"{value!r} is not of type {kinds_allowed}{hint_on_number(value, kinds_allowed)}"
-    if error.validator == "enum":
-        return str(UnknownName("value", value, rule))
-    if error.validator == "pattern":
-        return f"{value!r} is no name: use letters, digits, `_`, `-`, `.`, a letter or digit first"
-    if error.validator == "oneOf":
-        return f"{value!r} is neither `imagenet` nor a list of at least two different names"
+    match error.validator:
+        case "type":
+            return wrong_type(value, " or ".join([rule] if isinstance(rule, str) else rule))
+        case "enum":
+            return str(UnknownName("value", value, [str(choice) for choice in rule]))
+        case "pattern":
+            return (
+                f"{value!r} is not allowed: use letters, digits, `_`, `-` and `.`, and begin with "
+                "a letter or digit"
+            )
+        case "not":
+            return f"{value!r} is reserved: {rule['description']}; choose another name"
+        case "oneOf":
+            return f"{value!r} is neither `imagenet` nor a list of at least two different names"
     return error.message
 
 
 def fill_defaults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> None:
-    """Put the schema's defaults where a study says nothing, in place."""
-    schema = resolved(schema, root)
+    """Add the schema's defaults for absent keys, in place."""
     if not isinstance(value, dict):
         return
-    for key, part in schema.get("properties", {}).items():
-        if "default" in (found := resolved(part, root)):
-            value.setdefault(key, copy.deepcopy(found["default"]))
+    schema = _resolve(schema, root)
+    properties = schema.get("properties", {})
+    for key, part in properties.items():
+        if "default" in (resolved := _resolve(part, root)):
+            value.setdefault(key, copy.deepcopy(resolved["default"]))
         if key in value:
             fill_defaults(value[key], part, root)
-    if isinstance(rest := schema.get("additionalProperties"), dict):
-        for key in value.keys() - schema.get("properties", {}).keys():
-            fill_defaults(value[key], rest, root)
+    if isinstance(others := schema.get("additionalProperties"), dict):
+        for key in value.keys() - properties.keys():
+            fill_defaults(value[key], others, root)
 
 
-def resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
-    """A schema with its reference to a definition replaced by what it refers to."""
+def _resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """Replace a schema's reference to a definition by that definition."""
     if "$ref" not in schema:
         return schema
     definition = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]

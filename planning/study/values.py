@@ -1,102 +1,61 @@
-"""Values of a study that only the library can judge: the plug-ins are built, without their data."""
+"""Check values that only the library can judge, by building plug-ins without their data."""
 
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from planning.networks.factory_function import function_error
-from planning.networks.layers import module_error
-from planning.networks.names import layer_error, network_name_error, weights_error
-from planning.study.errors import StudyError
+from planning.networks.factory_function import check_function
+from planning.networks.layers import check_layers
+from planning.study.errors import StudyError, at_key
 from planning.study.paths import paths_among
 from planning.study.plugin_settings import injected_arguments
-from shapebias import plugins
-from shapebias.errors import ShapebiasError
+from planning.study.yaml_check import check_file
 from shapebias.networks.architectures._timm_settings import setting_error
+from shapebias.plugins import NESTED, build
 from shapebias.stimuli.dataset_downloads import check_request
 
 
 def check_values(study: dict[str, Any], files: list[Path]) -> None:
-    """Raise `StudyError` for a value or name that a plug-in refuses, or a key that stands twice.
+    """Raise `StudyError` for a value or name that a plug-in refuses, or a duplicate key.
 
-    What needs torch, files or other images to be built is left to its job. It takes half a second,
-    so it is for the process that plans, not for each job.
+    Plug-ins that need torch, files or other images are checked by their jobs. The check takes half
+    a second (some seconds if torch has to be imported), so only the planning process runs it.
 
     Parameters
     ----------
     study
-        Checked and completed.
+        Checked and completed study.
     files
-        It was read from; empty for the default one.
+        Files it was read from; empty for the default study.
     """
     for file in files:
-        check_keys_once(file)
+        check_file(file)
     for name, folder in study["folders"].items():
         if not isinstance(folder, str):
-            refused(f"folders.{name}", check_request, folder["download"], folder.get("only"))
+            with at_key(f"folders.{name}"):
+                check_request(folder["download"], folder.get("only"))
     for name, entry in study["models"].items():
-        if wrong := wrong_of_network(entry):
-            raise StudyError(f"models.{name}.{wrong}")
-    if wrong := layer_error(study["models"], study["measurements"]):
-        raise StudyError(": ".join(wrong))
-    if wrong := module_error(study):
-        raise StudyError(": ".join(wrong))
+        where, architecture = f"models.{name}.architecture", entry["architecture"]
+        if architecture["kind"] == "factory":
+            check_function(f"{where}.function", architecture["function"])
+        settings = architecture.get("settings") or {}
+        if architecture["kind"] == "timm" and (error := setting_error(settings)):
+            raise StudyError(f"{where}.settings: {error}")
+    check_layers(study)
     for name, entry in study["images"].items():
         if transform := entry.get("transform"):
-            refused(f"images.{name}.transform", build_alone, transform)
+            with at_key(f"images.{name}.transform"):
+                _build_alone(transform)
 
 
-def wrong_of_network(entry: dict[str, Any]) -> str | None:
-    """Key and mistake of the first name in a network's entry that nothing has; None if none."""
-    architecture = entry["architecture"]
-    if wrong := network_name_error(architecture):
-        return f"architecture.name: {wrong}"
-    if architecture["kind"] == "factory" and (wrong := function_error(architecture["function"])):
-        return f"architecture.function: {wrong}"
-    timms = architecture["kind"] == "timm"
-    if timms and (wrong := setting_error(architecture.get("settings") or {})):
-        return f"architecture.settings: {wrong}"
-    weights = entry.get("weights", {}).get("name")
-    if weights and (wrong := weights_error(architecture, weights)):
-        return f"weights: {wrong}"
-    return None
-
-
-def build_alone(transform: dict[str, Any]) -> None:
-    """Build a transform that needs nothing but its settings."""
-    nested = plugins.NESTED.keys() & transform.keys()
-    needs = injected_arguments("transforms", transform["kind"]) - plugins.NESTED.keys()
+def _build_alone(transform: dict[str, Any]) -> None:
+    """Build a transform if it needs nothing but its settings."""
+    nested = NESTED.keys() & transform.keys()
+    needs = injected_arguments("transforms", transform["kind"]) - NESTED.keys()
     if needs or "stylizer" in nested or paths_among("transforms", transform):
         return
     settings = dict(transform)
     for key in nested:
-        if paths_among(plugins.NESTED[key], transform[key]):
+        if paths_among(NESTED[key], transform[key]):
             return
-        settings[key] = plugins.build(plugins.NESTED[key], **transform[key])
-    plugins.build("transforms", **settings)
-
-
-def refused(where: str, check: Any, *values: Any) -> None:
-    """Raise what a check says of an entry as the study's mistake."""
-    try:
-        check(*values)
-    except ShapebiasError as error:
-        raise StudyError(f"{where}: {error}") from None
-
-
-def check_keys_once(file: Path) -> None:
-    """Raise `StudyError` where YAML would let a key's second value replace the first."""
-    nodes = [yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, yaml.MappingNode):
-            seen = set()
-            for key, value in node.value:
-                if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-                    line = key.start_mark.line + 1
-                    raise StudyError(f"{file}, line {line}: the key {key.value!r} stands twice")
-                seen.add(key.value)
-                nodes.append(value)
-        elif isinstance(node, yaml.SequenceNode):
-            nodes += node.value
+        settings[key] = build(NESTED[key], **transform[key])
+    build("transforms", **settings)

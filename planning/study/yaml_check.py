@@ -1,47 +1,85 @@
-"""Says in one line why a file is no study: ``python -m planning.study.yaml_check FILE``.
+"""Check the YAML of a study's file: ``python -m planning.study.yaml_check FILE``.
 
-Snakemake reads a study before any code of this project does, and does not say where it fails.
+Snakemake reads the file before this project's code runs, and its errors do not name the place.
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from planning.study.errors import StudyError, dotted
+
+RECURSIVE = "a YAML alias (`*name`) refers to a value that contains it; remove it"
+
 
 def main(file: str) -> int:
-    """Exit status: 0 for a file that holds keys."""
-    if mistake := unreadable(Path(file)):
-        print(f"error in the study: {mistake}", file=sys.stderr)
-    return int(bool(mistake))
-
-
-def unreadable(file: Path) -> str:
-    """What keeps a file from being read as a study; nothing for one that can be."""
+    """Print the first error of a file; return the exit status, 0 without an error."""
     try:
-        study = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return f"there is no file {file}; see studies/ for those that are there"
+        check_file(Path(file))
+    except StudyError as error:
+        print(f"error in the study: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def check_file(file: Path) -> None:
+    """Raise `StudyError` unless a file is readable YAML with keys, each of which occurs once."""
+    try:
+        with file.open("rb") as stream:
+            loader = yaml.SafeLoader(stream)
+            node = loader.get_single_node()
+            _check_node(file, node)
+            study = node and loader.construct_document(node)
     except OSError as error:
-        return f"{file} cannot be read ({error.strerror})"
-    except UnicodeDecodeError as error:
-        return f"{file} is no text in UTF-8 (byte {error.start + 1}); save it as such"
-    except yaml.YAMLError as error:
-        return f"{_place(file, error)} is no YAML: {_reason(error)}"
+        raise StudyError(f"{file} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        message = " ".join(str(error).split())
+        raise StudyError(f"{file} is not valid YAML: {message}") from None
     if not isinstance(study, dict):
-        return f"{file} holds no keys such as `name: my-study`; see config.yaml for all of them"
-    return ""
+        raise StudyError(
+            f"{file} has no keys such as `name: my-study`; config.schema.yaml describes all keys"
+        )
 
 
-def _place(file: Path, error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f"{file}, line {mark.line + 1}, column {mark.column + 1}," if mark else str(file)
+def leaves(value: Any, path: tuple = (), parents: tuple = ()) -> Iterator[tuple[tuple, Any]]:
+    """Yield the path and value of everything in a study that is not a mapping or list.
+
+    Raises
+    ------
+    StudyError
+        If a value contains itself, which YAML's aliases make possible.
+    """
+    if any(value is parent for parent in parents):
+        raise StudyError(f"{dotted(path)}: {RECURSIVE}")
+    if isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(part, (*path, key), (*parents, value))
+    else:
+        yield path, value
 
 
-def _reason(error: yaml.YAMLError) -> str:
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    context = getattr(error, "context", None)
-    return f"{problem} {context}" if context else problem
+def _check_node(file: Path, node: yaml.Node | None, parents: tuple[yaml.Node, ...] = ()) -> None:
+    """Raise `StudyError` for a value that contains itself, or a key that occurs twice.
+
+    YAML would let the second value of a key replace the first.
+    """
+    if node in parents:
+        raise StudyError(f"{file}, line {node.start_mark.line + 1}: {RECURSIVE}")
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _check_node(file, item, (*parents, node))
+    if isinstance(node, yaml.MappingNode):
+        keys = set()
+        for key, value in node.value:
+            name = str(key.value)
+            if name in keys and key.tag != "tag:yaml.org,2002:merge":
+                line = key.start_mark.line + 1
+                raise StudyError(f"{file}, line {line}: duplicate key {name!r}")
+            keys.add(name)
+            _check_node(file, value, (*parents, node))
 
 
 if __name__ == "__main__":

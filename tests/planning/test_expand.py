@@ -1,7 +1,8 @@
-"""Families of entries, written once."""
+"""Entries with a `grid` become one entry for every combination."""
 
 import pytest
 
+from planning.study.errors import StudyError
 from planning.study.expand import expand_grids
 
 FOG = {
@@ -23,7 +24,7 @@ FOG = {
 }
 
 
-def test_every_combination_is_an_entry_and_lists_name_them_all():
+def test_every_combination_is_an_entry_and_lists_contain_all_of_them():
     study = expand_grids(FOG)
     names = ["fog_1", "fog_3", "snow_1", "snow_3"]
     assert list(study["images"]) == ["photos", *names]
@@ -35,20 +36,24 @@ def test_every_combination_is_an_entry_and_lists_name_them_all():
     assert study["measurements"]["accuracy"]["clean"] == "photos"
 
 
-def test_what_has_no_each_is_left_as_it_is():
+def test_entries_without_a_grid_stay_as_they_are():
     study = {"images": {"a": {"path": "{photos}"}}, "models": None, "seed": 3}
     assert expand_grids(study) == study
 
 
 @pytest.mark.parametrize(
-    ("name", "grid", "said"),
+    ("name", "grid", "message"),
     [
-        ("{a}", {"a": [1], "b": [2]}, "must hold {b}"),
-        ("{a}", {"a": 1}, "a list of values"),
-        ("{a}", {"a": []}, "a list of values"),
-        ("{a}", ["a"], "a list of values"),
+        ("{a}", {"a": [1], "b": [2]}, "must contain {b}"),
+        ("{a}", {"a": 1}, "to a list of values"),
+        ("{a}", {"a": []}, "to a list of values"),
+        ("{a}", ["a"], "to a list of values"),
+        ("{a}", {"a": [1, "1"]}, "a second entry is named '1'"),
+        (1, {"a": [1]}, "must contain {a}"),
     ],
 )
-def test_wrong_families_are_named(name, each, said):
-    with pytest.raises(ValueError, match=rf"images\.\{{a\}}.*{said}"):
+def test_an_invalid_grid_is_refused(name, grid, message):
+    with pytest.raises(StudyError) as caught:
         expand_grids({"images": {name: {"grid": grid}}})
+    assert str(caught.value).startswith(f"images.{name}")
+    assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""Image sets that differ in one number are a curve."""
+"""Image sets whose transforms differ in one number form a family of levels."""
 
 from planning.jobs.level_families import parameter_sweeps
 
@@ -8,12 +8,12 @@ IMAGES = {
         f"saturated_{level}": {"from": "clean", "transform": {"kind": "saturate", "level": level}}
         for level in (8, 0.5, float("inf"))
     },
-    # Two levels are no curve.
+    # Two levels are too few.
     **{
         f"scrambled_{n}": {"from": "clean", "transform": {"kind": "scramble", "patches": n}}
         for n in (2, 4)
     },
-    # Of another set.
+    # Derived from another set.
     "scrambled_8": {"from": "saturated_8", "transform": {"kind": "scramble", "patches": 8}},
     **{
         f"{kind}_{n}": {
@@ -27,7 +27,7 @@ IMAGES = {
 }
 
 
-def test_sets_of_one_transform_and_one_source_are_a_curve_in_the_order_of_their_levels():
+def test_sets_of_one_transform_and_one_source_are_a_family_in_the_order_of_their_levels():
     saturated, fog, snow = parameter_sweeps(IMAGES, list(IMAGES))
     assert saturated["title"] == "saturate" and saturated["setting"] == "level"
     assert list(saturated["levels"]) == ["saturated_0.5", "saturated_8", "saturated_inf"]
@@ -35,5 +35,5 @@ def test_sets_of_one_transform_and_one_source_are_a_curve_in_the_order_of_their_
     assert snow["levels"] == {"snow_1": 1, "snow_2": 2, "snow_3": 3}
 
 
-def test_only_sets_that_are_scored_count():
+def test_only_the_named_sets_are_grouped():
     assert parameter_sweeps(IMAGES, ["clean", "fog_1", "fog_2"]) == []

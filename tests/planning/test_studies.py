@@ -1,4 +1,4 @@
-"""Every shipped study plans, with nothing of its data there but empty stand-ins."""
+"""Every study in `studies/` can be planned with empty files and folders in place of its data."""
 
 import os
 import re

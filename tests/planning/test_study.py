@@ -1,6 +1,8 @@
-"""Wrong studies, each answered by one line that names the place and what is right."""
+"""Errors in a study, each reported in one line that names the key and what is allowed."""
 
 import copy
+import datetime
+import math
 import re
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import yaml
 from planning.study.errors import StudyError
 from planning.study.paths import paths_among, plugin_settings
 from planning.study.read import merge, read_study
+from shapebias.training.loop import TRAINABLE
 from tests.conftest import ROOT
 
 TINY = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
@@ -20,7 +23,7 @@ STUDIES = [ROOT / "config.yaml", *sorted((ROOT / "studies").glob("*.yaml"))]
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_shipped_studies_are_right(path, monkeypatch):
+def test_the_shipped_studies_have_no_errors(path, monkeypatch):
     for name in re.findall(r"\$(SHAPEBIAS_\w+)", path.read_text()):
         monkeypatch.setenv(name, "/nowhere")
     study = read_study(yaml.safe_load(path.read_text()), whole=True)
@@ -36,7 +39,7 @@ def test_single_keys_change_the_default_study():
 
 
 def changed(path, value):
-    """The tiny study with one key changed, or taken out where the value is None."""
+    """The tiny study with one key changed, or removed if the value is None."""
     study = copy.deepcopy(TINY)
     *folders, last = path.split("/")
     place = reduce(lambda mapping, key: mapping.setdefault(key, {}), folders, study)
@@ -47,8 +50,8 @@ def changed(path, value):
     return study
 
 
-WRONG = {
-    "a start that is none": (
+ERRORS = {
+    "a start from an unknown network": (
         "models/alexnet_r/training/init_from",
         "alexnt",
         ["models.alexnet_r.training.init_from", "did you mean 'alexnet'"],
@@ -77,7 +80,7 @@ WRONG = {
         },
         ["models.lite.weights", "'efficientnet_lite'", "`path`"],
     ),
-    "weights of no kind": (
+    "weights without path, package or name": (
         "models/lite",
         {
             "architecture": {"kind": "resnet"},
@@ -129,12 +132,12 @@ WRONG = {
         {"kind": "fog", "severity": 1},
         ["unknown key", "'corruption'"],
     ),
-    "a corruption of no known kind": (
+    "an unknown corruption": (
         "images/scrambled/transform",
         {"kind": "corrupt", "corruption": {"kind": "frog", "severity": 1}},
         ["transform.corruption: unknown kind", "did you mean 'fog'"],
     ),
-    "a norm that an attack does not know": (
+    "an unknown norm of an attack": (
         "attacks/l2/norm",
         "l3",
         ["attacks.l2.norm: unknown value: 'l3'; did you mean 'l2'?"],
@@ -144,7 +147,7 @@ WRONG = {
         {"kind": "adversarial"},
         ["models.alexnet_r.training.recipe lacks the key 'attack'"],
     ),
-    "a segmenter from nowhere": (
+    "a segmenter without weights and training": (
         "segmenters/deeplab",
         {"kind": "deeplab"},
         ["segmenters.deeplab needs `weights`", "'category'"],
@@ -160,7 +163,7 @@ WRONG = {
         ["'conflict'"],
     ),
     "unknown concept set": ("measurements/dissection/concepts", "scene", ["did you mean 'scenes'"]),
-    "unknown area": ("measurements/dissection/area", "all", ["all_images"]),
+    "an unknown area": ("measurements/dissection/area", "all", ["all_images"]),
     "text for a number": ("images/scrambled/transform/patches", "four", ["'four'", "int"]),
     "text for epochs": (
         "models/alexnet/training/epochs",
@@ -187,18 +190,18 @@ WRONG = {
     "no name": ("name", None, ["lacks the key 'name'"]),
     "no measurements": ("measurements", None, ["lacks the key 'measurements'"]),
     "a missing setting of a plug-in": ("images/train/cues", None, ["images.train", "'cues'"]),
-    "a missing batch of an attack": ("attacks/l2/eps", None, ["attacks.l2", "'eps'"]),
+    "a missing radius of an attack": ("attacks/l2/eps", None, ["attacks.l2", "'eps'"]),
     "derived from itself": (
         "images/validation",
         {"from": "scrambled", "transform": {"kind": "blur", "sigma": 1.0}},
         ["derived from itself"],
     ),
-    "derived from what is not stored": (
+    "derived from a set that is not stored": (
         "images/twice",
         {"from": "noisy", "transform": {"kind": "noise", "sd": 0.1}},
         ["noisy", "materialize"],
     ),
-    "training on adversarial images of others": (
+    "training on an adversarial set": (
         "models/alexnet/training/images",
         "adversarial",
         ["can only be scored"],
@@ -213,12 +216,12 @@ WRONG = {
         {"kind": "imagefolder", "path": "$NO_SUCH_VARIABLE/photos"},
         ["images.validation.path", "variable that is not set"],
     ),
-    "a folder that no path names": (
+    "a folder that no path uses": (
         "folders",
         {"photo": "/photos"},
-        ["folders.photo is in no path"],
+        ["folders.photo is not used in any path"],
     ),
-    "concepts that nothing finds": (
+    "ablation by concept without dissection": (
         "measurements/dissection",
         None,
         ["ablation_by_concept needs measurements.dissection"],
@@ -238,7 +241,7 @@ WRONG = {
         "4",
         ["'4' is not of type int; write 4, without quotes"],
     ),
-    "a source that is not to be stored": (
+    "a source with `materialize: false`": (
         "images/validation/materialize",
         False,
         ["images.validation.materialize", "always stored"],
@@ -248,44 +251,116 @@ WRONG = {
         {"kind": "imagefolder", "path": ""},
         ["images.validation.path is empty"],
     ),
-    "an image larger than any": (
+    "a crop larger than any image": (
         "images/validation/crop",
         1_000_000_000,
         ["images.validation.crop", "8192"],
     ),
-    "a folder that is not set": (
+    "a folder with an unset variable": (
         "folders",
         {"photos": "$NO_SUCH_VARIABLE"},
         ["folders.photos", "--config"],
     ),
+    "NaN for a quantile": (
+        "measurements/dissection/quantile",
+        math.nan,
+        ["measurements.dissection.quantile: nan is not a finite number"],
+    ),
+    "NaN in a list": (
+        "measurements/dissection/sweep",
+        [0.1, math.nan],
+        ["measurements.dissection.sweep.1: nan is not a finite number"],
+    ),
+    "infinite memory": (
+        "measurements/ablation/memory",
+        math.inf,
+        ["measurements.ablation.memory: inf is not a finite number"],
+    ),
+    "NaN for an IoU": (
+        "measurements/ablation_by_concept/iou_cut",
+        math.nan,
+        ["measurements.ablation_by_concept.iou_cut: nan is not a finite number"],
+    ),
+    "a negative infinite level": (
+        "images/scrambled/transform",
+        {"kind": "saturate", "level": -math.inf},
+        ["images.scrambled.transform.level: -inf is not a finite number"],
+    ),
+    "a pair called all": (
+        "pairs/all",
+        {"standard": "alexnet", "robust": "alexnet_r"},
+        ["pairs: the name 'all' is reserved", "choose another name"],
+    ),
+    "a set whose name ends in -examples": (
+        "images/adversarial-examples",
+        {"kind": "synthetic"},
+        ["images: the name 'adversarial-examples' is reserved", "choose another name"],
+    ),
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_studies_are_refused_in_one_line(name):
-    path, value, said = WRONG[name]
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_is_reported_in_one_line(name):
+    path, value, parts = ERRORS[name]
     with pytest.raises(StudyError) as caught:
         read_study(changed(path, value), whole=True)
     message = str(caught.value)
     assert "\n" not in message
-    for words in said:
-        assert words in message, message
+    for part in parts:
+        assert part in message, message
 
 
-def test_merging_goes_level_by_level():
+@pytest.mark.parametrize("name", [True, 1, 1e3, datetime.date(2026, 1, 1)], ids=str)
+@pytest.mark.parametrize("family", ["images", "concepts", "segmenters", "attacks", "models"])
+def test_a_name_that_yaml_does_not_read_as_text_must_be_quoted(family, name):
+    study = copy.deepcopy(TINY)
+    study[family][name] = next(iter(study[family].values()))
+    message = rf"^{family}: the name {name} is not of type string; .* write it in quotes$"
+    with pytest.raises(StudyError, match=message):
+        read_study(study, whole=True)
+
+
+def test_a_reference_that_yaml_does_not_read_as_text_must_be_quoted():
+    study = copy.deepcopy(TINY)
+    study["measurements"]["accuracy"]["image_sets"] = [True]
+    message = r"^measurements\.accuracy\.image_sets\.0: True .* write it in quotes$"
+    with pytest.raises(StudyError, match=message):
+        read_study(study, whole=True)
+
+
+def test_a_value_that_contains_itself_is_refused():
+    study = copy.deepcopy(TINY)
+    study["models"]["alexnet"]["training"]["images"] = images = ["train"]
+    images.append(images)
+    with pytest.raises(StudyError, match=r"^models\.alexnet\.training\.images\.1: a YAML alias"):
+        read_study(study, whole=True)
+
+
+def test_only_the_level_of_saturate_may_be_infinite():
+    study = changed("images/scrambled/transform", {"kind": "saturate", "level": math.inf})
+    assert read_study(study, whole=True)["images"]["scrambled"]["transform"]["level"] == math.inf
+
+
+def test_the_schema_allows_what_the_training_loop_can_train():
+    schema = yaml.safe_load((ROOT / "config.schema.yaml").read_text())
+    training = schema["$defs"]["model"]["properties"]["training"]["properties"]
+    assert tuple(training["trainable"]["enum"]) == TRAINABLE
+
+
+def test_merging_combines_mappings_level_by_level():
     assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
 
 
-def test_paths_of_plugins_are_written_out(monkeypatch):
+def test_paths_of_plugins_are_expanded(monkeypatch):
     monkeypatch.setenv("WHERE", "/data")
     study = {"folders": {"weights": "$WHERE/vgg"}}
     entry = {"kind": "adain", "encoder": "{weights}/vgg.pth", "decoder": "~", "alpha": 0.5}
     assert paths_among("stylizers", entry) == ["encoder", "decoder"]
-    found = plugin_settings(study, "stylizers", entry)
-    assert found == entry | {"encoder": "/data/vgg/vgg.pth", "decoder": str(Path.home())}
+    settings = plugin_settings(study, "stylizers", entry)
+    assert settings == entry | {"encoder": "/data/vgg/vgg.pth", "decoder": str(Path.home())}
 
 
-def test_a_download_is_planned_before_what_reads_it(tmp_path):
+def test_a_download_is_planned_before_the_job_that_reads_it(tmp_path):
     study = copy.deepcopy(TINY)
     study["folders"] = {"cifar": {"download": "cifar10"}}
     study["images"]["photos"] = {"kind": "cifar10", "path": "{cifar}", "split": "test"}
@@ -307,28 +382,28 @@ def test_every_key_of_the_schema_is_described():
             described = "description" in part or "$ref" in part
             assert described or key in ("kind", "training"), f"{where}.{key}"
             walk(part, f"{where}.{key}")
-        if isinstance(rest := node.get("additionalProperties"), dict):
-            walk(rest, where)
+        if isinstance(others := node.get("additionalProperties"), dict):
+            walk(others, where)
 
     walk(schema, "study")
     for name, definition in schema["$defs"].items():
         walk(definition, name)
 
 
-def test_layers_that_are_silenced_are_dissected():
+def test_ablated_layers_must_be_dissected():
     study = copy.deepcopy(TINY)
     study["measurements"]["dissection"]["layers"] = ["conv4", "conv5"]
     read_study(study, whole=True)
     study["measurements"]["dissection"]["layers"] = ["conv5"]
-    with pytest.raises(StudyError, match=r"^measurements\.ablation\.layers: 'conv4' is not among"):
+    with pytest.raises(StudyError, match=r"^measurements\.ablation\.layers: 'conv4' is ablated"):
         read_study(study, whole=True)
     del study["measurements"]["ablation"]["layers"]
-    with pytest.raises(StudyError, match="'all layers' is not among"):
+    with pytest.raises(StudyError, match="'all layers' is ablated but not"):
         read_study(study, whole=True)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"recipe": {"kind": "standard", "attack": "l2"}}, "unknown key in .*recipe: 'attack'"),
         ({"recipe": {"kind": "underfit", "target": 0.5}}, "lacks the key 'validation'"),
@@ -337,12 +412,12 @@ def test_layers_that_are_silenced_are_dissected():
         ({"learning_rate": float("inf")}, "learning_rate: inf is not a finite number"),
     ],
 )
-def test_trainings_that_cannot_be(change, said):
+def test_an_impossible_training_is_refused(change, message):
     study = copy.deepcopy(TINY)
     training = {"images": "train", "recipe": {"kind": "standard"}, "epochs": 1}
     training |= {"learning_rate": 0.1} | change
     study["models"]["alexnet"]["training"] = training
-    with pytest.raises(StudyError, match=said):
+    with pytest.raises(StudyError, match=message):
         read_study(study, whole=True)
 
 
@@ -355,10 +430,10 @@ def test_advprop_needs_batch_norm():
     read_study(study, whole=True)
 
 
-def test_the_size_of_images_stands_beside_the_architecture():
+def test_misplaced_sizes_and_colours_of_an_architecture_are_refused():
     study = copy.deepcopy(TINY)
     study["models"]["alexnet"]["architecture"] = {"kind": "alexnet", "input_size": 64}
-    with pytest.raises(StudyError, match=r"stands too low: it is models\.alexnet\.input_size"):
+    with pytest.raises(StudyError, match=r"input_size: move it to models\.alexnet\.input_size"):
         read_study(study, whole=True)
     study["models"]["alexnet"]["architecture"] = {
         "kind": "factory", "function": "a:b", "mean": [124, 116, 104], "std": [1, 1, 1]

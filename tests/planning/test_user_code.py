@@ -1,15 +1,18 @@
-"""A user's own network: its code is watched where it lies, and nothing else of theirs."""
+"""A user's own network: its code is fingerprinted where it is, without importing it."""
+
+from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
 
 from planning.fingerprints.user_code import digest_of_module
-from planning.networks.factory_function import function_error
-from planning.networks.starts import plugins_of_network, start_error, starts_of, whole_architecture
+from planning.networks.factory_function import check_function
+from planning.networks.starts import check_starts, plugins_of_network, starts_of, whole_architecture
+from planning.study.errors import StudyError
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package of a user's, whose module `nets` uses `parts` and `helpers.deep`."""
+    """A package of a user whose module `nets` uses `parts` and `helpers.deep`."""
     monkeypatch.syspath_prepend(str(tmp_path))
     folder = tmp_path / "theirs"
     (folder / "helpers").mkdir(parents=True)
@@ -33,7 +36,7 @@ def digest():
 
 
 @pytest.mark.parametrize("name", ["nets", "parts", "more", "helpers/deep", "helpers/__init__"])
-def test_an_edit_of_what_it_uses_is_seen(package, name):
+def test_the_digest_changes_with_the_code_that_a_module_imports(package, name):
     before = digest()
     path = package / f"{name}.py"
     text = path.read_text()
@@ -43,7 +46,7 @@ def test_an_edit_of_what_it_uses_is_seen(package, name):
     assert digest() != before
 
 
-def test_other_modules_do_not_count(package):
+def test_the_digest_does_not_depend_on_other_modules(package):
     before = digest()
     (package / "unused.py").write_text("N = 2\n")
     assert digest() == before
@@ -58,7 +61,7 @@ NETWORKS = {
 }
 
 
-def test_an_ensemble_counts_its_members():
+def test_an_ensemble_starts_from_its_members_and_uses_their_plugins():
     assert starts_of(NETWORKS, "both") == ["a", "b"]
     assert starts_of(NETWORKS, "b") == ["a"]
     architecture = whole_architecture(NETWORKS, "both")
@@ -69,52 +72,79 @@ def test_an_ensemble_counts_its_members():
         ("own", "theirs.nets"),
         ("architectures", "resnet"),
     ]
-    assert start_error(NETWORKS) is None
+    check_starts(NETWORKS)
 
 
-def test_a_start_of_another_size_is_told():
+def test_a_network_cannot_start_from_one_of_another_size():
     networks = {
         "a": {"architecture": {"kind": "resnet", "depth": 18}, "training": {}},
         "b": {"architecture": {"kind": "resnet", "depth": 34}, "training": {"init_from": "a"}},
     }
-    wrong = ("models.b.training.init_from", "a has `depth: 18`, and b `depth: 34`")
-    assert start_error(networks) == wrong
-    # What is not said has a default, and other kinds may have the same weights.
+    message = r"^models\.b\.training\.init_from: a has `depth: 18`, and b `depth: 34`$"
+    with pytest.raises(StudyError, match=message):
+        check_starts(networks)
+    # Absent settings have defaults, and architectures of other kinds may have the same weights.
     for architecture in ({"kind": "resnet"}, {"kind": "torchvision", "name": "resnet34"}):
         networks["a"]["architecture"] = architecture
-        assert start_error(networks) is None
+        check_starts(networks)
+
+
+@pytest.fixture
+def modules(tmp_path, monkeypatch):
+    """Modules of a user, some of them with errors."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for folder in ("package", "above", "outer/inner"):
+        (tmp_path / folder).mkdir(parents=True)
+    files = {
+        "networks": (
+            "raise SystemExit('never run')\nimport os as alias\n"
+            "def make(): pass\nclass Made: pass\n"
+            "try:\n    from fast import maker\nexcept ImportError:\n    maker = make\n"
+        ),
+        "package/inner": "make = print\n",
+        "outer/inner/nets": "def make(): pass\n",
+        "everything": "from os import *\n",
+        "lazy": "def __getattr__(name): pass\n",
+        "spoilt": "import os\ndef make(:\n",
+        "above/nets": "from above.wrong import make\n",
+        "above/wrong": "make = = 1\n",
+    }
+    for name, text in files.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / f"compiled{EXTENSION_SUFFIXES[0]}").touch()
 
 
 @pytest.mark.parametrize(
-    ("function", "said"),
+    "function",
     [
-        ("networks:make", None),
-        ("networks:Made", None),
-        ("networks:alias", None),
-        ("networks:mak", "unknown function of networks: 'mak'; did you mean 'make'"),
-        ("networks", "'networks' names no function: write package.module:function"),
-        ("networks:", "names no function"),
-        ("nowhere_at_all:make", "there is no module 'nowhere_at_all'"),
-        ("package.inner:make", None),
-        ("package.other:make", "there is no module 'package.other'"),
-        ("everything:whatever", None),
-        ("compiled:whatever", None),
-        ("spoilt:make", "spoilt.py, line 2, is no Python: invalid syntax"),
-        ("above.nets:make", "wrong.py, line 1, is no Python: "),
+        "networks:make",
+        "networks:Made",
+        "networks:alias",
+        "networks:maker",
+        "package.inner:make",
+        "outer.inner.nets:make",
+        "everything:whatever",
+        "lazy:whatever",
+        "compiled:whatever",
     ],
 )
-def test_functions_that_are_not_there(tmp_path, monkeypatch, function, said):
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "networks.py").write_text(
-        "raise SystemExit('never run')\nimport os as alias\ndef make(): pass\nclass Made: pass\n"
-    )
-    (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "inner.py").write_text("make = print\n")
-    (tmp_path / "everything.py").write_text("from os import *\n")
-    (tmp_path / "spoilt.py").write_text("import os\ndef make(:\n")
-    (tmp_path / "above").mkdir()
-    (tmp_path / "above" / "nets.py").write_text("from above.wrong import make\n")
-    (tmp_path / "above" / "wrong.py").write_text("make = = 1\n")
-    (tmp_path / "compiled.cpython-311.so").touch()
-    found = function_error(function)
-    assert found is None if said is None else said in found
+def test_a_function_of_a_module_is_accepted(modules, function):
+    check_function("here", function)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("networks:mak", "unknown function of networks: 'mak'; did you mean 'make'"),
+        ("networks", "'networks' is not of the form package.module:function"),
+        ("networks:", "is not of the form package.module:function"),
+        ("nowhere_at_all:make", "there is no module 'nowhere_at_all'"),
+        ("package.other:make", "there is no module 'package.other'"),
+        ("networks.inner:make", "there is no module 'networks.inner'"),
+        ("spoilt:make", r"syntax error in .*spoilt.py, line 2: invalid syntax"),
+        ("above.nets:make", r"syntax error in .*wrong.py, line 1: "),
+    ],
+)
+def test_a_function_that_does_not_exist_is_refused(modules, function, message):
+    with pytest.raises(StudyError, match=rf"^here: .*{message}"):
+        check_function("here", function)
