@@ -1,11 +1,11 @@
 """Bring an image set from its publisher."""
 
 from shapebias.runtime.job import job
-from shapebias.stimuli.dataset_downloads import bring
+from shapebias.stimuli.dataset_downloads import download_with_note
 
 
 def main(path_to_note, *, name, only, checksum):
-    bring(path_to_note, name, only=only, checksum=checksum)
+    download_with_note(path_to_note, name, only=only, checksum=checksum)
 
 
 if __name__ == "__main__":

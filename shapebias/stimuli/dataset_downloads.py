@@ -1,4 +1,4 @@
-"""Which image sets their publishers let everybody download, and where to ask for the others."""
+"""Download public image sets; say where to request the others."""
 
 import json
 from dataclasses import dataclass
@@ -20,27 +20,27 @@ class Archive:
     url
         The publisher's address.
     checksum
-        As of `fetch`; None where none is known.
-    vouched_by
+        As for `fetch`; None if none is known.
+    checksum_source
         Who states the checksum: "publisher", "others" (projects that use the set; the publisher
-        states none), or "" where there is none.
+        states none), or "" if there is none.
     size
-        Length in bytes; None where it is not known.
+        Length in bytes; None if unknown.
     """
 
     url: str
     checksum: str | None = None
-    vouched_by: str = ""
+    checksum_source: str = ""
     size: int | None = None
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """File name of the archive."""
         return self.url.rpartition("/")[2]
 
 
 ZENODO = "https://zenodo.org/records/2235448/files"
-# By the name of the image set; the archive's folder is the `path` of its source.
+# By name of the image set; the unpacked folder is the `path` of its source.
 ARCHIVES = {
     "cue_conflict": (
         Archive(
@@ -108,36 +108,40 @@ ON_REQUEST = {
 def download(
     name: str, folder: str | Path, *, only: str | None = None, checksum: str | None = None
 ) -> list[Path]:
-    """Download an image set and unpack it; what is there already is kept.
+    """Download and unpack an image set; files already present are kept.
 
     Parameters
     ----------
     name
         In `ARCHIVES`.
     folder
-        Gets the archives, and beside each a folder of its name with what was in it.
+        Receives the archives and, beside each, a folder with its content.
     only
-        One archive of several by its name, "noise.tar" for instance; None for all.
+        Name of one archive of several, for example "noise.tar"; None for all.
     checksum
-        As of `fetch`, in place of the one that is known; for one archive.
+        As for `fetch`, instead of the known one; for a single archive.
 
     Returns
     -------
-    The folder of each archive's content: where an archive holds one folder, that one.
+    The folder of each archive's content; if an archive contains one folder, that one.
 
     Raises
     ------
     ShapebiasError
-        If the set cannot be downloaded (the message says how to get it), or anything fails.
+        If the set cannot be downloaded (the message says how to get it), or the download fails.
     """
-    chosen = check_request(name, only)
-    if checksum is not None and len(chosen) > 1:
-        raise ShapebiasError(f"{name} has {len(chosen)} archives; say by `only` whose checksum")
-    return [_bring(one, Path(folder), checksum or one.checksum) for one in chosen]
+    archives = check_request(name, only)
+    if checksum is not None and len(archives) > 1:
+        raise ShapebiasError(
+            f"{name} has {len(archives)} archives; name by `only` the one with this checksum"
+        )
+    return [
+        _download_one(archive, Path(folder), checksum or archive.checksum) for archive in archives
+    ]
 
 
 def check_request(name: str, only: str | None = None) -> list[Archive]:
-    """Archives of an image set, or of it the one named `only`.
+    """Return the archives of an image set, or the one named `only`.
 
     Raises
     ------
@@ -151,21 +155,22 @@ def check_request(name: str, only: str | None = None) -> list[Archive]:
         )
     if name not in ARCHIVES:
         raise UnknownName("image set to download", name, [*ARCHIVES, *ON_REQUEST])
-    chosen = [one for one in ARCHIVES[name] if only in (None, one.name)]
-    if not chosen:
-        raise UnknownName(f"archive of {name}", only, [one.name for one in ARCHIVES[name]])
-    return chosen
+    archives = [archive for archive in ARCHIVES[name] if only in (None, archive.name)]
+    if not archives:
+        known = [archive.name for archive in ARCHIVES[name]]
+        raise UnknownName(f"archive of {name}", only, known)
+    return archives
 
 
-def bring(note: str | Path, name: str, **settings: Any) -> None:
-    """Download an image set beside a note, with `content` as the name of its folder.
+def download_with_note(note: str | Path, name: str, **settings: Any) -> None:
+    """Download an image set and link its folder as `content` beside a note.
 
     Parameters
     ----------
     note
-        File that says, once all is there, what was brought and where it lies.
+        JSON file, written last, with the settings and the folder.
     name, settings
-        As of `download`.
+        As for `download`.
     """
     note = Path(note)
     folders = download(name, note.parent / "archives", **settings)
@@ -178,7 +183,7 @@ def bring(note: str | Path, name: str, **settings: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def _bring(archive: Archive, folder: Path, checksum: str | None) -> Path:
+def _download_one(archive: Archive, folder: Path, checksum: str | None) -> Path:
     file = folder / archive.name
     target = folder / archive.name.partition(".")[0]
     if not target.is_dir():

@@ -1,8 +1,8 @@
 """ImageNet's classes, and the 16 entry-level classes that 207 of them belong to.
 
-The table `data/imagenet_classes.csv` lists the 1,000 synsets of ILSVRC2012 in the order of the
-published networks' scores, with WordNet's names. Its entry levels are those of Geirhos et al.
-[1]_: their lists of synsets, cut down to the 1,000.
+`data/imagenet_classes.csv` lists the 1,000 synsets of ILSVRC2012 in the order of the
+published networks' scores, with WordNet's names. Its entry-level classes are those of Geirhos
+et al. [1]_, restricted to the 1,000 synsets.
 
 References
 ----------
@@ -18,12 +18,12 @@ from shapebias.errors import UnknownName
 
 
 def entry_level_of(table: str) -> dict[str, str] | None:
-    """Entry-level class of each fine class that has one, for a study's choice of table.
+    """Return the entry-level class of each fine class, for a study's choice of table.
 
     Parameters
     ----------
     table
-        "imagenet_16", or "none" where the networks' own classes are the entry level.
+        "imagenet_16", or "none" if the networks' own classes are the entry level.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def imagenet_16() -> dict[str, str]:
 
 
 def names() -> dict[str, str]:
-    """First name of each WordNet id, for people to read; two pairs of ids share theirs."""
+    """First name of each WordNet id; two pairs of ids share a name."""
     return {row["wnid"]: row["names"].split(",")[0] for row in _rows()}
 
 

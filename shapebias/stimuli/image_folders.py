@@ -1,4 +1,4 @@
-"""Folders of image files: what they hold, in a fixed order, and each file's bytes.
+"""List the image files of a folder in a fixed order, and read their bytes.
 
 A listing holds names, not paths: a million of them take about a hundred megabytes.
 """
@@ -16,9 +16,9 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
-# Listed as images are, and refused by name.
-UNREAD = (".jp2", ".avif", ".heic", ".heif", ".jxl", ".tga", ".dib")
-# What lies beside images and is none, by suffix and by name without it, in small letters.
+# Listed as images, and rejected by name.
+UNSUPPORTED = (".jp2", ".avif", ".heic", ".heif", ".jxl", ".tga", ".dib")
+# Files commonly found beside images, by suffix and by name without it, in lower case.
 RECORDS = (
     *(".txt", ".md", ".rst", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml"),
     *(".html", ".htm", ".pdf", ".log", ".ini", ".db", ".mat", ".npy", ".npz", ".pkl", ".py", ".sh"),
@@ -34,68 +34,74 @@ Places = tuple[tuple[int, int], ...]
 
 
 class Listing(NamedTuple):
-    """Files as names relative to a folder: those of an image set, and those that go with it."""
+    """File names relative to a folder: of the image set, and of ignored files beside it."""
 
     files: list[str]
-    passed_over: list[str]
+    ignored: list[str]
 
     def remarks(self) -> list[str]:
-        """A line on what is passed over, if anything is."""
-        if not self.passed_over:
+        """A line for the log on ignored files, if there are any."""
+        if not self.ignored:
             return []
-        first = readable(self.passed_over[0])
-        return [f"passed over {len(self.passed_over)} files beside the images: {first} …"]
+        first = readable(self.ignored[0])
+        return [f"ignored {len(self.ignored)} files beside the images: {first} …"]
 
 
 def class_files(folder: Path) -> Listing:
     """Files in the class folders of a folder, at any depth, sorted by class and name.
 
-    Files in no class folder come first. All are listed but hidden ones and those that commonly lie
-    beside images (lists, checksums, licences, archives): `image_row` refuses what is no image.
+    Files outside of class folders come first. All files are listed except hidden ones and those
+    commonly found beside images (lists, checksums, licences, archives); `image_row` rejects what
+    is not an image.
 
     Raises
     ------
     ShapebiasError
-        If the folder is missing or holds no class folder, or if a class folder holds no image.
+        If the folder is missing or has no class folder, or if a class folder has no image.
     """
     check_folder(folder)
-    found: dict[str, list[str]] = {one: [] for one in folders_in(folder)}
-    if not found:
+    classes: dict[str, list[str]] = {name: [] for name in folders_in(folder)}
+    if not classes:
         raise ShapebiasError(
             f"{folder} holds no class folders; images belong in {folder.name}/<class>/"
         )
-    loose, passed_over = [], []
+    loose, ignored = [], []
     for name in sorted(_names_below(folder, _places(folder))):
-        one, slash, _ = name.partition("/")
-        (passed_over if _is_record(name) else found[one] if slash else loose).append(name)
-    for one, files in found.items():
+        class_name, slash, _ = name.partition("/")
+        if _is_record(name):
+            ignored.append(name)
+        elif slash:
+            classes[class_name].append(name)
+        else:
+            loose.append(name)
+    for class_name, files in classes.items():
         if not files:
             raise ShapebiasError(
-                f"the class folder {folder / one} holds no image; fill it or remove it"
+                f"the class folder {folder / class_name} holds no image; fill it or remove it"
             )
-    return Listing([*loose, *(name for files in found.values() for name in files)], passed_over)
+    return Listing([*loose, *(name for files in classes.values() for name in files)], ignored)
 
 
 def files_in_classes(folder: Path) -> Listing:
-    """`class_files` of a layout in which every file lies in its class's folder itself.
+    """`class_files` where every file is directly in its class's folder.
 
     Raises
     ------
     ShapebiasError
-        As of `class_files`, or if a file lies anywhere else.
+        As `class_files`, or if a file is anywhere else.
     """
     listing = class_files(folder)
     for name in listing.files:
         if name.count("/") != 1:
             raise ShapebiasError(
-                f"{folder / readable(name)} does not lie in a class's folder itself, as "
-                f"{folder.name}/<class>/<file> does; move or remove it"
+                f"{folder / readable(name)} is not directly in a class's folder, as "
+                f"{folder.name}/<class>/<file> is; move or remove it"
             )
     return listing
 
 
 def files_below(folder: Path) -> Listing:
-    """Files in a folder and the folders in it, sorted; what is listed is as of `class_files`."""
+    """Files in a folder and its subfolders, sorted; listed and ignored as in `class_files`."""
     check_folder(folder)
     names = sorted(_names_below(folder, _places(folder)))
     records = set(filter(_is_record, names))
@@ -103,7 +109,7 @@ def files_below(folder: Path) -> Listing:
 
 
 def images_in(folder: Path) -> list[str]:
-    """Names of the image files in a folder itself, sorted; hidden files are passed over."""
+    """Names of the image files directly in a folder, sorted, without hidden ones."""
     check_folder(folder)
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if _names_image(entry.name))
@@ -112,12 +118,12 @@ def images_in(folder: Path) -> list[str]:
 def folders_in(folder: Path) -> list[str]:
     """Names of the folders in a folder, sorted.
 
-    Hidden ones are passed over, and links to the folder itself or one that it lies in.
+    Hidden ones are left out, and links to the folder itself or a parent of it.
     """
     check_folder(folder)
     above = _places(folder)
     with os.scandir(folder) as entries:
-        return sorted(one.name for one in entries if _leads_on(one, above))
+        return sorted(entry.name for entry in entries if _leads_on(entry, above))
 
 
 def check_folder(folder: Path) -> None:
@@ -156,7 +162,7 @@ def image_row(folder: Path, name: str, *, image_id: str | None = None) -> dict[s
 
 
 def misplaced_row(name: str, reason: str) -> dict[str, Any]:
-    """Row of a file that is refused for where it lies."""
+    """Row of a file that is rejected for its place."""
     path = readable(name)
     return {"image_id": path, "path": path, "image": None, "rejected": reason}
 
@@ -165,35 +171,35 @@ def _bytes_of(folder: Path, name: str) -> bytes:
     if not name.lower().endswith(SUFFIXES):
         suffix = PurePosixPath(readable(name)).suffix
         raise ShapebiasError(
-            f"not a format that is read: {suffix or 'no suffix'}; save the image as PNG or JPEG, "
+            f"unsupported format: {suffix or 'no suffix'}; save the image as PNG or JPEG, "
             "or remove the file"
         )
     status = (folder / name).stat()
-    # A pipe or a device may give bytes for ever.
+    # A pipe or a device may never end.
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        raise ShapebiasError("is no plain file; remove it")
+        raise ShapebiasError("not a plain file; remove it")
     check_length(status.st_size, readable(name))
     return (folder / name).read_bytes()
 
 
 def readable(name: str) -> str:
-    """A file's name as text; bytes that are no text become escapes."""
+    """A file's name as text; bytes that are not text become escapes."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def slice_of(items: Sequence[T], part: int, parts: int) -> Sequence[T]:
-    """Contiguous part (from 0) of a sequence; the parts differ in length by one at most."""
+    """Contiguous part (from 0) of a sequence; part lengths differ by at most one."""
     first, last = bounds_of(len(items), part, parts)
     return items[first:last]
 
 
 def bounds_of(count: int, part: int, parts: int) -> tuple[int, int]:
-    """First index of a contiguous part (from 0) of so many items, and the one after its last."""
+    """First index of a contiguous part (from 0) of `count` items, and the one after its last."""
     return part * count // parts, (part + 1) * count // parts
 
 
 def _names_below(folder: str | Path, above: Places) -> Iterator[str]:
-    """Every file below a folder, relative to it; links are followed, but not round in circles."""
+    """Every file below a folder, relative to it; links are followed, but not in circles."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if _leads_on(entry, above):
@@ -204,7 +210,7 @@ def _names_below(folder: str | Path, above: Places) -> Iterator[str]:
 
 
 def _leads_on(entry: os.DirEntry, above: Places) -> bool:
-    """Whether this is a folder, neither hidden nor a link to one that it lies in."""
+    """Whether this is a folder that is neither hidden nor a link to one of its parents."""
     return entry.name[0] != "." and _is_folder(entry) and _place(entry.path) not in above
 
 
@@ -216,11 +222,11 @@ def _is_folder(entry: os.DirEntry) -> bool:
 
 
 def _places(folder: Path) -> Places:
-    return tuple(_place(one) for one in (folder, *folder.absolute().parents))
+    return tuple(_place(parent) for parent in (folder, *folder.absolute().parents))
 
 
 def _place(folder: str | Path) -> tuple[int, int]:
-    """What tells a folder from every other, however it is reached."""
+    """Device and inode, which identify a folder however it is reached."""
     status = Path(folder).stat()
     return status.st_dev, status.st_ino
 
@@ -233,4 +239,4 @@ def _is_record(name: str) -> bool:
 
 
 def _names_image(name: str) -> bool:
-    return name[0] != "." and name.lower().endswith(SUFFIXES + UNREAD)
+    return name[0] != "." and name.lower().endswith(SUFFIXES + UNSUPPORTED)

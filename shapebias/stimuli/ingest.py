@@ -1,7 +1,7 @@
-"""From a source to the parts of an image set: every image is stored or refused by name.
+"""Store a source's images as the parts of an image set, or reject them by name.
 
-What is stored are the source's own bytes. Each image is decoded once to be sure that every reader
-will be able to; one that cannot be becomes a row of the table `rejected`.
+The source's own bytes are stored. Each image is checked so that every reader can decode it; one
+that cannot be decoded becomes a row of the table `rejected`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,28 +31,28 @@ def ingest_images(
     sizing: ResizeCrop,
     max_rejected: float = MOST_REJECTED,
 ) -> tuple[int, int]:
-    """Write one part of a source's images, and count those stored and those refused.
+    """Write one part of a source's images, and count those stored and those rejected.
 
     Parameters
     ----------
     source
-        What a plug-in of the family `images` builds: its length is the number of images listed,
-        and `rows(part, parts)` gives one contiguous part of them; if it has `remarks()`, these are
+        Plug-in of the family `datasets`: its length is the number of images listed, and
+        `rows(part, parts)` returns one contiguous part of them; `remarks()`, if it has them, are
         lines for the log.
     path
         Parquet file.
     part, parts
-        Which part, from 0, of how many.
+        Index of the part, from 0, and number of parts.
     sizing
-        How readers bring the images to size.
+        How readers resize and crop the images.
     max_rejected
-        Share of the part's images, in [0, 1], that may be refused. So one damaged file stops a
-        small set, and is a line in a table of a large one.
+        Largest share of the part's images, in [0, 1], that may be rejected. One damaged file stops
+        a small set and is a row of a table for a large one.
 
     Raises
     ------
     ShapebiasError
-        If more are refused, or the source lists no image, or gives more or fewer than it lists.
+        If more are rejected, or the source lists no image, or returns more or fewer than it lists.
     """
 
     def write(rows: Iterable[dict[str, Any]]) -> int:
@@ -70,7 +70,7 @@ def ingest_concepts(
     sizing: ResizeCrop,
     max_rejected: float = MOST_REJECTED,
 ) -> tuple[int, int]:
-    """Write one part of a concept set, label maps resized and cropped as their images will be.
+    """Write one part of a concept set, with label maps resized and cropped like their images.
 
     The parameters are those of `ingest_images`; the source also has `concepts`.
     """
@@ -84,18 +84,18 @@ def ingest_concepts(
 def rejected_images(parts: Mapping[str, Sequence[str | Path]]) -> pd.DataFrame:
     """Table `rejected` of image sets, each given by the files of its parts."""
     rows = [
-        (image_set, *refused)
+        (image_set, *rejected)
         for image_set, paths in parts.items()
         for path in paths
-        for refused in rejected_in(path)
+        for rejected in rejected_in(path)
     ]
     return pd.DataFrame(rows, columns=["image_set", "image_id", "reason"], dtype=str)
 
 
 def checked(rows: Iterable[dict[str, Any]], sizing: ResizeCrop) -> Iterator[dict[str, Any]]:
-    """Rows with label maps of the size that the image will have; bad images are refused.
+    """Rows with label maps of the image's final size; bad images are rejected.
 
-    A refused image's row has None under `image` and the reason under `rejected`.
+    A rejected image's row has None under `image` and the reason under `rejected`.
     """
     for row in rows:
         if row["image"] is None:
@@ -104,7 +104,7 @@ def checked(rows: Iterable[dict[str, Any]], sizing: ResizeCrop) -> Iterator[dict
         try:
             yield _fitted(row, sizing)
         except ShapebiasError as error:
-            # The name stands in the row already; the reason is the same for every such image.
+            # The row already has the name.
             reason = str(error).removeprefix(f"{row['image_id']}: ")
             yield {**row, "image": None, "rejected": reason}
 
@@ -125,7 +125,7 @@ def _fitted(row: dict[str, Any], sizing: ResizeCrop) -> dict[str, Any]:
 
 
 def _check_proportions(labels: np.ndarray, columns: int, rows: int, name: str) -> None:
-    """Raise `ShapebiasError` unless a label map, of any size, can lie over the whole image."""
+    """Raise `ShapebiasError` unless a label map, of any size, has the image's proportions."""
     if abs(labels.shape[1] - labels.shape[0] * columns / rows) > 1:
         raise ShapebiasError(
             f"{name}: its label map has {labels.shape[1]}×{labels.shape[0]} pixels, which is not "
@@ -143,38 +143,38 @@ def _ingest(
 ) -> tuple[int, int]:
     if not len(source):
         raise ShapebiasError(
-            f"{getattr(source, 'folder', 'the source')} gives no image at all; correct the path "
+            f"{getattr(source, 'folder', 'the source')} has no images; correct the path "
             "or the settings of this set"
         )
     for remark in source.remarks() if hasattr(source, "remarks") else ():
         print(remark)
     first, last = bounds_of(len(source), part, parts)
     rows = progress(source.rows(part, parts), what="reading images", total=last - first)
-    refused: list[str] = []
-    stored = write(_watched(checked(rows, sizing), refused, last - first, max_rejected))
-    assert stored + len(refused) == last - first, "every image is stored or refused"
-    print(f"stored {stored} images, refused {len(refused)}")
-    return stored, len(refused)
+    rejected: list[str] = []
+    stored = write(_counted(checked(rows, sizing), rejected, last - first, max_rejected))
+    assert stored + len(rejected) == last - first, "every image is stored or rejected"
+    print(f"stored {stored} images, rejected {len(rejected)}")
+    return stored, len(rejected)
 
 
-def _watched(
-    rows: Iterable[dict[str, Any]], refused: list[str], listed: int, max_rejected: float
+def _counted(
+    rows: Iterable[dict[str, Any]], rejected: list[str], listed: int, max_rejected: float
 ) -> Iterator[dict[str, Any]]:
-    """Note and print each refused image; stop once they are too many, or rows are amiss."""
-    seen = 0
+    """Collect and print rejected images; raise if there are too many, or too few rows."""
+    count = 0
     for row in rows:
-        seen += 1
+        count += 1
         if "rejected" in row:
-            refused.append(f"{row['image_id']}: {row['rejected']}")
-            print(f"refused {refused[-1]}", flush=True)
-        if len(refused) > max_rejected * listed:
+            rejected.append(f"{row['image_id']}: {row['rejected']}")
+            print(f"rejected {rejected[-1]}", flush=True)
+        if len(rejected) > max_rejected * listed:
             raise ShapebiasError(
-                f"{refused[0]} (refused images so far: {len(refused)} of the part's {listed}; "
-                f"at most {max_rejected:.1%} may be, by the setting max_rejected)"
+                f"{rejected[0]} (rejected so far: {len(rejected)} of the part's {listed} images; "
+                f"`max_rejected` allows {max_rejected:.1%})"
             )
         yield row
-    if seen != listed:
+    if count != listed:
         raise ShapebiasError(
-            f"the source lists {listed} images in this part but gave {seen}; "
-            "did its files change meanwhile?"
+            f"the source lists {listed} images in this part but returned {count}; "
+            "did its files change during the run?"
         )

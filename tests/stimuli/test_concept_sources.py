@@ -141,7 +141,7 @@ def test_broden_can_be_dissected(broden, tmp_path):
         ("ade/1_object.png", None, "there is no such file"),
         ("ade/1_object.png", b"\x89PNG\r\n\x1a\n", "not a readable PNG"),
         ("ade/1_object.png", label_png([[1, 2]]), "2×1 pixels, but 3×2 by the index"),
-        ("ade/1_object.png", file_of(picture()[..., 0]), "red and green are wanted"),
+        ("ade/1_object.png", file_of(picture()[..., 0]), "need red and green"),
         ("ade/1.jpg", b"\xff\xd8", "not a readable image"),
         ("ade/1.jpg", None, "cannot be read: No such file"),
     ],
@@ -162,9 +162,9 @@ def test_an_image_whose_files_are_bad_is_refused_by_name(broden, tmp_path, file,
     [
         ("index.csv", b"image,split,ih,iw\n", "unknown column of .*index.csv: 'sh'"),
         ("index.csv", b"image,split,ih,iw,sh,sw,color,object,part,scene\na,b,1,1,x,2,1,,,\n",
-         "'x' stands where a number should"),
+         "'x' is not a number"),
         ("label.csv", b"number,name\n1,red-c\n", "does not name label"),
-        ("c_object.csv", b"code,number,coverage\n1,2,much\n", "'much' stands"),
+        ("c_object.csv", b"code,number,coverage\n1,2,much\n", "'much' is not a number"),
         ("c_part.csv", None, "cannot read .*c_part.csv of Broden"),
         ("category.csv", b"\xff\xfe", "cannot read .*category.csv"),
     ],
@@ -222,7 +222,7 @@ def test_a_background_is_no_concept(tmp_path):
     [
         (LABELS, "11 is neither a class nor among the unlabelled"),
         (LABELS[:1], "3×1 pixels, which is not the shape of its 3×2"),
-        (file_of(picture(0, 2, 3)), "pixels of mode RGB; grey levels or a palette are wanted"),
+        (file_of(picture(0, 2, 3)), "pixels of mode RGB; need grey levels or a palette"),
     ],
 )
 def test_a_label_map_that_does_not_fit_refuses_its_image(tmp_path, labels, reason):
@@ -246,9 +246,9 @@ def test_wrong_settings_of_segmented_are_refused_in_one_line(tmp_path):
         with pytest.raises(ShapebiasError, match="need one different name each"):
             source("segmented", tmp_path, **settings)
     for unlabelled in (["sky"], [[1]], [True], [-1]):
-        with pytest.raises(ShapebiasError, match="are no label numbers"):
+        with pytest.raises(ShapebiasError, match="are not label numbers"):
             source("segmented", tmp_path, classes=["a"], unlabelled=unlabelled)
-    with pytest.raises(ShapebiasError, match=r"classes\.txt: write one name a line"):
+    with pytest.raises(ShapebiasError, match=r"classes\.txt: write one name per line"):
         source("segmented", tmp_path)
 
 
@@ -261,16 +261,16 @@ def test_files_of_segmented_that_go_with_no_other_are_told(tmp_path, capsys):
     _, paths = stored(one, tmp_path, max_rejected=1.0)
     log = capsys.readouterr().out
     assert "1 label maps have no photo: labels/a/orphan.png …" in log
-    assert "passed over 1 files beside the images: list.txt …" in log
+    assert "ignored 1 files beside the images: list.txt …" in log
     ((name, reason),) = rejected_in(paths[0])
-    assert name == "a/photo.heic" and reason.startswith("not a format that is read: .heic")
+    assert name == "a/photo.heic" and reason.startswith("unsupported format: .heic")
 
 
 def test_segmented_without_photos_is_refused(tmp_path):
     street(tmp_path)
     (tmp_path / "images/a/1.jpg").unlink()
     one = source("segmented", tmp_path, classes=["sky"])
-    with pytest.raises(ShapebiasError, match="gives no image at all"):
+    with pytest.raises(ShapebiasError, match="has no images"):
         stored(one, tmp_path)
 
 

@@ -17,7 +17,7 @@ import pytest
 from shapebias.errors import ShapebiasError
 from shapebias.io.archives import unpack
 from shapebias.io.download import Expected, fetch
-from shapebias.stimuli.dataset_downloads import ARCHIVES, Archive, bring, download
+from shapebias.stimuli.dataset_downloads import ARCHIVES, Archive, download, download_with_note
 
 CONTENT = bytes(range(256)) * 20_000
 SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
@@ -436,7 +436,7 @@ def test_what_can_be_downloaded_is_described():
     for archives in ARCHIVES.values():
         assert len({one.name for one in archives}) == len(archives)
         for one in archives:
-            assert bool(one.checksum) == (one.vouched_by in ("publisher", "others"))
+            assert bool(one.checksum) == (one.checksum_source in ("publisher", "others"))
             Expected(one.checksum, one.size)
 
 
@@ -451,7 +451,7 @@ def test_a_published_set_is_fetched_and_unpacked(server, tmp_path, monkeypatch):
     assert len(server.seen) == 1
     with pytest.raises(ShapebiasError, match="has the md5"):
         download("cifar10", tmp_path / "new", only="b.tar.gz", checksum="md5:" + 32 * "0")
-    with pytest.raises(ShapebiasError, match="say by `only` whose checksum"):
+    with pytest.raises(ShapebiasError, match="name by `only` the one with this checksum"):
         download("cifar10", tmp_path / "new", checksum="md5:" + 32 * "0")
     with pytest.raises(ShapebiasError, match=r"known: b\.tar\.gz, set\.tar\.gz"):
         download("cifar10", tmp_path, only="c.tar.gz")
@@ -463,11 +463,11 @@ def test_a_note_says_what_was_brought(server, tmp_path, monkeypatch):
     monkeypatch.setitem(ARCHIVES, "cifar10", (Archive(url),))
     note = tmp_path / "downloads/cifar10/content.json"
     for _ in range(2):
-        bring(note, "cifar10", only=None, checksum=None)
+        download_with_note(note, "cifar10", only=None, checksum=None)
         assert (note.parent / "content/a/1.png").read_bytes() == b"one"
     assert json.loads(note.read_text())["content"] == "archives/set/set"
     monkeypatch.setitem(ARCHIVES, "cifar10", (Archive(url), Archive(url.replace("set", "b"))))
-    bring(note, "cifar10")
+    download_with_note(note, "cifar10")
     assert (note.parent / "content/b/set/a/1.png").read_bytes() == b"one"
 
 

@@ -249,12 +249,12 @@ def test_an_image_folder_keeps_order_bytes_and_labels(tmp_path):
 LOST = {
     "a/b/c/y.png": None,
     "a/x.png": None,
-    "top.png": "lies in no class's folder",
-    "a/p.heif": "not a format that is read: .heif",
-    "a/p.jxl": "not a format that is read: .jxl",
-    "a/p.dib": "not a format that is read: .dib",
-    "a/p.jpg.bak": "not a format that is read: .bak",
-    "a/photo": "not a format that is read: no suffix",
+    "top.png": "is in no class folder",
+    "a/p.heif": "unsupported format: .heif",
+    "a/p.jxl": "unsupported format: .jxl",
+    "a/p.dib": "unsupported format: .dib",
+    "a/p.jpg.bak": "unsupported format: .bak",
+    "a/photo": "unsupported format: no suffix",
 }
 RECORDS = ["README.md", "a/Thumbs.db", "a/.DS_Store", "a/b/list.txt", "SHA256SUMS", "a/LICENSE"]
 
@@ -272,7 +272,7 @@ def test_every_file_of_an_image_folder_is_stored_refused_or_counted(tmp_path, ca
     stored = {row["image_id"]: row["label"] for row in read_rows([path])}
     assert stored == {"a/b/c/y.png": "a", "a/x.png": "a", "a/readme.png": "a"}
     assert counts == (len(stored), len(rejected))
-    assert "passed over 6 files beside the images: README.md …" in capsys.readouterr().out
+    assert "ignored 6 files beside the images: README.md …" in capsys.readouterr().out
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path):
@@ -297,7 +297,7 @@ def test_a_pipe_is_refused(tmp_path):
     put(tmp_path, "a/x.png")
     os.mkfifo(tmp_path / "a/y.png")
     rows = list(imagefolder.build(path=str(tmp_path)).rows(0, 1))
-    assert [row.get("rejected") for row in rows] == [None, "is no plain file; remove it"]
+    assert [row.get("rejected") for row in rows] == [None, "not a plain file; remove it"]
 
 
 def test_a_file_too_long_is_refused_unread(tmp_path, monkeypatch):
@@ -312,7 +312,7 @@ def test_layouts_of_published_sets_are_asserted(tmp_path, name):
     put(tmp_path, "cat/cat1-dog1.png")
     assert len(cue_conflict.build(path=str(tmp_path))) == 1
     put(tmp_path, name)
-    with pytest.raises(ShapebiasError, match="does not lie in a class's folder itself") as error:
+    with pytest.raises(ShapebiasError, match="is not directly in a class's folder") as error:
         len(cue_conflict.build(path=str(tmp_path)))
     assert name in one_line(error)
 
@@ -351,7 +351,7 @@ def test_labels_from_file_names(tmp_path):
     with pytest.raises(ShapebiasError, match=r"plain\.png has no label"):
         list(imagefolder.build(path=str(tmp_path), label_from="filename_prefix").rows(0, 1))
     with pytest.raises(ShapebiasError, match="did you mean 'folder'"):
-        imagefolder.build(path=str(tmp_path), label_from="folders")
+        build("datasets", kind="imagefolder", path=str(tmp_path), label_from="folders")
 
 
 def test_missing_and_empty_folders_are_named(tmp_path):

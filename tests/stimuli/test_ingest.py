@@ -122,8 +122,8 @@ def test_bad_images_are_refused_by_name(tmp_path, capsys):
     log = capsys.readouterr().out
     for name, (_, reason) in BAD.items():
         assert reason in reasons[f"a/{name}"] and "\n" not in reasons[f"a/{name}"], name
-        assert f"refused a/{name}: " in log
-    assert f"stored {len(GOOD)} images, refused {len(BAD)}" in log
+        assert f"rejected a/{name}: " in log
+    assert f"stored {len(GOOD)} images, rejected {len(BAD)}" in log
 
 
 def test_the_table_of_refused_images_is_the_same_each_time(tmp_path):
@@ -160,7 +160,9 @@ def test_one_bad_image_of_a_hundred_is_a_line_in_a_table(tmp_path):
     source = folder_of(tmp_path, {"cut.jpg": BAD["cut.jpg"]})
     assert ingest(source, tmp_path)[0] == (99, 1)
     put(tmp_path / "photos", "a/00.png", b"")
-    with pytest.raises(ShapebiasError, match=r"so far: 2 of the part's 100; at most 1\.0%"):
+    with pytest.raises(
+        ShapebiasError, match=r"so far: 2 of the part's 100 images; `max_rejected` allows 1\.0%"
+    ):
         ingest(build("datasets", kind="imagefolder", path=str(tmp_path / "photos")), tmp_path)
 
 
@@ -209,7 +211,7 @@ class Short:
 
 
 def test_counts_that_do_not_add_up_stop(tmp_path):
-    with pytest.raises(ShapebiasError, match="lists 4 images in this part but gave 3"):
+    with pytest.raises(ShapebiasError, match="lists 4 images in this part but returned 3"):
         ingest(Short(), tmp_path)
     assert not list(tmp_path.iterdir())
 

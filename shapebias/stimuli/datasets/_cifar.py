@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.errors import ShapebiasError
 from shapebias.io.image_codec import encode_png
 from shapebias.stimuli.datasets._cifar_pickle import read_plain_pickle
 from shapebias.stimuli.image_folders import (
@@ -21,8 +21,8 @@ from shapebias.stimuli.image_folders import (
 
 
 @dataclass(frozen=True)
-class Layout:
-    """What one of the two data sets looks like on disk.
+class Archive:
+    """Files of one of the two published archives.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Layout:
     names
         File of the class names.
     labels
-        For each label of a row, the key of the classes' numbers in a batch, and of their names.
+        For each label of a row, the key of the class numbers in a batch, and of their names.
     """
 
     folder: str
@@ -45,90 +45,115 @@ class Layout:
     labels: dict[str, tuple[bytes, bytes]]
 
 
-def open_cifar(layout: Layout, *, path: str, split: str) -> "CifarBatches | CifarFolders":
-    """Source of one split, whichever of the two ways its images lie in a folder."""
-    if split not in layout.batches:
-        raise UnknownName(f"split of {layout.folder}", split, layout.batches)
-    root = Path(path)
-    check_folder(root)
-    for folder in (root, root / layout.folder):
-        if (folder / layout.names).is_file():
-            return CifarBatches(layout, folder, split)
-    if (root / split).is_dir():
-        return CifarFolders(root, split)
-    raise ShapebiasError(
-        f"{root} holds neither {layout.names} of the published archive nor {split}/<class>/"
-    )
+class CifarSource:
+    """Base of the plug-ins `cifar10` and `cifar100`; members define `path`, `split`, `ARCHIVE`."""
+
+    ARCHIVE: ClassVar[Archive]
+
+    def __post_init__(self):
+        # A missing folder is reported when the source is built.
+        _ = self.images
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the archive or of the image folders."""
+        return Path(self.path)
+
+    @cached_property
+    def images(self) -> "CifarBatches | CifarFolders":
+        """Images of the split, from the published batches or from image folders."""
+        check_folder(self.folder)
+        for folder in (self.folder, self.folder / self.ARCHIVE.folder):
+            if (folder / self.ARCHIVE.names).is_file():
+                return CifarBatches(self.ARCHIVE, folder, self.split)
+        if (self.folder / self.split).is_dir():
+            return CifarFolders(self.folder, self.split)
+        raise ShapebiasError(
+            f"{self.folder} holds neither {self.ARCHIVE.names} of the published archive nor "
+            f"{self.split}/<class>/"
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def rows(self, part: int, parts: int) -> Iterator[dict[str, Any]]:
+        """Rows of one contiguous part (from 0) of the images."""
+        return self.images.rows(part, parts)
 
 
 class CifarBatches:
-    """Rows of the published batches; the pixels that they hold become PNG files."""
+    """Rows of the published batches, whose pixels are stored as PNG files."""
 
-    def __init__(self, layout: Layout, folder: Path, split: str):
-        self.layout, self.folder, self.split = layout, folder, split
+    def __init__(self, archive: Archive, folder: Path, split: str):
+        self.archive, self.folder, self.split = archive, folder, split
 
     @cached_property
     def names(self) -> dict[str, list[str]]:
         """Class names of each label, in the order of their numbers."""
-        file = self.folder / self.layout.names
-        found = read_plain_pickle(file)
-        keys = {label: key for label, (_, key) in self.layout.labels.items()}
+        file = self.folder / self.archive.names
+        meta = read_plain_pickle(file)
+        keys = {label: key for label, (_, key) in self.archive.labels.items()}
         for key in keys.values():
-            if not isinstance(found, dict) or not _are_names(found.get(key)):
+            if not isinstance(meta, dict) or not _are_names(meta.get(key)):
                 raise ShapebiasError(
-                    f"{file} has no class names under {key.decode()!r}; get the file anew"
+                    f"{file} has no class names under {key.decode()!r}; download the file again"
                 )
-        return {label: list(map(_text, found[key])) for label, key in keys.items()}
+        return {label: list(map(_text, meta[key])) for label, key in keys.items()}
 
     def __len__(self) -> int:
-        return len(self.layout.batches[self.split]) * self.layout.images[self.split]
+        return len(self.archive.batches[self.split]) * self.archive.images[self.split]
 
-    def rows(self, part: int, parts: int) -> Iterator[dict]:
+    def rows(self, part: int, parts: int) -> Iterator[dict[str, Any]]:
         """Rows of one contiguous part (from 0) of the images, in the published order."""
         first, last = bounds_of(len(self), part, parts)
-        count = self.layout.images[self.split]
-        for number, name in enumerate(self.layout.batches[self.split]):
+        count = self.archive.images[self.split]
+        for number, name in enumerate(self.archive.batches[self.split]):
             start = number * count
-            chosen = range(max(first - start, 0), min(last - start, count))
-            if chosen:
+            indices = range(max(first - start, 0), min(last - start, count))
+            if indices:
                 batch = self._batch(self.folder / name)
-                for index in chosen:
+                for index in indices:
                     yield self._row(batch, index, start + index)
 
-    def _row(self, batch: dict[bytes, Any], index: int, number: int) -> dict:
+    def _row(self, batch: dict[bytes, Any], index: int, number: int) -> dict[str, Any]:
         pixels = batch[b"data"][index].reshape(3, 32, 32).transpose(1, 2, 0)
         labels = {
             label: self.names[label][batch[key][index]]
-            for label, (key, _) in self.layout.labels.items()
+            for label, (key, _) in self.archive.labels.items()
         }
         path = _text(batch[b"filenames"][index]) if b"filenames" in batch else None
         image_id = f"{self.split}-{number:05d}"
         return {"image_id": image_id, "image": encode_png(pixels), "path": path, **labels}
 
     def _batch(self, file: Path) -> dict[bytes, Any]:
-        """Content of a batch, once it is sure to hold so many images, labels and file names."""
+        """Content of a batch, after checking its images, labels and file names."""
         batch = read_plain_pickle(file)
-        keys = [key for key, _ in self.layout.labels.values()]
+        keys = [key for key, _ in self.archive.labels.values()]
         if not isinstance(batch, dict) or not {b"data", *keys} <= batch.keys():
-            raise ShapebiasError(f"{file} is no batch of {self.layout.folder}; get the file anew")
-        data, count = batch[b"data"], self.layout.images[self.split]
+            raise ShapebiasError(
+                f"{file} is not a batch of {self.archive.folder}; download the file again"
+            )
+        data, count = batch[b"data"], self.archive.images[self.split]
         if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != 3 * 32 * 32:
             raise ShapebiasError(
-                f"{file} does not hold images of 32×32 pixels and three colours; get the file anew"
+                f"{file} does not hold images of 32×32 pixels and three colours; "
+                "download the file again"
             )
         if len(data) != count:
             raise ShapebiasError(
-                f"{file} holds {len(data)} images; {count} were published: get the file anew"
+                f"{file} holds {len(data)} images; {count} were published: download the file again"
             )
         for (label, names), key in zip(self.names.items(), keys, strict=True):
             if not _are_numbers(batch[key], count, below=len(names)):
                 raise ShapebiasError(
-                    f"{file}: its {label}s do not fit its images or the classes; get the file anew"
+                    f"{file}: its {label}s do not fit its images or the classes; "
+                    "download the file again"
                 )
         files = batch.get(b"filenames")
         if b"filenames" in batch and not (_are_names(files) and len(files) == count):
             raise ShapebiasError(
-                f"{file}: its file names do not fit its images, or are no text; get the file anew"
+                f"{file}: its file names do not fit its images, or are not text; "
+                "download the file again"
             )
         return batch
 
@@ -147,7 +172,7 @@ class CifarFolders:
     def __len__(self) -> int:
         return len(self.files)
 
-    def rows(self, part: int, parts: int) -> Iterator[dict]:
+    def rows(self, part: int, parts: int) -> Iterator[dict[str, Any]]:
         """Rows of one contiguous part (from 0) of the images."""
         for name in slice_of(self.files, part, parts):
             row = image_row(self.folder, f"{self.split}/{name}")
@@ -155,22 +180,25 @@ class CifarFolders:
 
 
 def _are_numbers(values: Any, count: int, *, below: int) -> bool:
-    """Whether these are a list or array of so many class numbers."""
+    """Whether these are a list or array of `count` class numbers."""
     values = values.tolist() if isinstance(values, np.ndarray) else values
     known = set(range(below))
     return (
         isinstance(values, list)
         and len(values) == count
-        and all(type(one) is int and one in known for one in values)
+        and all(type(value) is int and value in known for value in values)
     )
 
 
 def _are_names(values: Any) -> bool:
-    """Whether these are a list of text, or of bytes that are text."""
+    """Whether these are a list of texts, or of bytes that are text."""
+    if not isinstance(values, list) or not all(isinstance(name, bytes | str) for name in values):
+        return False
     try:
-        return isinstance(values, list) and all(isinstance(_text(one), str) for one in values)
+        list(map(_text, values))
     except UnicodeDecodeError:
         return False
+    return True
 
 
 def _text(name: bytes | str) -> str:

@@ -1,7 +1,7 @@
 """Pickles of plain values and byte arrays, read without executing anything in them.
 
-A pickle is a program: it may name any function and call it. Here the few names that a NumPy array
-in a pickle needs stand for classes of this module; every other name is refused.
+A pickle can call any function that it names. Here the few names that a NumPy array in a pickle
+needs are mapped to classes of this module; every other name is refused.
 """
 
 import io
@@ -18,7 +18,7 @@ from shapebias.errors import ShapebiasError
 def read_plain_pickle(file: Path) -> Any:
     """Content of a pickle of dicts, lists, text, bytes, numbers and arrays of bytes.
 
-    Text that Python 2 wrote comes as bytes.
+    Text written by Python 2 is returned as bytes.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def read_plain_pickle(file: Path) -> Any:
         data = file.read_bytes()
     except OSError as error:
         raise ShapebiasError(
-            f"{file} cannot be read: {error.strerror}; unpack the archive anew"
+            f"{file} cannot be read: {error.strerror}; unpack the archive again"
         ) from error
     try:
         _check_memo(data)
@@ -38,16 +38,16 @@ def read_plain_pickle(file: Path) -> Any:
         raise ShapebiasError(f"{file}: {error}") from error
     # Damaged pickles raise errors of almost every class.
     except Exception as error:
-        said = " ".join(f"{error}".split()) or type(error).__name__
+        reason = " ".join(f"{error}".split()) or type(error).__name__
         raise ShapebiasError(
-            f"{file} is not a readable pickle, or cut short ({said}); get the file anew"
+            f"{file} is not a readable pickle, or cut short ({reason}); download the file again"
         ) from error
 
 
 def _check_memo(data: bytes) -> None:
-    """Raise `ShapebiasError` where a value is noted under a number that was never reached.
+    """Raise `ShapebiasError` if a memo index exceeds the number of operations so far.
 
-    Reading makes room for all the numbers below: ten bytes could ask for gigabytes.
+    The unpickler allocates all lower indices: ten bytes could ask for gigabytes.
     """
     for count, (operation, number, _) in enumerate(pickletools.genops(data)):
         if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and number > count:
@@ -58,29 +58,29 @@ def _check_memo(data: bytes) -> None:
 
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in STANDING_IN:
+        if (module, name) not in SAFE_NAMES:
             raise ShapebiasError(
-                f"this pickle asks for {module}.{name}, which data have no need of; "
+                f"this pickle asks for {module}.{name}, which data do not need; "
                 "do not trust the file"
             )
-        return STANDING_IN[module, name]
+        return SAFE_NAMES[module, name]
 
 
 class _Array:
-    """What an array's pickle fills: shape, kind of number, and bytes."""
+    """Stand-in for an array: its pickle sets shape, dtype and bytes."""
 
     array: np.ndarray
 
     def __setstate__(self, state: tuple) -> None:
-        _, shape, kind, by_columns, data = state
-        if not (isinstance(kind, _Kind) and kind.code in ("u1", b"u1")):
+        _, shape, dtype, is_fortran, data = state
+        if not (isinstance(dtype, _Dtype) and dtype.code in ("u1", b"u1")):
             raise ShapebiasError("this pickle holds an array of something other than bytes")
         values = np.frombuffer(data, dtype=np.uint8)
-        self.array = values.reshape(shape, order="F" if by_columns else "C")
+        self.array = values.reshape(shape, order="F" if is_fortran else "C")
 
 
-class _Kind:
-    """Kind of number in an array; what else its pickle says holds for larger numbers only."""
+class _Dtype:
+    """Stand-in for a dtype; only its code matters for bytes."""
 
     def __init__(self, code: Any, *_: Any):
         self.code = code
@@ -97,20 +97,20 @@ def _bytes(text: str, _encoding: str) -> bytes:
     return text.encode("latin-1")
 
 
-STANDING_IN = {
+SAFE_NAMES = {
     ("numpy.core.multiarray", "_reconstruct"): _array,
     ("numpy._core.multiarray", "_reconstruct"): _array,
     ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Kind,
+    ("numpy", "dtype"): _Dtype,
     ("_codecs", "encode"): _bytes,
 }
 
 
 def _arrays(value: Any, done: dict[int, Any]) -> Any:
-    """The value with arrays in place of what stood in for them.
+    """Return the value with arrays in place of their stand-ins.
 
-    What is done already is kept by its identity: a list that holds another twice, and so on,
-    would otherwise take for ever.
+    Converted values are remembered by identity: nested lists that contain a list twice would
+    otherwise take exponential time.
     """
     if id(value) not in done:
         done[id(value)] = _with_arrays(value, done)
@@ -121,7 +121,7 @@ def _with_arrays(value: Any, done: dict[int, Any]) -> Any:
     if isinstance(value, _Array):
         return value.array
     if isinstance(value, dict):
-        return {key: _arrays(one, done) for key, one in value.items()}
+        return {key: _arrays(item, done) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_arrays(one, done) for one in value)
+        return type(value)(_arrays(item, done) for item in value)
     return value

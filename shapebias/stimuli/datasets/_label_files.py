@@ -14,14 +14,14 @@ LabelMap = UInt16[np.ndarray, "row column"]
 
 
 def labelled_row(row: dict[str, Any], find: Callable[[], dict[str, list]]) -> dict[str, Any]:
-    """Row of an image with its `maps` and `labels`; refused where they cannot be read.
+    """Row of an image with its `maps` and `labels`; rejected where they cannot be read.
 
     Parameters
     ----------
     row
-        As of `shapebias.stimuli.image_folders.image_row`.
+        As `shapebias.stimuli.image_folders.image_row` returns it.
     find
-        Gives the `maps` and `labels`, or raises a `ShapebiasError` that says what is wrong.
+        Returns the `maps` and `labels`, or raises `ShapebiasError`.
     """
     if row["image"] is None:
         return row
@@ -32,29 +32,27 @@ def labelled_row(row: dict[str, Any], find: Callable[[], dict[str, list]]) -> di
 
 
 def numbers_in(folder: Path, name: str) -> LabelMap:
-    """Map whose pixels are numbers: grey levels of 8 or 16 bits, or indices of a palette.
+    """Read a map whose pixels are numbers: grey levels of 8 or 16 bits, or palette indices.
 
     Raises
     ------
     ShapebiasError
-        If there is no such file, or its pixels are no numbers; the message names the file
+        If there is no such file, or its pixels are not numbers; the message names the file
         relative to `folder`.
     """
     image = _opened(folder, name)
     if image.mode not in ("L", "P", "1", "I;16", "I;16B"):
         raise ShapebiasError(
-            f"label map {name}: pixels of mode {image.mode}; grey levels or a palette are wanted"
+            f"label map {name}: pixels of mode {image.mode}; need grey levels or a palette"
         )
     return np.asarray(image).astype(np.uint16)
 
 
 def numbers_in_red_and_green(folder: Path, name: str) -> LabelMap:
-    """Map whose number is red + 256 green; raises as `numbers_in` does."""
+    """Read a map whose number is red + 256 green; raises as `numbers_in` does."""
     image = _opened(folder, name)
     if image.mode not in ("RGB", "RGBA"):
-        raise ShapebiasError(
-            f"label map {name}: pixels of mode {image.mode}; red and green are wanted"
-        )
+        raise ShapebiasError(f"label map {name}: pixels of mode {image.mode}; need red and green")
     pixels = np.asarray(image).astype(np.uint16)
     return pixels[..., 0] + 256 * pixels[..., 1]
 
@@ -66,6 +64,6 @@ def _opened(folder: Path, name: str) -> Image.Image:
         with Image.open(folder / name, formats=["PNG"]) as image:
             image.load()
             return image
-    # Pillow raises errors of almost every class on damaged files, by the place where it notices.
+    # On damaged files Pillow raises errors of almost every class.
     except Exception as error:
         raise ShapebiasError(f"label map {name}: not a readable PNG file, or cut short") from error

@@ -4,45 +4,12 @@ import csv
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.plugins import FilePath
+from shapebias.plugins import FilePath, plugin
 from shapebias.stimuli.datasets._label_files import LabelMap, labelled_row, numbers_in_red_and_green
 from shapebias.stimuli.image_folders import check_folder, image_row, slice_of
-
-
-def build(*, path: FilePath, categories: list | None = None, split: str | None = None) -> "Broden":
-    """Images of Broden with their label maps and whole-image labels.
-
-    Parameters
-    ----------
-    path
-        Folder of an unpacked archive (broden1_224), with `index.csv`, `label.csv`,
-        `category.csv`, a `c_<category>.csv` a category, and `images/`.
-    categories
-        Of color, object, part, material, scene and texture, those wanted; None for all. Images
-        that have nothing in them are dropped.
-    split
-        Wanted value of the index's column `split`: "train" or "val". None for all images.
-
-    Raises
-    ------
-    ShapebiasError
-        If a file is missing or damaged, or a name is not in it.
-
-    References
-    ----------
-    .. [1] Bau et al. (2017). Network dissection: quantifying interpretability of deep visual
-       representations. CVPR. :DOI:`10.1109/CVPR.2017.354`
-    """
-    check_folder(Path(path))
-    known = [row["name"] for row in _table(Path(path) / "category.csv", ["name"])]
-    for category in categories or []:
-        if category not in known:
-            raise UnknownName(f"category of {path}", category, known)
-    chosen = [one for one in known if categories is None or one in categories]
-    return Broden(Path(path), categories=chosen, split=split)
 
 
 class Listed(NamedTuple):
@@ -54,21 +21,63 @@ class Listed(NamedTuple):
     cells: tuple[str, ...]
 
 
+@plugin
 class Broden:
-    """Rows of Broden's images; see `build`."""
+    """Images of Broden with their label maps and whole-image labels.
 
-    def __init__(self, folder: Path, *, categories: list[str], split: str | None):
-        self.folder, self.categories, self.split = folder, categories, split
+    Parameters
+    ----------
+    path
+        Folder of an unpacked archive (broden1_224) with `index.csv`, `label.csv`, `category.csv`,
+        a `c_<category>.csv` per category, and `images/`.
+    categories
+        Categories to use, of color, object, part, material, scene and texture; None for all.
+        Images without any label in them are dropped.
+    split
+        Value of the index's column `split`: "train" or "val". None for all images.
+
+    Raises
+    ------
+    ShapebiasError
+        If a file is missing or damaged, or does not contain a name.
+
+    References
+    ----------
+    .. [1] Bau et al. (2017). Network dissection: quantifying interpretability of deep visual
+       representations. CVPR. :DOI:`10.1109/CVPR.2017.354`
+    """
+
+    path: FilePath
+    categories: list | None = None
+    split: str | None = None
+
+    def __post_init__(self):
+        check_folder(self.folder)
+        _ = self.used_categories
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the archive."""
+        return Path(self.path)
+
+    @cached_property
+    def used_categories(self) -> list[str]:
+        """Categories of the index that are used, in its order."""
+        known = [row["name"] for row in _table(self.folder / "category.csv", ["name"])]
+        for category in self.categories or []:
+            if category not in known:
+                raise UnknownName(f"category of {self.path}", category, known)
+        return [name for name in known if self.categories is None or name in self.categories]
 
     @cached_property
     def concepts(self) -> list[tuple[int, str, str]]:
-        """Number, name and primary category of every label in the chosen categories.
+        """Number, name and primary category of every label in the used categories.
 
-        The primary category is the one in which the label covers most: a label may be an object
-        in one image and a part in another.
+        The primary category is the one in which the label covers most pixels: a label can be an
+        object in one image and a part in another.
         """
         covers: dict[int, dict[str, float]] = {}
-        for category in self.categories:
+        for category in self.used_categories:
             file = self.folder / f"c_{category}.csv"
             for row in _table(file, ["number", "coverage"]):
                 coverage = _number(row["coverage"], file)
@@ -77,7 +86,7 @@ class Broden:
         rows = _table(file, ["number", "name"])
         names = {int(_number(row["number"], file)): row["name"] for row in rows}
         for number in covers.keys() - names.keys():
-            raise ShapebiasError(f"{file} does not name label {number}; get Broden anew")
+            raise ShapebiasError(f"{file} does not name label {number}; download Broden again")
         return [
             (number, names[number], max(covers[number], key=covers[number].__getitem__))
             for number in sorted(covers)
@@ -85,51 +94,51 @@ class Broden:
 
     @cached_property
     def listed(self) -> list[Listed]:
-        """Images of the split that have anything in the chosen categories, in the index's order."""
+        """Images of the split with a label in the used categories, in the index's order."""
         file = self.folder / "index.csv"
-        found, splits = [], set()
-        for row in _table(file, ["image", "split", "sh", "sw", *self.categories]):
+        lines, splits = [], set()
+        for row in _table(file, ["image", "split", "sh", "sw", *self.used_categories]):
             splits.add(row["split"])
-            cells = tuple(row[category] or "" for category in self.categories)
+            cells = tuple(row[category] or "" for category in self.used_categories)
             if self.split in (None, row["split"]) and any(map(items_of, cells)):
                 rows, columns = (int(_number(row[side], file)) for side in ("sh", "sw"))
-                found.append(Listed(row["image"], rows, columns, cells))
+                lines.append(Listed(row["image"], rows, columns, cells))
         if self.split is not None and self.split not in splits:
             raise UnknownName(f"split in {file}", self.split, splits)
-        return found
+        return lines
 
     def __len__(self) -> int:
         return len(self.listed)
 
-    def rows(self, part: int, parts: int) -> Iterator[dict]:
+    def rows(self, part: int, parts: int) -> Iterator[dict[str, Any]]:
         """Rows of one contiguous part (from 0) of the images, with the files' own bytes."""
         images = self.folder / "images"
-        for one in slice_of(self.listed, part, parts):
-            yield labelled_row(image_row(images, one.image), lambda one=one: self._labels(one))
+        for line in slice_of(self.listed, part, parts):
+            yield labelled_row(image_row(images, line.image), lambda line=line: self._labels(line))
 
-    def _labels(self, one: Listed) -> dict[str, list]:
-        """Label maps and whole-image labels, those of a category in the published order."""
+    def _labels(self, line: Listed) -> dict[str, list]:
+        """Label maps and whole-image labels; within a category in the published order."""
         maps, labels = [], []
-        for category, cell in zip(self.categories, one.cells, strict=True):
+        for category, cell in zip(self.used_categories, line.cells, strict=True):
             for item in items_of(cell):
                 if item.isdecimal():
                     labels.append((category, int(item)))
                 else:
-                    maps.append((category, self._map(item, one)))
+                    maps.append((category, self._map(item, line)))
         return {"maps": maps, "labels": labels}
 
-    def _map(self, file: str, one: Listed) -> LabelMap:
+    def _map(self, file: str, line: Listed) -> LabelMap:
         numbers = numbers_in_red_and_green(self.folder / "images", file)
-        if numbers.shape != (one.rows, one.columns):
+        if numbers.shape != (line.rows, line.columns):
             raise ShapebiasError(
                 f"label map {file}: {numbers.shape[1]}×{numbers.shape[0]} pixels, but "
-                f"{one.columns}×{one.rows} by the index"
+                f"{line.columns}×{line.rows} by the index"
             )
         return numbers
 
 
 def items_of(cell: str) -> list[str]:
-    """Items of an index cell: numbers of whole-image labels and names of PNG files; 0 is none."""
+    """Items of an index cell: numbers of whole-image labels and PNG file names; 0 means none."""
     return [item for item in cell.split(";") if item and item != "0"]
 
 
@@ -149,4 +158,4 @@ def _number(text: str, file: Path) -> float:
     try:
         return float(text)
     except (TypeError, ValueError) as error:
-        raise ShapebiasError(f"{file}: {text!r} stands where a number should") from error
+        raise ShapebiasError(f"{file}: {text!r} is not a number") from error

@@ -1,28 +1,30 @@
-"""Stimuli whose shape is of one class and whose texture is of another, as published."""
+"""Cue-conflict stimuli: the shape of one class with the texture of another, as published."""
 
 import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.plugins import FilePath
+from shapebias.plugins import FilePath, plugin
 from shapebias.stimuli.image_folders import check_folder, files_in_classes, image_row, slice_of
 
 NAME = re.compile(r"(?P<shape>\D+)\d+-(?P<texture>\D+)\d+")
 
 
-def build(*, path: FilePath, classes: dict | None = None) -> "CueConflict":
-    """Cue-conflict stimuli in the layout of Geirhos et al.
+@plugin
+class CueConflict:
+    """Cue-conflict stimuli as published by Geirhos et al.
 
     Parameters
     ----------
     path
-        Folder of files `<shape>/<shape><n>-<texture><m>.png`. Of the 1,280 published, 80 have
-        the texture of their own shape's class; measurements leave those out.
+        Folder of files `<shape>/<shape><n>-<texture><m>.png`. Of the 1,280 published, 80 have the
+        texture of their own shape's class; measurements leave those out.
     classes
-        Class of the stimuli to its name among the networks' classes ({boat: ship}), where those
-        know only some of the sixteen. Stimuli with another shape or texture are left out.
+        Class of the stimuli to its name among the networks' classes ({boat: ship}), if those know
+        only some of the sixteen. Stimuli with another shape or texture are left out.
 
     Raises
     ------
@@ -34,15 +36,17 @@ def build(*, path: FilePath, classes: dict | None = None) -> "CueConflict":
     .. [1] Geirhos et al. (2019). ImageNet-trained CNNs are biased towards texture. ICLR.
        :DOI:`10.48550/arXiv.1811.12231`
     """
-    check_folder(Path(path))
-    return CueConflict(Path(path), classes)
 
+    path: FilePath
+    classes: dict | None = None
 
-class CueConflict:
-    """Rows of cue-conflict stimuli; see `build`."""
+    def __post_init__(self):
+        check_folder(self.folder)
 
-    def __init__(self, folder: Path, classes: dict[str, str] | None):
-        self.folder, self.classes = folder, classes
+    @property
+    def folder(self) -> Path:
+        """Folder of the shapes' folders."""
+        return Path(self.path)
 
     @cached_property
     def files(self) -> list[str]:
@@ -60,21 +64,21 @@ class CueConflict:
     def __len__(self) -> int:
         return len(self.files)
 
-    def rows(self, part: int, parts: int) -> Iterator[dict]:
+    def rows(self, part: int, parts: int) -> Iterator[dict[str, Any]]:
         """Rows of one contiguous part (from 0) of the stimuli; the label is the shape's class."""
         for name in slice_of(self.files, part, parts):
-            named = self.classes or {}
-            shape, texture = (named.get(cue, cue) for cue in cues_of(name))
+            names = self.classes or {}
+            shape, texture = (names.get(cue, cue) for cue in cues_of(name))
             row = image_row(self.folder, name)
             yield {**row, "label": shape, "shape": shape, "texture": texture}
 
 
 def cues_of(name: str) -> tuple[str, str]:
-    """Classes of a stimulus's shape and texture, read from its folder's and its own name."""
+    """Classes of a stimulus's shape and texture, from the names of its folder and file."""
     folder, _, file = name.partition("/")
-    found = NAME.fullmatch(Path(file).stem)
-    if found is None or found["shape"] != folder:
+    match = NAME.fullmatch(Path(file).stem)
+    if match is None or match["shape"] != folder:
         raise ShapebiasError(
             f"{name} is not named <shape>/<shape><n>-<texture><m>, as cat/cat3-clock1.png is"
         )
-    return found["shape"], found["texture"]
+    return match["shape"], match["texture"]

@@ -6,9 +6,9 @@ from typing import Literal
 
 from scipy.io import loadmat
 
-from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.plugins import FilePath
-from shapebias.stimuli.datasets._synset_folders import SynsetFolders, id_of
+from shapebias.errors import ShapebiasError
+from shapebias.plugins import FilePath, plugin
+from shapebias.stimuli.datasets._synset_folders import SynsetFolders, SynsetSource, id_of
 from shapebias.stimuli.entry_level_classes import imagenet_classes
 from shapebias.stimuli.image_folders import folders_in, images_in
 
@@ -23,15 +23,16 @@ WHERE = (
 )
 
 
-def build(*, path: FilePath, split: Literal["train", "val"]) -> SynsetFolders:
-    """Photos of ImageNet; the label is the synset (n01440764) and the image id the bare file name.
+@plugin
+class ImageNet(SynsetSource):
+    """Photos of ImageNet; the label is the synset (n01440764), the image id the bare file name.
 
     Parameters
     ----------
     path
-        ImageNet's folder: in it `train/<synset>/*.JPEG` and `val/`, or the same under the names
-        that the archives have. The validation photos lie in synset folders, or all in `val/`
-        itself; then `ILSVRC2012_devkit_t12/data/` stands beside `val/` and says what they show.
+        ImageNet's folder with `train/<synset>/*.JPEG` and `val/`, or the same under the names of
+        the archives. The validation photos are in synset folders, or directly in `val/`; then
+        `ILSVRC2012_devkit_t12/data/` beside `val/` gives their labels.
     split
         "train" or "val".
 
@@ -45,31 +46,37 @@ def build(*, path: FilePath, split: Literal["train", "val"]) -> SynsetFolders:
     .. [1] Russakovsky et al. (2015). ImageNet large scale visual recognition challenge. IJCV.
        :DOI:`10.1007/s11263-015-0816-y`
     """
-    if split not in PLACES:
-        raise UnknownName("split of images/imagenet", split, PLACES)
-    root = Path(path)
-    if not root.is_dir():
-        raise ShapebiasError(f"ImageNet's folder {root} does not exist; {WHERE}")
-    folder = next((root / one for one in PLACES[split] if (root / one).is_dir()), None)
-    if folder is None:
-        raise ShapebiasError(f"{root} holds no folder {split}/; {WHERE}")
-    flat, sorted_ = images_in(folder), folders_in(folder)
-    if flat and sorted_:
-        raise ShapebiasError(
-            f"{folder} holds both photos ({flat[0]}) and folders ({sorted_[0]}); sort all or none"
-        )
-    return FlatValidation(folder, root / DEVKIT) if flat else SynsetFolders(folder)
+
+    path: FilePath
+    split: Literal["train", "val"]
+
+    @cached_property
+    def photos(self) -> SynsetFolders:
+        """Photos in synset folders, or validation photos in one folder."""
+        root = Path(self.path)
+        if not root.is_dir():
+            raise ShapebiasError(f"ImageNet's folder {root} does not exist; {WHERE}")
+        folder = next((root / name for name in PLACES[self.split] if (root / name).is_dir()), None)
+        if folder is None:
+            raise ShapebiasError(f"{root} holds no folder {self.split}/; {WHERE}")
+        photos, synsets = images_in(folder), folders_in(folder)
+        if photos and synsets:
+            raise ShapebiasError(
+                f"{folder} holds both photos ({photos[0]}) and folders ({synsets[0]}); "
+                "sort all or none"
+            )
+        return FlatValidation(folder, root / DEVKIT) if photos else SynsetFolders(folder)
 
 
 class FlatValidation(SynsetFolders):
-    """Validation photos in one folder, with the development kit's ground truth; see `build`."""
+    """Validation photos in one folder, with the development kit's ground truth."""
 
     def __init__(self, folder: Path, devkit: Path):
         super().__init__(folder)
         self.devkit = devkit
 
     def listing(self) -> list[str]:
-        """Files' names."""
+        """File names."""
         return images_in(self.folder)
 
     def synset_of(self, name: str) -> str:
@@ -87,7 +94,7 @@ class FlatValidation(SynsetFolders):
         """Synset of each validation photo, in the order of their numbers."""
         if not self.devkit.is_dir():
             raise ShapebiasError(
-                f"{self.folder} holds photos without synset folders; what they show is in "
+                f"{self.folder} holds photos without synset folders; their labels are in "
                 f"{self.devkit}, which does not exist; {WHERE}"
             )
         synsets = synsets_of(self.devkit / "meta.mat")
@@ -102,10 +109,10 @@ def synsets_of(file: Path) -> dict[int, str]:
     """Synset of each number in the ground truth, from the development kit's `meta.mat`."""
     try:
         table = loadmat(file, squeeze_me=True)["synsets"]
-        found = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in table}
-    # The reader raises errors of almost every class on damaged files.
+        synsets = {int(row["ILSVRC2012_ID"]): str(row["WNID"]) for row in table}
+    # On damaged files loadmat raises errors of almost every class.
     except Exception as error:
         raise ShapebiasError(f"cannot read ImageNet's synsets {file}: {error}") from error
     known = set(imagenet_classes())
-    # The numbers beyond 1,000 are inner nodes of the hierarchy, which no photo has.
-    return {number: synset for number, synset in found.items() if synset in known}
+    # Numbers above 1,000 are inner nodes of the hierarchy and label no photo.
+    return {number: synset for number, synset in synsets.items() if synset in known}

@@ -1,8 +1,7 @@
-"""Textures that look painted, drawn from nothing but a seed; they serve as style images."""
+"""Painted-looking textures drawn from a seed, as style images."""
 
 import colorsys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -11,47 +10,39 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 from shapebias.io.image_codec import encode_png
+from shapebias.plugins import plugin
 from shapebias.ranges import Range
 from shapebias.seeds import generator_of
 
+# Colours from dark to light, sRGB in [0, 1].
+Shades = Float[np.ndarray, "shade 3"]
+Picture = Float[np.ndarray, "size size 3"]
+Map = Float[np.ndarray, "size size"]
 
-def build(
-    *, count: Annotated[int, Range(ge=1)], size: Annotated[int, Range(ge=16)], seed: int
-) -> "Textures":
-    """Image set of colourful textures without labels.
+
+@plugin
+class PaintedTextures:
+    """Colourful textures without labels, drawn from a seed; they serve as style images.
 
     Parameters
     ----------
     count
-        Number of images; the manners (clouds, strokes, marbling, weave, blots, mosaic) take
-        turns.
+        Number of images; the manners (clouds, strokes, marbling, weave, blots, mosaic) take turns.
     size
-        Side of an image, in pixels, at least 16.
+        Side of an image, in pixels.
     seed
-        Start of all that is drawn.
-    """
-    return Textures(count=count, size=size, seed=seed)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Textures:
-    """Textures, each drawn from the seed and its own number.
-
-    Parameters
-    ----------
-    count, size, seed
-        See `build`.
+        Of all random draws.
     """
 
-    count: int
-    size: int
+    count: Annotated[int, Range(ge=1)]
+    size: Annotated[int, Range(ge=16)]
     seed: int
 
     def __len__(self) -> int:
         return self.count
 
     def rows(self, part: int, parts: int) -> Iterator[dict[str, str | bytes | None]]:
-        """Rows of one contiguous part, counted from 0, of the images."""
+        """Rows of one contiguous part (from 0) of the images."""
         for number in range(part * self.count // parts, (part + 1) * self.count // parts):
             yield {
                 "image_id": f"texture-{number:05d}",
@@ -68,7 +59,7 @@ class Textures:
         return np.rint(255 * colours.clip(0, 1)).astype(np.uint8)
 
 
-def palette(rng: np.random.Generator) -> Float[np.ndarray, "shade 3"]:
+def palette(rng: np.random.Generator) -> Shades:
     """Five colours from dark to light: neighbouring hues, and a contrasting one among them."""
     hue, spread = rng.uniform(), rng.uniform(0.03, 0.12)
     hues = hue + spread * np.arange(-2, 3)
@@ -79,13 +70,13 @@ def palette(rng: np.random.Generator) -> Float[np.ndarray, "shade 3"]:
     return np.array([colorsys.hls_to_rgb(*shade) for shade in shades])
 
 
-def clouds(rng: np.random.Generator, size: int, shades: np.ndarray) -> np.ndarray:
+def clouds(rng: np.random.Generator, size: int, shades: Shades) -> Picture:
     """Layers of smooth noise, each finer and fainter than the one before."""
     height = sum(_field(rng, size, 2.0**octave) / 1.6**octave for octave in range(2, 6))
     return _shade(_spread(height), shades)
 
 
-def strokes(rng: np.random.Generator, size: int, shades: np.ndarray) -> np.ndarray:
+def strokes(rng: np.random.Generator, size: int, shades: Shades) -> Picture:
     """Short brush strokes along a slowly turning direction."""
     scale = 4
     canvas = Image.new("RGB", (scale * size, scale * size), _colour(shades[0]))
@@ -101,7 +92,7 @@ def strokes(rng: np.random.Generator, size: int, shades: np.ndarray) -> np.ndarr
     return np.asarray(canvas.resize((size, size), Image.Resampling.BOX)) / 255
 
 
-def marbling(rng: np.random.Generator, size: int, shades: np.ndarray) -> np.ndarray:
+def marbling(rng: np.random.Generator, size: int, shades: Shades) -> Picture:
     """Veins of ink, combed and warped."""
     down, across = np.mgrid[:size, :size] / size
     angle = rng.uniform(0, np.pi)
@@ -111,22 +102,22 @@ def marbling(rng: np.random.Generator, size: int, shades: np.ndarray) -> np.ndar
     return _shade((veins + 1) / 2, shades)
 
 
-def weave(rng: np.random.Generator, size: int, shades: np.ndarray) -> np.ndarray:
-    """Threads that pass over and under one another, each of one colour and rounded by shade."""
+def weave(rng: np.random.Generator, size: int, shades: Shades) -> Picture:
+    """Woven threads, each of one colour and shaded as if round."""
     threads = int(rng.integers(9, 14))
     down, across = np.mgrid[:size, :size] * threads / size
     wobble = 0.12 * _field(rng, size, 6.0)
     down, across = down + wobble, across + wobble.T
     warp_over = (np.floor(down) + np.floor(across)) % 2 == 0
     place = np.where(warp_over, across, down)
-    own = np.floor(place).astype(int) % threads
+    thread = np.floor(place).astype(int) % threads
     thread_shades = rng.integers(0, 5, (2, threads))
-    colour = shades[thread_shades[warp_over.astype(int), own]]
+    colour = shades[thread_shades[warp_over.astype(int), thread]]
     return colour * (0.45 + 0.6 * np.sin(np.pi * (place % 1)))[..., None]
 
 
-def blots(rng: np.random.Generator, size: int, shades: np.ndarray) -> np.ndarray:
-    """Washes of watercolour laid over one another, darker along their edges."""
+def blots(rng: np.random.Generator, size: int, shades: Shades) -> Picture:
+    """Overlapping washes of watercolour, darker along their edges."""
     picture = np.broadcast_to(shades[4], (size, size, 3)).copy()
     for shade in rng.permutation(shades[:4]):
         height = _field(rng, size, rng.uniform(5, 10)) - rng.uniform(0.2, 0.7)
@@ -137,7 +128,7 @@ def blots(rng: np.random.Generator, size: int, shades: np.ndarray) -> np.ndarray
     return picture
 
 
-def mosaic(rng: np.random.Generator, size: int, shades: np.ndarray) -> np.ndarray:
+def mosaic(rng: np.random.Generator, size: int, shades: Shades) -> Picture:
     """Tiles around scattered points, with dark joints."""
     tiles = int(rng.integers(60, 120))
     centres = rng.uniform(-0.05, 1.05, (tiles, 2))
@@ -149,7 +140,7 @@ def mosaic(rng: np.random.Generator, size: int, shades: np.ndarray) -> np.ndarra
     return colours[distances.argmin(-1)] * (0.25 + 0.75 * joint)[..., None]
 
 
-MANNERS: tuple[Callable[[np.random.Generator, int, np.ndarray], np.ndarray], ...] = (
+MANNERS: tuple[Callable[[np.random.Generator, int, Shades], Picture], ...] = (
     clouds,
     strokes,
     marbling,
@@ -159,23 +150,23 @@ MANNERS: tuple[Callable[[np.random.Generator, int, np.ndarray], np.ndarray], ...
 )
 
 
-def _field(rng: np.random.Generator, size: int, features: float) -> np.ndarray:
-    """Smooth noise of mean 0 and variance 1 with about so many features along a side."""
+def _field(rng: np.random.Generator, size: int, features: float) -> Map:
+    """Smooth noise of mean 0 and variance 1 with about `features` features along a side."""
     smooth = gaussian_filter(rng.standard_normal((size, size)), 0.4 * size / features, mode="wrap")
     return (smooth - smooth.mean()) / smooth.std()
 
 
-def _spread(height: np.ndarray) -> np.ndarray:
+def _spread(height: Map) -> Map:
     """Ranks of a field, spread evenly over [0, 1]."""
     return height.ravel().argsort().argsort().reshape(height.shape) / (height.size - 1)
 
 
-def _shade(height: np.ndarray, shades: np.ndarray) -> np.ndarray:
+def _shade(height: Map, shades: Shades) -> Picture:
     """Colours interpolated between the shades at heights in [0, 1]."""
     marks = np.linspace(0, 1, len(shades))
     return np.stack([np.interp(height, marks, shade) for shade in shades.T], axis=-1)
 
 
-def _colour(shade: np.ndarray) -> tuple[int, int, int]:
+def _colour(shade: Float[np.ndarray, "3"]) -> tuple[int, int, int]:
     red, green, blue = (round(255 * float(level)) for level in shade.clip(0, 1))
     return red, green, blue

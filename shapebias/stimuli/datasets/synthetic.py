@@ -1,28 +1,25 @@
-"""Images of the drawn world, whose shape and texture agree or are in conflict."""
+"""Synthetic images of textured shapes, whose shape and texture agree or conflict."""
 
 import itertools
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.errors import ShapebiasError
 from shapebias.io.image_codec import encode_png
+from shapebias.plugins import plugin
 from shapebias.ranges import Range
 from shapebias.seeds import generator_of
 from shapebias.stimuli.synthetic.scene import CLASSES, TEXTURE_OF, draw, render
 
+PAIRS = {
+    "agree": [(name, name) for name in CLASSES],
+    "conflict": list(itertools.permutations(CLASSES, 2)),
+}
 
-def build(
-    *,
-    cues: Literal["agree", "conflict"],
-    count: Annotated[int, Range(ge=1)],
-    size: Annotated[int, Range(ge=8)],
-    seed: int,
-    split: str,
-    amplitude: Annotated[float, Range(ge=0, le=1)] = 0.13,
-    rotation: Annotated[float, Range(ge=0, le=180)] = 30.0,
-    conflicting_shapes: Annotated[float, Range(ge=0, le=1)] = 0.0,
-) -> "DrawnImages":
-    """Images of textured shapes, equally many of every class or pair of classes.
+
+@plugin
+class SyntheticImages:
+    """Textured shapes, equally many of every class or pair of classes.
 
     Parameters
     ----------
@@ -34,86 +31,56 @@ def build(
     size
         Side of an image, in pixels.
     seed
-        Of everything that is drawn.
+        Of all random draws.
     split
         First part of the image ids; images of other splits are drawn independently.
     amplitude
-        Strength of the texture, of a lightness range of 1.
+        Strength of the texture, relative to a lightness range of 1.
     rotation
-        Greatest turn of a shape to either side, in degrees.
+        Largest rotation of a shape in either direction, in degrees.
     conflicting_shapes
-        Share of the images with cues that agree whose shape is nevertheless another class's,
-        drawn at random; their label is the texture's class. In training images it makes the
-        shape, which withstands perturbations, slightly less predictive than the texture, which
-        does not [1]_.
+        Share of the images with agreeing cues whose shape is nevertheless another class's, drawn
+        at random; their label is the texture's class. In training images it makes the shape,
+        which withstands perturbations, slightly less predictive than the texture, which does
+        not [1]_.
 
     Raises
     ------
     ShapebiasError
-        If `count` is no such multiple, or `cues` is neither.
+        If `count` is not such a multiple.
 
     References
     ----------
     .. [1] Tsipras et al. (2019). Robustness may be at odds with accuracy. ICLR.
        :DOI:`10.48550/arXiv.1805.12152`
     """
-    if cues not in PAIRS:
-        raise UnknownName("cues of datasets/synthetic", cues, PAIRS)
-    if count % len(PAIRS[cues]):
-        raise ShapebiasError(
-            f"datasets/synthetic: count {count} is no multiple of {len(PAIRS[cues])}, the number "
-            f"of pairs of shape and texture whose cues {cues}"
-        )
-    return DrawnImages(
-        cues=cues,
-        count=count,
-        size=size,
-        seed=seed,
-        split=split,
-        amplitude=amplitude,
-        rotation=rotation,
-        conflicting_shapes=conflicting_shapes,
-    )
 
+    cues: Literal["agree", "conflict"]
+    count: Annotated[int, Range(ge=1)]
+    size: Annotated[int, Range(ge=8)]
+    seed: int
+    split: str
+    amplitude: Annotated[float, Range(ge=0, le=1)] = 0.13
+    rotation: Annotated[float, Range(ge=0, le=180)] = 30.0
+    conflicting_shapes: Annotated[float, Range(ge=0, le=1)] = 0.0
 
-PAIRS = {
-    "agree": [(one, one) for one in CLASSES],
-    "conflict": list(itertools.permutations(CLASSES, 2)),
-}
-
-
-class DrawnImages:
-    """Rows of drawn images; see `build`."""
-
-    def __init__(
-        self,
-        *,
-        cues: str,
-        count: int,
-        size: int,
-        seed: int,
-        split: str,
-        amplitude: float,
-        rotation: float,
-        conflicting_shapes: float,
-    ):
-        self.cues, self.count, self.size = cues, count, size
-        self.seed, self.split = seed, split
-        self.amplitude, self.rotation, self.conflicting_shapes = (
-            amplitude,
-            rotation,
-            conflicting_shapes,
-        )
+    def __post_init__(self):
+        if self.count % len(PAIRS[self.cues]):
+            raise ShapebiasError(
+                f"datasets/synthetic: count {self.count} is not a multiple of "
+                f"{len(PAIRS[self.cues])}, the number of pairs of shape and texture whose cues "
+                f"{self.cues}"
+            )
 
     def __len__(self) -> int:
         return self.count
 
-    def rows(self, part: int, parts: int) -> Iterator[dict]:
+    def rows(self, part: int, parts: int) -> Iterator[dict[str, Any]]:
         """Rows of one contiguous part (from 0) of the images."""
         for index in range(part * self.count // parts, (part + 1) * self.count // parts):
             yield self.row(index)
 
-    def row(self, index: int) -> dict:
+    def row(self, index: int) -> dict[str, Any]:
         """One image; `shape` and `texture` name the classes that its cues belong to."""
         pairs = PAIRS[self.cues]
         label, texture = shape, _ = pairs[index % len(pairs)]

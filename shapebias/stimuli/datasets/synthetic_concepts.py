@@ -1,19 +1,21 @@
-"""Images of the drawn world in which all cues vary independently, with a label for every pixel."""
+"""Synthetic images in which all cues vary independently, with a label for every pixel."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from functools import cached_property
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
 from shapebias.io.image_codec import encode_png
+from shapebias.plugins import plugin
 from shapebias.ranges import Range
 from shapebias.seeds import generator_of
 from shapebias.stimuli.synthetic.scene import SCENES, Drawing, draw, label_maps, render
 from shapebias.stimuli.synthetic.shapes import SHAPES
 from shapebias.stimuli.synthetic.textures import TEXTURES
 
-# Named colours of sRGB pixels, 0 to 255; a pixel has the name of the nearest.
+# Named colours, sRGB 0 to 255; a pixel gets the name of the nearest.
 PALETTE = {
     "black": (20, 20, 20),
     "grey": (125, 125, 125),
@@ -30,18 +32,8 @@ PALETTE = {
 }
 
 
-def build(
-    *,
-    count: Annotated[int, Range(ge=1)],
-    size: Annotated[int, Range(ge=8)],
-    seed: int,
-    split: str,
-    amplitude: Annotated[float, Range(ge=0, le=1)] = 0.13,
-    rotation: Annotated[float, Range(ge=0, le=180)] = 30.0,
-    shapes: Annotated[float, Range(ge=0, le=1)] = 0.85,
-    textures: Annotated[float, Range(ge=0, le=1)] = 0.7,
-    patches: Annotated[float, Range(ge=0, le=1)] = 0.35,
-) -> "DrawnConcepts":
+@plugin
+class SyntheticConcepts:
     """Concept set of objects, their parts, textures, colours and scenes.
 
     A shape, its texture, a disc of texture on the background, and the scene are drawn
@@ -54,56 +46,44 @@ def build(
     size
         Side of an image and of its label maps, in pixels.
     seed
-        Of everything that is drawn.
+        Of all random draws.
     split
         First part of the image ids; images of other splits are drawn independently.
     amplitude, rotation
-        As in the images of the drawn world.
+        As for `synthetic`.
     shapes, textures, patches
         Share of the images with a shape, of the shapes with a texture, and of the images with a
         disc of texture on the background.
     """
-    return DrawnConcepts(
-        count=count,
-        size=size,
-        seed=seed,
-        split=split,
-        amplitude=amplitude,
-        rotation=rotation,
-        shares={"shape": shapes, "texture": textures, "patch": patches},
-    )
 
+    count: Annotated[int, Range(ge=1)]
+    size: Annotated[int, Range(ge=8)]
+    seed: int
+    split: str
+    amplitude: Annotated[float, Range(ge=0, le=1)] = 0.13
+    rotation: Annotated[float, Range(ge=0, le=180)] = 30.0
+    shapes: Annotated[float, Range(ge=0, le=1)] = 0.85
+    textures: Annotated[float, Range(ge=0, le=1)] = 0.7
+    patches: Annotated[float, Range(ge=0, le=1)] = 0.35
 
-class DrawnConcepts:
-    """Rows of drawn images with their labels; see `build`."""
+    @property
+    def concepts(self) -> list[tuple[int, str, str]]:
+        """Number (from 1), name and category of every concept."""
+        return concepts()
 
-    def __init__(
-        self,
-        *,
-        count: int,
-        size: int,
-        seed: int,
-        split: str,
-        amplitude: float,
-        rotation: float,
-        shares: dict[str, float],
-    ):
-        self.count, self.size = count, size
-        self.seed, self.split = seed, split
-        self.amplitude, self.rotation = amplitude, rotation
-        self.shares = shares
-        self.concepts = concepts()
-        self._numbers = {(category, name): number for number, name, category in self.concepts}
+    @cached_property
+    def _numbers(self) -> dict[tuple[str, str], int]:
+        return {(category, name): number for number, name, category in self.concepts}
 
     def __len__(self) -> int:
         return self.count
 
-    def rows(self, part: int, parts: int) -> Iterator[dict]:
+    def rows(self, part: int, parts: int) -> Iterator[dict[str, Any]]:
         """Rows of one contiguous part (from 0) of the images."""
         for index in range(part * self.count // parts, (part + 1) * self.count // parts):
             yield self.row(index)
 
-    def row(self, index: int) -> dict:
+    def row(self, index: int) -> dict[str, Any]:
         """One image, its label maps, and its scene as a label of the whole image."""
         image_id = f"{self.split}-{index:05d}"
         drawing = self.drawing(generator_of("world concepts", self.seed, image_id))
@@ -120,7 +100,8 @@ class DrawnConcepts:
     def drawing(self, rng: np.random.Generator) -> Drawing:
         """What one image shows."""
         shape, texture, patch = rng.choice(list(SHAPES)), *rng.choice(list(TEXTURES), 2)
-        has = {cue: rng.random() < share for cue, share in self.shares.items()}
+        shares = {"shape": self.shapes, "texture": self.textures, "patch": self.patches}
+        has = {cue: rng.random() < share for cue, share in shares.items()}
         return draw(
             rng,
             shape=str(shape) if has["shape"] else None,
@@ -147,7 +128,7 @@ def concepts() -> list[tuple[int, str, str]]:
         "texture": list(TEXTURES),
         "color": list(PALETTE),
     }
-    pairs = [(name, category) for category, some in names.items() for name in some]
+    pairs = [(name, category) for category, in_it in names.items() for name in in_it]
     return [(number, *pair) for number, pair in enumerate(pairs, start=1)]
 
 

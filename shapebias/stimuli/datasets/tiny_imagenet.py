@@ -1,42 +1,46 @@
-"""Tiny ImageNet: 64x64 photos of 200 ImageNet classes, as published."""
+"""Tiny ImageNet: 64 × 64 photos of 200 ImageNet classes, as published."""
 
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.plugins import FilePath
-from shapebias.stimuli.datasets._synset_folders import SynsetFolders
+from shapebias.errors import ShapebiasError
+from shapebias.plugins import FilePath, plugin
+from shapebias.stimuli.datasets._synset_folders import SynsetFolders, SynsetSource
 from shapebias.stimuli.image_folders import check_folder, folders_in, images_in
 
-SPLITS = ("train", "val")
 
-
-def build(*, path: FilePath, split: Literal["train", "val"]) -> SynsetFolders:
-    """Photos of Tiny ImageNet; the label is the synset and the image id the bare file name.
+@plugin
+class TinyImageNet(SynsetSource):
+    """Photos of Tiny ImageNet; the label is the synset, the image id the bare file name.
 
     Parameters
     ----------
     path
-        The unpacked folder tiny-imagenet-200: in it `train/<synset>/images/` and `val/images/`
-        with `val/val_annotations.txt`.
+        The unpacked folder tiny-imagenet-200 with `train/<synset>/images/`, `val/images/` and
+        `val/val_annotations.txt`.
     split
         "train" or "val"; the published test photos have no labels.
 
     Raises
     ------
     ShapebiasError
-        If the folder does not exist, or `split` is neither of them.
+        If the folder does not exist.
     """
-    if split not in SPLITS:
-        raise UnknownName("split of images/tiny_imagenet", split, SPLITS)
-    folder = Path(path) / split
-    check_folder(folder)
-    return TinyTraining(folder) if split == "train" else TinyValidation(folder)
+
+    path: FilePath
+    split: Literal["train", "val"]
+
+    @cached_property
+    def photos(self) -> SynsetFolders:
+        """Photos of the split."""
+        folder = Path(self.path) / self.split
+        check_folder(folder)
+        return TinyTraining(folder) if self.split == "train" else TinyValidation(folder)
 
 
 class TinyTraining(SynsetFolders):
-    """Training photos, in one folder a synset; see `build`."""
+    """Training photos, in one folder per synset."""
 
     def listing(self) -> list[str]:
         """Files `<synset>/images/<name>`."""
@@ -48,17 +52,17 @@ class TinyTraining(SynsetFolders):
 
 
 class TinyValidation(SynsetFolders):
-    """Validation photos, in one folder with a list of what they show; see `build`."""
+    """Validation photos, in one folder with a list of their labels."""
 
     def listing(self) -> list[str]:
         """Files `images/<name>`."""
         return [f"images/{name}" for name in images_in(self.folder / "images")]
 
     def synset_of(self, name: str) -> str:
-        """The synset that the list gives."""
+        """Synset of a file in the list."""
         file = name.rpartition("/")[2]
         if file not in self.annotations:
-            raise ShapebiasError(f"{self.folder / 'val_annotations.txt'} says nothing of {file}")
+            raise ShapebiasError(f"{self.folder / 'val_annotations.txt'} has no line for {file}")
         return self.annotations[file]
 
     @cached_property
