@@ -189,7 +189,7 @@ def check_plugin(
             raise StudyError(f"{where}.{name}: {value!r} is not of type {setting.type}{hint}")
         if setting.choices and value not in setting.choices:
             raise StudyError(f"{where}.{name}: {UnknownName('value', value, setting.choices)}")
-        if setting.numbers and (wrong := setting.numbers.wrong(value)):
+        if setting.numbers and (wrong := setting.numbers.error(value)):
             raise StudyError(f"{where}.{name}: {wrong}")
 
 
