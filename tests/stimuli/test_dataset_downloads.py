@@ -304,7 +304,7 @@ def test_a_name_that_leads_out_is_refused(tmp_path, kind, name):
 )
 def test_links_and_devices_are_refused(tmp_path, kind, target, what):
     archive = tar(tmp_path / "archive", FILES, odd=(kind, target))
-    refused(archive, tmp_path, f"holds the {what} 'odd'")
+    refused(archive, tmp_path, f"contains the {what} 'odd'")
 
 
 def test_a_link_in_a_zip_is_refused(tmp_path):
@@ -313,7 +313,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
         info.external_attr = 0o120777 << 16
         archive.writestr(info, "/etc")
         archive.writestr("odd/passwd", "x")
-    refused(tmp_path / "archive", tmp_path, "holds the link 'odd'")
+    refused(tmp_path / "archive", tmp_path, "contains the link 'odd'")
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz", "tar.xz", "tar.bz2"])
@@ -360,7 +360,7 @@ def test_a_name_that_comes_twice_is_refused(tmp_path, packer):
 
 @pytest.mark.parametrize("packer", [zipped, tar])
 def test_an_archive_without_files_is_refused(tmp_path, packer):
-    refused(packer(tmp_path / "archive", {}), tmp_path, "holds no file; get it anew")
+    refused(packer(tmp_path / "archive", {}), tmp_path, "contains no file; download it again")
 
 
 @pytest.mark.parametrize("packer", [zipped, tar])
@@ -374,12 +374,12 @@ def test_a_name_of_a_file_and_a_folder_is_refused(tmp_path, packer, names):
 @pytest.mark.parametrize("name", ["a" * 300, "é" * 200, "a/" * 3000 + "b"])
 def test_a_name_too_long_is_refused(tmp_path, packer, name):
     archive = packer(tmp_path / "archive", {name: b"x"})
-    refused(archive, tmp_path, r"archive holds the name '.{100}…', which is too long")
+    refused(archive, tmp_path, r"archive contains the name '.{100}…', which is too long")
 
 
 @pytest.mark.parametrize("kind", PACKERS)
 def test_entries_without_content_count_as_well(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr("shapebias.io.archives.MOST_MEMBERS", 20)
+    monkeypatch.setattr("shapebias.io.archives.MAX_ENTRIES", 20)
     assert unpack(PACKERS[kind](tmp_path / "ok", FILES), tmp_path / "all") == len(FILES)
     archive = tmp_path / "archive"
     if kind == "zip":
@@ -387,7 +387,7 @@ def test_entries_without_content_count_as_well(tmp_path, monkeypatch, kind):
     else:
         folders = {f"{number}": (tarfile.DIRTYPE, "") for number in range(21)}
         tar(archive, {}, "w:" + kind[4:], **folders)
-    refused(archive, tmp_path, "holds more than 20 entries")
+    refused(archive, tmp_path, "contains more than 20 entries")
 
 
 @pytest.mark.parametrize("kind", [b"x", b"g", b"L", b"K"])
@@ -399,7 +399,7 @@ def test_a_header_that_would_fill_the_memory_is_refused(tmp_path, kind):
         for _ in range(100):
             file.write(bytes(1_000_000))
     tracemalloc.start()
-    refused(tmp_path / "archive", tmp_path, "says more than 1048576 bytes of one entry")
+    refused(tmp_path / "archive", tmp_path, "has a header of more than 1048576 bytes")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000
@@ -425,7 +425,7 @@ def test_a_folder_in_use_is_left_alone(tmp_path):
     archive = zipped(tmp_path / "archive", FILES)
     (tmp_path / "there").mkdir()
     assert unpack(archive, tmp_path / "there") == 3
-    refused(archive, tmp_path, "there is there already; remove it")
+    refused(archive, tmp_path, "there exists already; remove it")
 
 
 def test_what_can_be_downloaded_is_described():
