@@ -42,7 +42,7 @@ def test_units_and_descriptions_are_in_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("frame", "said"),
     [
-        (matches().drop(columns="match"), "lacks its column 'match'"),
+        (matches().drop(columns="match"), "lacks the column 'match'"),
         (matches(spearmen=0.0), "did you mean 'spearman'"),
         (matches(match=["x", "y"]), "filter_matches"),
     ],

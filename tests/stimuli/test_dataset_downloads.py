@@ -110,7 +110,7 @@ def test_a_file_that_is_there_is_checked_and_kept(server, tmp_path):
     assert get(server, path, checksum=SHA256) == CONTENT and server.seen == []
     path.write_bytes(CONTENT[:-1])
     for expected in ({"checksum": SHA256}, {"checksum": MD5}, {"size": len(CONTENT)}):
-        with pytest.raises(ShapebiasError, match=r"instead of .*; delete it and try again"):
+        with pytest.raises(ShapebiasError, match=r"instead of .*; delete it and run again"):
             get(server, path, **expected)
     assert path.exists()
 
@@ -126,7 +126,7 @@ def test_a_cut_connection_is_continued(server, tmp_path):
 @pytest.mark.parametrize("checksum", [None, SHA256])
 def test_a_later_run_goes_on_where_an_earlier_one_stopped(server, tmp_path, checksum):
     server.cuts = [2_000_000, 0, 0]
-    with pytest.raises(ShapebiasError, match="what has come is kept") as error:
+    with pytest.raises(ShapebiasError, match="run again later to resume") as error:
         get(server, tmp_path / "a.bin", checksum=checksum, attempts=3)
     assert "\n" not in str(error.value) and "broke after 0 of" in str(error.value)
     assert left(tmp_path) == ["a.bin.part", "a.bin.part.tag"]
