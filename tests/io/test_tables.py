@@ -103,3 +103,8 @@ def test_every_table_and_column_has_a_description():
     for name, table in TABLES.items():
         assert table.row, name
         assert all(column.description for column in table.columns), name
+
+
+def test_columns_of_a_table_have_different_names():
+    for name, table in TABLES.items():
+        assert len(set(table.schema().names)) == len(table.columns), name
