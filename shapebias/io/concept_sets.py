@@ -54,7 +54,7 @@ def write_concepts(
 
 
 def concept_names(path: str | Path) -> list[tuple[int, str, str]]:
-    """List number, name and category of every concept of a concept set, given one of its parts."""
+    """List number, name and category of every concept, from one part of a concept set."""
     return ImageSet([path]).concepts()
 
 
