@@ -6,7 +6,7 @@ from shapebias.io.tables import write_table
 from shapebias.networks.channel_parts import channels_of_part
 from shapebias.networks.checkpoints import load_network
 from shapebias.progress import ProgressCounter
-from shapebias.runtime.batch_size import with_batch_in_memory
+from shapebias.runtime.batch_size import with_fitting_batch_size
 from shapebias.runtime.gpus import device
 from shapebias.runtime.job import job
 from shapebias.stimuli.entry_level_classes import entry_level_of
@@ -22,8 +22,9 @@ def main(paths, paths_to_network, outputs, *, model, part, entry_level, settings
             network, rows, batch=size, progress=ProgressCounter("ablating", total), **more
         )
 
-    found = with_batch_in_memory(
-        work, settings["batch"], like=rows[0], memory=memory, what="ablating"
+    shape = rows[0]["pixels"].shape[:2]
+    found = with_fitting_batch_size(
+        work, settings["batch"], shape=shape, memory=memory, what="ablating"
     )
     for table, path, schema in zip(found, outputs, ("ablation", "ablation_flips"), strict=True):
         write_table(table.assign(model=model), path, schema=schema)

@@ -4,11 +4,11 @@ from shapebias.ablation.concepts import ablate_groups
 from shapebias.ablation.conflict_images import conflict_rows
 from shapebias.ablation.random_controls import RandomControl
 from shapebias.ablation.unit_groups import unit_groups
-from shapebias.io.image_sets import number_of_rows, read_rows
+from shapebias.io.image_sets import ImageSet
 from shapebias.io.tables import read_table, write_table
 from shapebias.networks.checkpoints import load_network
 from shapebias.progress import ProgressCounter
-from shapebias.runtime.batch_size import with_batch_in_memory
+from shapebias.runtime.batch_size import with_fitting_batch_size
 from shapebias.runtime.batches import batches
 from shapebias.runtime.gpus import device
 from shapebias.runtime.job import job
@@ -19,12 +19,13 @@ def main(paths, clean, dissection, network, table, *, name, entry_level, setting
     net, levels = load_network(*network).to(device()), entry_level_of(entry_level)
     rows, labels = conflict_rows(paths), read_table(*dissection)
     groups = unit_groups(labels, iou_cut=settings["iou_cut"], each_layer=settings["each_layer"])
-    what, total = f"ablating {len(groups)} groups", len(rows) + number_of_rows(clean)
-    found = with_batch_in_memory(lambda size: ablate_groups(
-        net, groups, rows, batches(read_rows(clean), size=size), entry_level=levels, batch=size,
+    images, shape = ImageSet(clean), rows[0]["pixels"].shape[:2]
+    what, total = f"ablating {len(groups)} groups", len(rows) + len(images)
+    found = with_fitting_batch_size(lambda size: ablate_groups(
+        net, groups, rows, batches(images.rows(), size=size), entry_level=levels, batch=size,
         control=RandomControl(settings["random_draws"], seed, name),
         progress=ProgressCounter(what, total),
-    ), settings["batch"], like=rows[0], memory=memory, what="ablating groups")  # fmt: skip
+    ), settings["batch"], shape=shape, memory=memory, what="ablating groups")  # fmt: skip
     write_table(found.assign(model=name), table, schema="ablation_by_concept")
 
 

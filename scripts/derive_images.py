@@ -1,6 +1,6 @@
 """Write one part of a derived image set."""
 
-from shapebias.io.image_sets import ResizeCrop, number_of_rows, read_rows, write_images
+from shapebias.io.image_sets import ImageSet, ResizeCrop, write_images
 from shapebias.progress import progress
 from shapebias.runtime.job import job
 from shapebias.stimuli.derive import build_transform, derive, encode
@@ -8,9 +8,9 @@ from shapebias.stimuli.derive import build_transform, derive, encode
 
 def main(path_to_source, path_to_images, *, image_set, transform, seed, styles, segmenter):
     transform = build_transform(transform, styles=styles, segmenter=segmenter)
-    rows = derive(read_rows([path_to_source]), transform, seed=seed, image_set=image_set)
-    total = number_of_rows([path_to_source])
-    rows = progress(encode(rows), what=f"deriving {image_set}", total=total)
+    source = ImageSet([path_to_source])
+    rows = derive(source.rows(), transform, seed=seed, image_set=image_set)
+    rows = progress(encode(rows), what=f"deriving {image_set}", total=len(source))
     write_images(rows, path_to_images, sizing=ResizeCrop())
 
 

@@ -3,52 +3,57 @@
 import difflib
 from collections.abc import Iterable
 
-# So many names are too many to list; so few are listed then.
-MANY, FEW = 200, 10
+# Above MAX_LISTED known names a message shows only MAX_NEAREST of them.
+MAX_LISTED, MAX_NEAREST = 200, 10
 
 
 class ShapebiasError(Exception):
-    """A mistake in what the library was given; its message is meant for the person at the desk."""
+    """Invalid input to the library; the message is written for the user, not the developer."""
 
 
 class UnsupportedInputSize(ShapebiasError):
-    """A network that does not run on an image of its size, or cannot be built for it."""
+    """A network cannot be built for, or does not run on, images of the requested size."""
 
 
 class UnknownName(ShapebiasError):
-    """A name that is none of those known, with the nearest known one.
+    """A name is not one of the known names; the message suggests the nearest one.
 
     Parameters
     ----------
     what
-        Kind of thing that was named, in words: "layer of alexnet".
+        Kind of thing that the name should refer to, in words: "layer of alexnet".
     name
-        The name that was given.
+        The unknown name.
     known
-        Names that would have been right.
+        Names that are allowed.
+
+    Examples
+    --------
+    >>> str(UnknownName("layer", "conv6", ["conv1", "conv5"]))
+    "unknown layer: 'conv6'; did you mean 'conv5'? (known: conv1, conv5)"
     """
 
-    def __init__(self, what: str, name: object, known: Iterable[str]):
-        known = [str(one) for one in known]
-        super().__init__(f"unknown {what}: {name!r}{suggestion(str(name), known)}")
+    def __init__(self, what: str, name: object, known: Iterable[object]):
+        super().__init__(f"unknown {what}: {name!r}{suggestion(str(name), map(str, known))}")
 
 
 class UnknownLayer(UnknownName):
-    """A layer that a network does not have."""
+    """A network does not have the requested layer."""
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Second half of a message about an unknown name: the nearest one, and all or the nearest."""
+    """Suggest the nearest known name, and list the known names or, of many, the nearest."""
     known = sorted(known)
-    folded = {one.casefold(): one for one in known}
-    close = difflib.get_close_matches(name.casefold(), folded, n=FEW, cutoff=0.5)
-    nearest = [folded[one] for one in close]
+    by_folded_name = {candidate.casefold(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.casefold(), by_folded_name, n=MAX_NEAREST, cutoff=0.5)
+    nearest = [by_folded_name[match] for match in matches]
     guess = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    if len(known) > MANY:
-        return f"{guess} ({len(known)} are known, such as {', '.join(nearest or known[:FEW])})"
+    if len(known) > MAX_LISTED:
+        examples = ", ".join(nearest or known[:MAX_NEAREST])
+        return f"{guess} ({len(known)} are known, such as {examples})"
     return f"{guess} (known: {', '.join(known) or 'none'})"
 
 
 def first_line(error: Exception) -> str:
-    """Beginning of an error's message."""
+    """Return the first line of an error's message, cut at 150 characters."""
     return (str(error).splitlines() or [type(error).__name__])[0][:150]

@@ -1,8 +1,8 @@
 """Plug-ins: each is one file in its family's package that defines one dataclass or function.
 
-The fields of the dataclass, decorated with `plugin`, are the settings: their annotations say type
-and range, their defaults what holds where a study says nothing, and the class's docstring what
-they mean. An architecture is a function `build` instead, whose keywords are the settings.
+The dataclass is decorated with `plugin`; its fields are the settings. A field's annotation states
+its type and range, its default is the value where the study sets none, and the class docstring
+describes it. An architecture is a function `build` instead, whose keywords are the settings.
 """
 
 import importlib
@@ -19,11 +19,11 @@ from shapebias.ranges import Range
 
 T = TypeVar("T")
 
-# Type of a setting that names a file or folder: the workflow writes out what stands for its place,
-# and watches it.
+# Type of a setting that names a file or folder: the workflow expands variables in the path, and
+# re-runs jobs when the content changes.
 FilePath = str
 
-# Family to its package in the library. Modules whose names begin with `_` are no plug-ins.
+# Package of each family in the library. Modules whose names begin with `_` are not plug-ins.
 FAMILIES = {
     "datasets": "stimuli.datasets",
     "transforms": "stimuli.transforms",
@@ -36,35 +36,35 @@ FAMILIES = {
     "figures": "report.figures",
 }
 
-# Settings of a transform that are plug-ins themselves, and their families.
+# Settings of a transform that are themselves plug-ins, and the families of these.
 NESTED = {"stylizer": "stylizers", "corruption": "corruptions"}
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def plugin(cls: type[T]) -> type[T]:
     """Make a class the plug-in of its file: a frozen dataclass that `build` instantiates."""
-    made = dataclass(frozen=True, kw_only=True)(cls)
-    sys.modules[cls.__module__].build = made
-    return made
+    plugin_class = dataclass(frozen=True, kw_only=True)(cls)
+    sys.modules[cls.__module__].build = plugin_class
+    return plugin_class
 
 
 def kinds(family: str) -> list[str]:
-    """Kinds of a family, in alphabetical order."""
+    """List the kinds of a family in alphabetical order."""
     return sorted(path.stem for path in family_folder(family).glob("[!_]*.py"))
 
 
 def family_folder(family: str) -> Path:
-    """Folder with the plug-ins of a family."""
+    """Return the folder with the plug-ins of a family."""
     return Path(__file__).parent.joinpath(*FAMILIES[family].split("."))
 
 
 def plugin_file(family: str, kind: str) -> Path:
-    """File of a plug-in."""
+    """Return the path of a plug-in's file."""
     return family_folder(family) / f"{kind}.py"
 
 
 def build(family: str, *, kind: str, **settings: Any) -> Any:
-    """What a plug-in builds from its settings.
+    """Build a plug-in from its settings.
 
     Parameters
     ----------
@@ -73,15 +73,20 @@ def build(family: str, *, kind: str, **settings: Any) -> Any:
     kind
         File in its package, without the suffix.
     settings
-        Keywords of the plug-in's `build`.
+        Fields of the plug-in's dataclass, or keywords of its function.
 
     Raises
     ------
     UnknownName
-        If there is no such kind, or it has no such setting.
+        If the family has no such kind, or the kind no such setting.
     ShapebiasError
-        If a setting without a default is missing, or one has a value that its annotation, with
-        `Literal` or a `Range`, does not allow.
+        If a setting without a default is missing, or a value is not allowed by the `Literal` or
+        `Range` in the setting's annotation.
+
+    Examples
+    --------
+    >>> build("transforms", kind="scramble", patches=4)
+    Scramble(patches=4)
     """
     factory = factory_of(family, kind)
     known = inspect.signature(factory).parameters
@@ -97,33 +102,34 @@ def build(family: str, *, kind: str, **settings: Any) -> Any:
 
 
 def factory_of(family: str, kind: str) -> Callable[..., Any]:
-    """A plug-in's own `build`, whose annotations say which settings it takes."""
+    """Return the dataclass or function of a plug-in, whose annotations state its settings."""
     return _module(family, kind).build
 
 
 def _check_value(plugin: str, name: str, value: Any, annotation: Any) -> None:
-    kinds_of = get_args(annotation) if NoneType in get_args(annotation) else (annotation,)
-    if value is None and NoneType in kinds_of:
+    alternatives = get_args(annotation) if NoneType in get_args(annotation) else (annotation,)
+    if value is None and NoneType in alternatives:
         return
-    for one in kinds_of:
-        if get_origin(one) is Literal and value not in get_args(one):
-            raise UnknownName(f"{name} of {plugin}", value, get_args(one))
-        if get_origin(one) is Annotated:
-            limits = [limit for limit in get_args(one) if isinstance(limit, Range)]
-            if wrong := next(filter(None, (limit.wrong(value) for limit in limits)), None):
-                raise ShapebiasError(f"{plugin}: {name}: {wrong}")
+    for alternative in alternatives:
+        arguments = get_args(alternative)
+        if get_origin(alternative) is Literal and value not in arguments:
+            raise UnknownName(f"{name} of {plugin}", value, arguments)
+        if get_origin(alternative) is Annotated:
+            for limits in arguments:
+                if isinstance(limits, Range) and (error := limits.error(value)):
+                    raise ShapebiasError(f"{plugin}: {name}: {error}")
 
 
 def draw(figure: str, **inputs: Any) -> Any:
-    """Matplotlib figure that a plug-in of the family `figures` draws from tables and pairs."""
+    """Draw a Matplotlib figure from tables and pairs, by a plug-in of the family `figures`."""
     return _module("figures", figure).draw(**inputs)
 
 
 def library_module(name: str) -> ModuleType:
-    """Module of the library that only some settings need, by its dotted path within the library.
+    """Import a module that only some settings need, by its dotted path within the library.
 
-    It is not imported by a statement, so that the fingerprint of a job whose settings do not need
-    it leaves it out; the rule adds it where they do.
+    An import statement would make the module part of every job's fingerprint. The rule adds it to
+    the fingerprint of the jobs whose settings need it.
     """
     return importlib.import_module(f"shapebias.{name}")
 

@@ -8,37 +8,37 @@ from typing import TypeVar
 from tqdm import tqdm
 
 T = TypeVar("T")
-SECONDS_A_LINE = 15.0
+SECONDS_PER_LINE = 15.0
 
-# Images gone through in each step, by the step's words: one that begins again counts anew.
-_seen: dict[str, int] = {}
+# Images processed by each step, by the step's name: a step that restarts counts from 0.
+_images_by_step: dict[str, int] = {}
 
 
 def images_seen() -> int | None:
-    """Images that this process went through, in all its steps together; None without such steps."""
-    return sum(_seen.values()) if _seen else None
+    """Count the images that all steps of this process went through; None without such steps."""
+    return sum(_images_by_step.values()) if _images_by_step else None
 
 
 def count_images(what: str, number: int) -> None:
-    """Note that so many images were gone through in a step."""
-    _seen[what] = number
+    """Record that a step has gone through `number` images."""
+    _images_by_step[what] = number
 
 
 def progress(
     items: Iterable[T], *, what: str, total: int | None = None, images: bool = True
 ) -> Iterator[T]:
-    """Pass items on while showing how many are done, the rate and the time left.
+    """Yield items unchanged while showing their number, the rate and the time left.
 
     Parameters
     ----------
     items
-        What to go through.
+        Items to go through.
     what
-        The step in words; it heads the bar and each line.
+        Name of the step; it heads the bar and each line.
     total
         Number of items, where `items` has no length.
     images
-        Whether the items are images, which count for the job's images a second.
+        Whether the items are images, which count for the job's images per second.
 
     Notes
     -----
@@ -47,52 +47,57 @@ def progress(
     """
     if total is None and hasattr(items, "__len__"):
         total = len(items)
-    bar = tqdm(items, desc=what, total=total, disable=not sys.stderr.isatty(), leave=False)
-    start = last = time.monotonic()
-    done = 0
-    if images:
-        count_images(what, done)
-    for item in bar:
+    counter = ProgressCounter(what, total, images=images)
+    for item in items:
         yield item
-        done += 1
-        if images:
-            count_images(what, done)
-        now = time.monotonic()
-        if now - last > SECONDS_A_LINE:
-            print(_line(what, done, total, now - start), flush=True)
-            last = now
-    print(_line(what, done, done, time.monotonic() - start), flush=True)
+        counter(1)
+    counter.close()
 
 
 class ProgressCounter:
-    """The same for work that says itself how many images are done.
+    """Progress of a step that counts its images while it runs.
 
     Parameters
     ----------
     what
-        The step in words.
+        Name of the step.
     total
-        Number of images.
+        Number of images; None where it is unknown. The last line is printed when it is reached.
+    images
+        As for `progress`.
     """
 
-    def __init__(self, what: str, total: int):
-        self._what, self._total, self._done = what, total, 0
+    def __init__(self, what: str, total: int | None, *, images: bool = True):
+        self._what, self._total, self._images, self._done = what, total, images, 0
         self._bar = tqdm(desc=what, total=total, disable=not sys.stderr.isatty(), leave=False)
-        self._start = self._last = time.monotonic()
+        self._start = self._last_line = time.monotonic()
+        self._closed = False
+        if images:
+            count_images(what, 0)
 
-    def __call__(self, done: int) -> None:
-        """Count images that were done."""
-        self._done += done
-        count_images(self._what, self._done)
-        self._bar.update(done)
-        now = time.monotonic()
-        if now - self._last > SECONDS_A_LINE or self._done == self._total:
-            line = _line(self._what, self._done, self._total, now - self._start)
-            print(line, flush=True)
-            self._last = now
+    def __call__(self, number: int) -> None:
+        """Add `number` items to those that are done."""
+        self._done += number
+        self._bar.update(number)
+        if self._images:
+            count_images(self._what, self._done)
+        if self._done == self._total:
+            self.close()
+        elif time.monotonic() - self._last_line > SECONDS_PER_LINE:
+            self._last_line = time.monotonic()
+            self._print_line(self._total)
 
+    def close(self) -> None:
+        """Remove the bar and print the last line, once."""
+        if not self._closed:
+            self._closed = True
+            self._bar.close()
+            self._print_line(self._done)
 
-def _line(what: str, done: int, total: int | None, seconds: float) -> str:
-    rate = done / max(seconds, 1e-9)
-    left = f", {(total - done) / max(rate, 1e-9):.0f} s left" if total and total > done else ""
-    return f"{what}: {done} of {total or '?'} in {seconds:.1f} s, {rate:.1f}/s{left}"
+    def _print_line(self, total: int | None) -> None:
+        seconds = time.monotonic() - self._start
+        rate = self._done / max(seconds, 1e-9)
+        line = f"{self._what}: {self._done} of {total or '?'} in {seconds:.1f} s, {rate:.1f}/s"
+        if total and total > self._done:
+            line += f", {(total - self._done) / max(rate, 1e-9):.0f} s left"
+        print(line, flush=True)

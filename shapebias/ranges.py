@@ -1,4 +1,4 @@
-"""Numbers that a plug-in's setting may have, said once, beside the setting."""
+"""Ranges of allowed numbers, declared once, beside the setting of a plug-in that they limit."""
 
 import math
 from dataclasses import dataclass
@@ -9,16 +9,17 @@ from fractions import Fraction
 class Range:
     """Finite numbers between two bounds, written as ``eps: Annotated[float, Range(ge=0)]``.
 
-    Those who read a study before anything is imported understand numbers here, and no names.
+    Study files are checked before any plug-in is imported, by reading its source code: so write
+    the bounds as literal numbers, not as names.
 
     Parameters
     ----------
     ge, le
-        Bounds that are allowed themselves.
+        Inclusive bounds: greater or equal, less or equal.
     gt, lt
-        Bounds that are not.
+        Exclusive bounds: greater than, less than.
     step
-        What all must be multiples of.
+        Allowed numbers are the multiples of this.
     """
 
     ge: float | None = None
@@ -27,35 +28,29 @@ class Range:
     lt: float | None = None
     step: float | None = None
 
-    def wrong(self, value: float) -> str | None:
-        """What is wrong with a number, what is allowed, and the nearest that is; None if nothing.
+    def error(self, value: float) -> str | None:
+        """Describe why a number is not allowed and which one nearby is; None if it is allowed.
 
         Examples
         --------
-        >>> Range(ge=0).wrong(-1)
-        '-1 is not at least 0; the nearest that is: 0'
+        >>> Range(ge=0).error(-1)
+        '-1 is not at least 0; the nearest allowed value is 0'
         """
-        # Written so that what is not a number fails.
-        if self._fits(value):
+        if self._allows(value):
             return None
         nearest = self._nearest(value)
-        return f"{value} is not {self}" + (
-            "" if nearest is None else f"; the nearest that is: {nearest:g}"
-        )
+        advice = "" if nearest is None else f"; the nearest allowed value is {nearest:g}"
+        return f"{value} is not {self}{advice}"
 
     def __str__(self) -> str:
-        bounds = (
-            ("at least", self.ge),
-            ("above", self.gt),
-            ("at most", self.le),
-            ("below", self.lt),
-        )
-        words = [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
+        bounds = {"at least": self.ge, "above": self.gt, "at most": self.le, "below": self.lt}
+        words = [f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None]
         if self.step is not None:
             words.append(f"a multiple of {Fraction(self.step).limit_denominator()}")
         return " and ".join(words)
 
-    def _fits(self, value: float) -> bool:
+    def _allows(self, value: float) -> bool:
+        # Every comparison must be true, so that NaN is refused.
         return (
             math.isfinite(value)
             and (self.ge is None or value >= self.ge)
@@ -73,20 +68,20 @@ class Range:
         nearest = min(max(value, low), high)
         if self.step is not None and math.isfinite(nearest):
             nearest = round(nearest / self.step) * self.step
-        return nearest if self._fits(nearest) else None
+        return nearest if self._allows(nearest) else None
 
 
 def distance_error(norm: str, value: float, side: int | None = None) -> str | None:
-    """What is wrong with a distance between images of pixels in [0, 1]; None if nothing.
+    """Describe a distance that no two images exceed; None if the distance is smaller.
 
     Parameters
     ----------
     norm
         "l2" or "linf".
     value
-        Radius of an attack's ball, or length of its step.
+        Radius of an attack's ball, or length of its step, for pixels in [0, 1].
     side
-        Of the images, in pixels, where it is known: without it any L2 distance may be right.
+        Side of the images in pixels. None where it is unknown; then every L2 distance is allowed.
 
     Examples
     --------
@@ -94,35 +89,35 @@ def distance_error(norm: str, value: float, side: int | None = None) -> str | No
     '8 reaches every image, as pixels are in [0, 1]; did you mean 8/255 = 0.0313725?'
     """
     if norm == "linf":
-        farthest, every = 1.0, "every image"
+        largest, reason = 1.0, "every image, as pixels are in [0, 1]"
     elif side is not None:
-        farthest = math.sqrt(3) * side
-        every = f"every image of {side} pixels, as no two are {farthest:.1f} apart"
+        largest = math.sqrt(3) * side
+        reason = f"every image of {side} pixels, as no two are {largest:.1f} apart"
     else:
         return None
-    if value < farthest:
+    if value < largest:
         return None
-    said = f"{value:g} reaches {every}" + (", as pixels are in [0, 1]" if norm == "linf" else "")
-    meant = f"; did you mean {value:g}/255 = {value / 255:.6g}?"
-    return said + (meant if value < 255 * farthest else "")
+    guess = f"; did you mean {value:g}/255 = {value / 255:.6g}?" if value < 255 * largest else ""
+    return f"{value:g} reaches {reason}{guess}"
 
 
 def colour_error(name: str, values: object) -> str | None:
-    """What is wrong with the `mean` or `std` of pixels in [0, 1]; None if nothing.
+    """Describe why a setting is not a `mean` or `std` of pixels in [0, 1]; None if it is one.
 
     Examples
     --------
     >>> colour_error("mean", [123.7, 116.3, 103.5])
-    '[123.7, 116.3, 103.5] is not of pixels in [0, 1]; divided by 255 it may be'
+    '[123.7, 116.3, 103.5] is outside [0, 1], the range of pixels; divide it by 255'
     """
     numbers = isinstance(values, list | tuple) and all(
-        isinstance(one, int | float) and not isinstance(one, bool) for one in values
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values
     )
     if not numbers or len(values) != 3:
         return f"{values} is not a list of three numbers, one for each of red, green and blue"
     bound = "gt" if name == "std" else "ge"
-    if not any(Range(le=1, **{bound: 0}).wrong(one) for one in values):
+    limits, limits_of_bytes = (Range(le=largest, **{bound: 0}) for largest in (1, 255))
+    if not any(map(limits.error, values)):
         return None
-    if all(Range(le=255, **{bound: 0}).wrong(one) is None for one in values):
-        return f"{values} is not of pixels in [0, 1]; divided by 255 it may be"
-    return f"{values} is not of three numbers {Range(le=1, **{bound: 0})}"
+    if not any(map(limits_of_bytes.error, values)):
+        return f"{values} is outside [0, 1], the range of pixels; divide it by 255"
+    return f"{values} is not three numbers {limits}"

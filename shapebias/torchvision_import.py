@@ -1,8 +1,8 @@
-"""The one door through which torchvision is imported.
+"""Import torchvision, also beside a CPU-only torch; import it from here everywhere.
 
 Beside a CPU-only torch, torchvision's compiled operators (built for CUDA) cannot load, and its
 import fails because two of them are missing. Classification and segmentation networks use
-neither, so declaring them is enough; where the operators load, nothing is changed.
+neither, so declaring them is enough. Where the operators load, nothing is changed.
 """
 
 import torch
@@ -12,7 +12,7 @@ try:
 except RuntimeError as error:
     if "torchvision::nms does not exist" not in str(error):
         raise
-    # The library object must live as long as the process, or its declarations vanish.
+    # The declarations last only as long as the library object: keep it for the whole process.
     OPERATORS = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
         OPERATORS.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

@@ -186,7 +186,7 @@ def _check_setting(where: str, value: Any, setting: Setting) -> None:
     if setting.choices and value not in setting.choices:
         choices = [str(choice) for choice in setting.choices]
         raise StudyError(f"{where}: {UnknownName('value', value, choices)}")
-    if setting.numbers and (error := setting.numbers.wrong(value)):
+    if setting.numbers and (error := setting.numbers.error(value)):
         raise StudyError(f"{where}: {error}")
 
 

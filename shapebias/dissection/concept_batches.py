@@ -1,16 +1,15 @@
 """Batches of a concept set for dissection."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from shapebias.dissection.concept_labels import ConceptBatch
-from shapebias.io.image_sets import read_rows
+from shapebias.io.image_sets import ImageSet
 from shapebias.io.label_maps import label_maps
-from shapebias.runtime.batch_size import with_batch_in_memory
+from shapebias.runtime.batch_size import with_fitting_batch_size
 from shapebias.runtime.batches import pixels_of
 
 T = TypeVar("T")
@@ -18,7 +17,7 @@ T = TypeVar("T")
 
 def run_in_concept_batches(
     work: Callable[[Callable[[], Iterator[ConceptBatch]]], T],
-    paths: Sequence[str | Path],
+    concept_set: ImageSet,
     *,
     size: int,
     memory: int | None = None,
@@ -31,8 +30,8 @@ def run_in_concept_batches(
     work
         Called with a function that gives the batches each time that it is called; its result must
         not depend on their size.
-    paths
-        Parts of the concept set.
+    concept_set
+        Images to take.
     size
         Images a batch, at most.
     memory
@@ -41,14 +40,14 @@ def run_in_concept_batches(
         Bytes that the work needs besides, however small its batches, for images of so many rows
         and columns.
     """
-    first = next(read_rows(paths))
-    besides = 0 if memory is None else held(first["pixels"].shape[:2])
+    shape = next(concept_set.rows())["pixels"].shape[:2]
+    besides = 0 if memory is None else held(shape)
 
     def attempt(size: int) -> T:
-        return work(lambda: concept_batches(read_rows(paths), size=size))
+        return work(lambda: concept_batches(concept_set.rows(), size=size))
 
-    return with_batch_in_memory(
-        attempt, size, like=first, memory=memory, what="dissecting", held=besides
+    return with_fitting_batch_size(
+        attempt, size, shape=shape, memory=memory, what="dissecting", fixed_bytes=besides
     )
 
 

@@ -8,8 +8,7 @@ from shapebias.dissection.concept_batches import run_in_concept_batches
 from shapebias.dissection.concept_labels import ConceptBatch
 from shapebias.dissection.dissect import Dissection, dissect
 from shapebias.dissection.thresholds import threshold_bytes
-from shapebias.io.concept_sets import concept_names
-from shapebias.io.image_sets import number_of_rows
+from shapebias.io.image_sets import ImageSet
 from shapebias.networks.channel_parts import channels_of_part
 from shapebias.networks.classifier import Classifier
 from shapebias.progress import ProgressCounter
@@ -41,7 +40,8 @@ def dissect_part(
     memory
         Megabytes of the job; None for no limit.
     """
-    n_images, concepts = number_of_rows(paths), concept_names(paths[0])
+    images = ImageSet(paths)
+    n_images, concepts = len(images), images.concepts()
     chosen = {name: settings[name] for name in SETTINGS}
     chosen["channels"] = channels_of_part(model, part, settings)
 
@@ -55,4 +55,4 @@ def dissect_part(
             model, shape, n_images=n_images, quantiles=quantiles, channels=chosen["channels"]
         )
 
-    return run_in_concept_batches(work, paths, size=settings["batch"], memory=memory, held=held)
+    return run_in_concept_batches(work, images, size=settings["batch"], memory=memory, held=held)

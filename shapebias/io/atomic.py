@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and those that turn out to be damaged."""
+"""Files that are written whole or not at all, and errors that name damaged files."""
 
 import os
 import socket
@@ -15,22 +15,29 @@ from shapebias.io.provenance import current_code
 
 @contextmanager
 def atomic_write(path: str | Path, *, result: bool = True) -> Iterator[Path]:
-    """Temporary path beside `path` that takes its name when the context ends without an error.
+    """Yield a temporary path that is renamed to `path` when the context ends without an error.
 
-    The temporary name carries host and process, so that two copies of one job never share it, be
-    they on two nodes of a cluster. What a job writes as a `result` is recorded by its SHA-256.
+    The temporary name contains host and process id, so that two copies of one job never share it,
+    even on two nodes of a cluster.
+
+    Parameters
+    ----------
+    path
+        File to write; its folder is created.
+    result
+        Whether the file is a result of a job, whose SHA-256 is recorded.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{socket.gethostname()}-{os.getpid()}.{path.name}")
     try:
         yield temporary
-        # Before the file has its name: one without its record would be taken on trust.
+        # Before the renaming: a file without a recorded checksum is trusted.
         if result and current_code():
             store_checksum(path, temporary)
         os.replace(temporary, path)
     except OSError as error:
-        # A full disk is told of without the file's name.
+        # The error of a full disk does not name the file.
         error.filename = error.filename or os.fspath(path)
         raise
     finally:
@@ -39,17 +46,17 @@ def atomic_write(path: str | Path, *, result: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def parquet_errors(path: str | Path) -> Iterator[None]:
-    """Within this context a damaged or missing Parquet file is an error that names it."""
+    """Raise `ShapebiasError` with the file's name if reading Parquet fails in this context."""
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
         raise ShapebiasError(
             f"cannot read {path}: {' '.join(str(error).split())}; "
-            "delete it and run again to make it anew"
+            "delete it and run again to recreate it"
         ) from error
 
 
 def write_text(text: str, path: str | Path) -> None:
-    """Write a text file whole."""
+    """Write a text file in UTF-8, whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

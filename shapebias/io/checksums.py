@@ -1,6 +1,6 @@
-"""What each file of a study was when its job wrote it: its SHA-256, beside the results.
+"""SHA-256 checksums of a study's files, recorded by the jobs that write them.
 
-A file whose content is another was damaged or changed by hand, and nothing is computed from it.
+A file whose checksum differs from the recorded one was damaged or edited; jobs refuse to read it.
 """
 
 import hashlib
@@ -14,19 +14,24 @@ FOLDER = "records"
 
 
 def checksum_path(path: str | Path) -> Path | None:
-    """Where the SHA-256 of a study's file is noted; None for a file that is no study's.
+    """Return where the SHA-256 of a study's file is recorded; None for other files.
 
-    It is a line as `sha256sum` writes it, so that ``sha256sum --check`` reads it.
+    Each record is a line as `sha256sum` writes it, so that ``sha256sum --check`` can read it.
+
+    Examples
+    --------
+    >>> checksum_path("results/tiny/tables/accuracy.csv").as_posix()
+    'results/tiny/records/sha256/tables/accuracy.csv.sha256'
     """
-    top, *rest = Path(path).parts
-    if top != RESULTS or len(rest) < 2 or rest[1] == FOLDER:
+    top, *parts = Path(path).parts
+    if top != RESULTS or len(parts) < 2 or parts[1] == FOLDER:
         return None
-    study, *folders, name = rest
+    study, *folders, name = parts
     return Path(RESULTS, study, FOLDER, "sha256", *folders, f"{name}.sha256")
 
 
 def store_checksum(path: Path, content: Path) -> None:
-    """Note that the file that `path` is about to become has the content of another."""
+    """Record the SHA-256 of the file `content`, which is about to be renamed to `path`."""
     if record := checksum_path(path):
         record.parent.mkdir(parents=True, exist_ok=True)
         temporary = record.with_name(content.name)
@@ -35,7 +40,7 @@ def store_checksum(path: Path, content: Path) -> None:
 
 
 def recorded_checksum(path: str | Path) -> str | None:
-    """SHA-256 that a file had when its job wrote it; None where nothing was noted."""
+    """Return the SHA-256 that a file had when its job wrote it; None without a record."""
     record = checksum_path(path)
     try:
         return record.read_text(encoding="utf-8")[:64] if record else None
@@ -44,15 +49,15 @@ def recorded_checksum(path: str | Path) -> str | None:
 
 
 def verify_checksum(path: str | Path, digest: str) -> None:
-    """Raise `ShapebiasError` if a file's SHA-256 is not the one that its job noted."""
+    """Raise `ShapebiasError` if a file's SHA-256 differs from the recorded one."""
     if recorded_checksum(path) not in (None, digest):
         raise ShapebiasError(
-            f"{path} is not what its job wrote: it was damaged, or changed by hand; "
-            "run again, and it is made anew"
+            f"{path}: checksum differs from the recorded one (damaged or edited); "
+            "run again to recreate it"
         )
 
 
 def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """Compute the SHA-256 of a file's content, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Predictions on disk: one row an image, with the entry-level classes in the metadata."""
+"""Files of predictions: one row per image, with the entry-level classes in the metadata."""
 
 import json
 from pathlib import Path
@@ -23,17 +23,28 @@ PREDICTIONS = pa.schema(
 
 
 def write_predictions(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write what `predictions.predict` returns, with its entry-level classes."""
-    entry_classes = frame.attrs.get("entry_classes")
+    """Write the predictions that `behaviour.predict.predict` returns.
+
+    Parameters
+    ----------
+    frame
+        Columns of `PREDICTIONS`; ``attrs["entry_classes"]`` lists the entry-level classes whose
+        probabilities are in `entry_probabilities`, and may be None.
+    path
+        Parquet file.
+    """
     frame = frame.assign(entry_probabilities=frame.get("entry_probabilities"))
     table = pa.Table.from_pandas(frame[PREDICTIONS.names], PREDICTIONS, preserve_index=False)
-    note = {b"entry_classes": json.dumps(entry_classes).encode(), **metadata()}
+    entry_classes = json.dumps(frame.attrs.get("entry_classes")).encode()
     with atomic_write(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(note), temporary)
+        pq.write_table(
+            table.replace_schema_metadata({b"entry_classes": entry_classes, **metadata()}),
+            temporary,
+        )
 
 
 def read_predictions(path: str | Path) -> pd.DataFrame:
-    """Predictions of one network on one image set; `attrs["entry_classes"]` may be None."""
+    """Read the predictions of one network on one image set, as `write_predictions` takes them."""
     with parquet_errors(path):
         table = pq.read_table(path)
     frame = table.to_pandas()

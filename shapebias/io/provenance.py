@@ -1,4 +1,4 @@
-"""Where a file came from: study, code, seeds, packages and inputs, carried inside the file."""
+"""Provenance that each file carries: study, code, seed, package versions and inputs."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -17,19 +17,19 @@ _current: ContextVar[dict[str, Any] | None] = ContextVar("provenance", default=N
 
 @contextmanager
 def provenance(code: dict[str, Any], inputs: Iterable[str]) -> Iterator[None]:
-    """Within this context every file written carries where it came from.
+    """Add provenance to every file written in this context.
 
     Parameters
     ----------
     code
-        Study's name, seed and the fingerprint of the code that makes the file.
+        Name and seed of the study, and the fingerprint of the code that writes the file.
     inputs
-        Files that it is made from; their SHA-256 is recorded.
+        Files that the written files depend on; their SHA-256 is recorded.
 
     Raises
     ------
     ShapebiasError
-        If one of them is not what its job wrote.
+        If the checksum of an input differs from the one that its job recorded.
     """
     digests = {path: sha256_of(path) for path in map(Path, inputs) if path.is_file()}
     for path, digest in digests.items():
@@ -51,12 +51,12 @@ def provenance(code: dict[str, Any], inputs: Iterable[str]) -> Iterator[None]:
 
 
 def current_code() -> dict[str, Any]:
-    """Record of the `provenance` context; empty outside one."""
+    """Return the record of the current `provenance` context; empty outside one."""
     return dict(_current.get() or {})
 
 
 def metadata() -> dict[bytes, bytes]:
-    """Parquet metadata of a file written now; empty outside a `provenance` context."""
+    """Return the provenance as Parquet metadata; empty outside a `provenance` context."""
     record = _current.get()
     return {b"shapebias": json.dumps(record, sort_keys=True).encode()} if record else {}
 

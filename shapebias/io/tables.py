@@ -1,4 +1,4 @@
-"""Read and write the public tables; every write is checked against its schema."""
+"""Read and write the public tables; every write is checked against the table's schema."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,21 +15,21 @@ from shapebias.io.table_schemas import TABLES
 
 
 def write_table(frame: pd.DataFrame, path: str | Path, *, schema: str) -> None:
-    """Write a table that fits its declared schema, whole, with its provenance.
+    """Write a table with its provenance, whole or not at all.
 
     Parameters
     ----------
     frame
-        The table's columns, in any order and no others.
+        Exactly the columns of the schema, in any order.
     path
-        Parquet file; where it ends in ``.csv``, comma-separated text.
+        Parquet file; if it ends in ``.csv``, comma-separated text.
     schema
         Name in `TABLES`.
 
     Raises
     ------
     ShapebiasError
-        If a column is missing, unknown, or holds values of another type.
+        If a column is missing, unknown, or has values of the wrong type.
     """
     table = arrow_table(frame, schema)
     with atomic_write(path) as temporary:
@@ -40,7 +40,13 @@ def write_table(frame: pd.DataFrame, path: str | Path, *, schema: str) -> None:
 
 
 def arrow_table(frame: pd.DataFrame, schema: str) -> pa.Table:
-    """Frame as an Arrow table of a declared schema."""
+    """Convert a frame to an Arrow table of a schema in `TABLES`.
+
+    Raises
+    ------
+    ShapebiasError
+        As for `write_table`.
+    """
     if schema not in TABLES:
         raise UnknownName("table", schema, TABLES)
     expected = TABLES[schema].schema()
@@ -49,7 +55,7 @@ def arrow_table(frame: pd.DataFrame, schema: str) -> pa.Table:
             raise UnknownName(f"column of table {schema}", name, expected.names)
     for name in expected.names:
         if name not in frame.columns:
-            raise ShapebiasError(f"table {schema} lacks its column {name!r}")
+            raise ShapebiasError(f"table {schema} lacks the column {name!r}: add it to the frame")
     try:
         table = pa.Table.from_pandas(frame[expected.names], expected, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -58,32 +64,36 @@ def arrow_table(frame: pd.DataFrame, schema: str) -> pa.Table:
 
 
 def read_table(*paths: str | Path, above_zero: str | None = None) -> pd.DataFrame:
-    """Table of one Parquet file, or of several in turn; a damaged file is an error that names it.
+    """Read a table from one Parquet file, or from several in order.
 
     Parameters
     ----------
     above_zero
-        Column whose values must be above zero for a row to be read.
+        Column by which rows are filtered: those where it is above zero are read.
+
+    Raises
+    ------
+    ShapebiasError
+        If a file is missing or damaged; the message names it.
     """
-    rows = [(above_zero, ">", 0)] if above_zero else None
+    filters = [(above_zero, ">", 0)] if above_zero else None
     frames = []
     for path in paths:
         with parquet_errors(path):
-            frames.append(pq.read_table(path, filters=rows).to_pandas())
-    # What is in one file, as the millions of overlaps, is not copied.
+            frames.append(pq.read_table(path, filters=filters).to_pandas())
+    # A single frame is not copied: it may have millions of rows.
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
 def join_by_layer(paths: Sequence[str | Path], path: str | Path, *, schema: str) -> None:
-    """Write one table from several files of it, in their order, with one row group a layer.
+    """Concatenate the files of one table, in order, with one row group per layer.
 
-    A reader that wants one layer then reads that layer alone.
+    A reader that needs one layer then reads only that row group.
     """
-    parts = pa.concat_tables(arrow_table(read_table(part), schema) for part in paths)
-    layers = parts.column("layer").unique().to_pylist()
+    table = pa.concat_tables(arrow_table(read_table(part), schema) for part in paths)
     with (
         atomic_write(path) as temporary,
-        pq.ParquetWriter(temporary, parts.schema) as writer,
+        pq.ParquetWriter(temporary, table.schema) as writer,
     ):
-        for layer in layers:
-            writer.write_table(parts.filter(pc.equal(parts.column("layer"), layer)))
+        for layer in table.column("layer").unique().to_pylist():
+            writer.write_table(table.filter(pc.equal(table.column("layer"), layer)))

@@ -1,4 +1,4 @@
-"""Rows of images as batches of tensors."""
+"""Rows of image sets as batches of tensors."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -9,16 +9,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from shapebias.io.image_sets import number_of_rows, read_rows, stack
+from shapebias.io.image_sets import ImageSet, stack
 from shapebias.progress import progress
 from shapebias.runtime.batch_size import with_fitting_batch_size
 
-# Pixels at a time: 20 images of 224×224, whose activations still fit a processor's caches.
-PIXELS = 2**20
-MOST = 128
-# Image ids, pixels in [0, 1], and labels (None for an unlabelled image).
-Batch = tuple[Sequence[str], Float[Tensor, "image 3 row column"], Sequence[str | None]]
-Rows = Iterable[dict[str, Any]]
+# Pixels per batch: those of 20 images of 224×224, whose activations fit a processor's caches.
+MAX_PIXELS = 2**20
+MAX_IMAGES = 128
+# Image ids, pixels in [0, 1], and labels (None for an unlabelled image). The number of images is
+# not named in the shape, as it differs from batch to batch.
+Batch = tuple[Sequence[str], Float[Tensor, "_ 3 row column"], Sequence[str | None]]
+Rows = Iterable[Mapping[str, Any]]
 T = TypeVar("T")
 
 
@@ -29,36 +30,38 @@ def run_in_batches(
     *,
     what: str,
 ) -> T:
-    """What `work` makes of an image set's batches, which shrink where memory does not suffice.
+    """Call `work` with an image set's batches, which become smaller when memory runs out.
 
     Parameters
     ----------
     work
-        Called with the batches of all rows; its result must not depend on their size.
+        Called with the batches of all rows; its result must not depend on the batch size.
     paths
-        Parts of the image set, or of the one that it is made from.
+        Parts of the image set, or of the set that it is derived from.
     rows
-        Gives the rows anew each time that it is called.
+        Called at each attempt; returns the rows of the image set.
     what
-        The step in words, for the log.
+        Name of the step, for the log.
     """
-    total = number_of_rows(paths)
+    images = ImageSet(paths)
+    first = next(images.rows(), None)
+    size = MAX_IMAGES if first is None else batch_size_for(first["pixels"].shape[:2])
 
     def attempt(size: int) -> T:
-        return work(batches(progress(rows(), what=what, total=total), size=size))
+        return work(batches(progress(rows(), what=what, total=len(images)), size=size))
 
-    return with_fitting_batch_size(attempt, size_of(paths), what=what)
+    return with_fitting_batch_size(attempt, size, what=what)
 
 
 def batches(rows: Rows, *, size: int) -> Iterator[Batch]:
-    """Image ids, pixels in [0, 1] of shape (image, 3, row, column), and labels, batch by batch.
+    """Yield image ids, pixels in [0, 1] of shape (image, 3, row, column), and labels by batch.
 
     Parameters
     ----------
     rows
-        Rows of an image set, all of one size.
+        Rows of an image set; all images have the same size.
     size
-        Images a batch.
+        Images per batch.
     """
     rows = iter(rows)
     while group := list(islice(rows, size)):
@@ -66,17 +69,17 @@ def batches(rows: Rows, *, size: int) -> Iterator[Batch]:
         yield [row["image_id"] for row in group], pixels_of(group), labels
 
 
-def pixels_of(rows: Iterable[Mapping[str, Any]]) -> Float[Tensor, "image 3 row column"]:
-    """Images of an image or concept set's rows, in [0, 1]."""
+def pixels_of(rows: Rows) -> Float[Tensor, "image 3 row column"]:
+    """Stack the images of an image or concept set's rows into one tensor, in [0, 1]."""
     return torch.from_numpy(stack(rows)).contiguous().float().div_(255)
 
 
-def size_of(paths: Sequence[str | Path]) -> int:
-    """Images of a set, given by its parts, that are best taken at a time."""
-    first = next(read_rows(paths), None)
-    return MOST if first is None else batch_size_for(first["pixels"].shape[:2])
-
-
 def batch_size_for(shape: tuple[int, int]) -> int:
-    """Images of a shape (row, column) that are best taken at a time."""
-    return max(1, min(MOST, PIXELS // (shape[0] * shape[1])))
+    """Return the batch size that is usually fastest for images of a shape (row, column).
+
+    Examples
+    --------
+    >>> batch_size_for((224, 224)), batch_size_for((32, 32))
+    (20, 128)
+    """
+    return max(1, min(MAX_IMAGES, MAX_PIXELS // (shape[0] * shape[1])))

@@ -1,4 +1,4 @@
-"""Each job its own graphics cards: jobs of one machine share its cards out among themselves."""
+"""Give each job its own GPUs: the jobs of one machine share its GPUs among themselves."""
 
 import fcntl
 import os
@@ -9,86 +9,86 @@ from typing import IO
 
 import torch
 
-# What tells the processes that a job starts that its cards are theirs.
+# Set for the processes that a job starts: their GPUs are assigned already.
 CLAIMED = "SHAPEBIAS_CARDS"
-# Engines that give each job its own cards, which all may then be number 0; torchrun, each process.
-ENGINES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "KUBERNETES_SERVICE_HOST")
-
-
-ENGINES += ("TORCHELASTIC_RUN_ID", CLAIMED)
-
-
+# Variables of engines that give each job, or of torchrun, which gives each process, its own GPUs.
+ENGINES = (
+    "SLURM_JOB_ID",
+    "PBS_JOBID",
+    "LSB_JOBID",
+    "JOB_ID",
+    "KUBERNETES_SERVICE_HOST",
+    "TORCHELASTIC_RUN_ID",
+    CLAIMED,
+)
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-POLL = 0.5
+POLL_SECONDS = 0.5
 
-
-# Locked files by card. The system unlocks a file when its process ends, however it ends.
-_held: dict[str, IO[str]] = {}
+# Lock file of each GPU of this process. The system unlocks them when the process ends.
+_locks: dict[str, IO[str]] = {}
 
 
 def claim(number: int = 1, folder: str | Path | None = None) -> list[str]:
-    """Take cards that no other job has, wait for them if need be, and see no others.
+    """Reserve GPUs that no other job uses, and hide all others; wait until enough are free.
 
     Parameters
     ----------
     number
-        How many, at most those that there are. What a process has taken stays as it is.
+        How many, at most those of the machine. Without effect after the first call.
     folder
-        Where jobs tell each other what they have, as locked files; the system's folder for
-        temporary files where None.
+        Folder of the lock files; None for the system's folder for temporary files.
 
     Returns
     -------
-    The cards' names as ``CUDA_VISIBLE_DEVICES`` has them, this process's until it ends; none where
-    there is no card, or an engine has already given the job its own.
+    Names of the GPUs as in ``CUDA_VISIBLE_DEVICES``, reserved until the process ends. Empty where
+    there is no GPU, or an engine has given the job its own.
     """
-    if _held or any(engine in os.environ for engine in ENGINES) or not (cards := visible()):
-        return list(_held)
-    _held.update(_taken(cards, number, Path(folder or tempfile.gettempdir())))
-    # Read when the first tensor goes to a card, which is later.
-    os.environ[VISIBLE] = os.environ[CLAIMED] = ",".join(_held)
+    if _locks or any(engine in os.environ for engine in ENGINES) or not (gpus := visible()):
+        return list(_locks)
+    _locks.update(_lock_gpus(gpus, number, Path(folder or tempfile.gettempdir())))
+    # CUDA reads this when the first tensor is put on a GPU, which is later.
+    os.environ[VISIBLE] = os.environ[CLAIMED] = ",".join(_locks)
     if torch.cuda.device_count() > number:
-        # Unless counting the cards had them read it already.
-        torch.cuda.set_device(cards.index(next(iter(_held))))
-    print(f"graphics card {', '.join(_held)}", flush=True)
-    return list(_held)
+        # Counting the GPUs has made CUDA read the variable already.
+        torch.cuda.set_device(gpus.index(next(iter(_locks))))
+    print(f"using GPU {', '.join(_locks)}", flush=True)
+    return list(_locks)
 
 
 def visible() -> list[str]:
-    """Names of the cards that this process may use."""
+    """List the names of the GPUs that this process may use."""
     number = torch.cuda.device_count()
-    if named := os.environ.get(VISIBLE):
-        return named.split(",")[:number]
-    return [str(card) for card in range(number)]
+    if names := os.environ.get(VISIBLE):
+        return names.split(",")[:number]
+    return [str(index) for index in range(number)]
 
 
-def _taken(cards: list[str], number: int, folder: Path) -> dict[str, IO[str]]:
-    """Locked files of so many cards.
+def _lock_gpus(gpus: list[str], number: int, folder: Path) -> dict[str, IO[str]]:
+    """Lock files of `number` GPUs.
 
-    One job at a time takes cards, and keeps those that it has while it waits for more: two that
-    have taken half of what they need would wait for each other, and one that needs several would
-    wait for ever behind those that need one.
+    Only the job that holds the lock "queue" takes GPUs, and it keeps those that it has while it
+    waits for more. Otherwise two jobs that each have half of what they need would wait for each
+    other, and a job that needs several would never get them while others need one.
     """
-    told = False
-    found: dict[str, IO[str]] = {}
-    gate: IO[str] | None = None
+    locks: dict[str, IO[str]] = {}
+    queue: IO[str] | None = None
+    is_waiting = False
     while True:
-        gate = gate or _locked(folder, "queue")
-        for card in cards:
-            if gate and len(found) < number and card not in found:
-                found |= {card: lock} if (lock := _locked(folder, card)) else {}
-        if len(found) == number:
-            gate.close()
-            return found
-        if not told:
-            wanted = "one" if number == 1 else str(number)
-            print(f"waiting for {wanted} of {len(cards)} graphics cards", flush=True)
-            told = True
-        time.sleep(POLL)
+        queue = queue or _lock(folder, "queue")
+        for gpu in gpus:
+            if queue and len(locks) < number and gpu not in locks and (lock := _lock(folder, gpu)):
+                locks[gpu] = lock
+        if queue and len(locks) == number:
+            queue.close()
+            return locks
+        if not is_waiting:
+            print(f"waiting for {number} of {len(gpus)} GPUs", flush=True)
+            is_waiting = True
+        time.sleep(POLL_SECONDS)
 
 
-def _locked(folder: Path, name: str) -> IO[str] | None:
-    """File that this process alone has locked, or none where another has."""
+def _lock(folder: Path, name: str) -> IO[str] | None:
+    """Open and lock a file; None where another process holds the lock."""
     path = folder / f"shapebias-{os.getuid()}-gpu-{name.replace('/', '_')}"
     file = path.open("a")
     try:
@@ -100,10 +100,10 @@ def _locked(folder: Path, name: str) -> IO[str] | None:
 
 
 def device() -> torch.device:
-    """A graphics card that is this process's alone where there is one, else the processor.
+    """Return a GPU that only this process uses, or the CPU where there is none.
 
-    The card computes float32 in all its bits: in TF32, torch's own choice for convolutions, scores
-    differ from batch to batch by more than `ablation.stable_decisions` takes for rounding.
+    TF32, torch's default for convolutions, is turned off: with it, scores differ from batch to
+    batch by more than `ablation.stable_decisions` attributes to rounding.
     """
     claim()
     if not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""What surrounds every job: its log, its threads, its provenance, and errors in one line."""
+"""Job context: log file, threads, provenance, one-line errors."""
 
 import ctypes
 import resource
@@ -23,45 +23,49 @@ from shapebias.runtime.system_errors import explain
 def job(
     log: str | Path, code: dict[str, Any], inputs: Iterable[str], threads: int
 ) -> Iterator[None]:
-    """Surroundings of a job.
+    """Run a job with its log, number of threads, memory limit and provenance.
 
     Parameters
     ----------
     log
-        File that gets standard output, the errors, and at the end time, peak memory and images a
+        File for standard output, errors, and at the end the time, peak memory and images per
         second.
     code
-        Study, seed and fingerprint, for the provenance of what is written.
+        Name and seed of the study, and the fingerprint of the code, for the provenance.
     inputs
         Files that the job reads.
     threads
-        Number that torch may use, where the job uses torch at all.
+        Number of threads of torch, if the job uses torch.
 
     Raises
     ------
     SystemExit
-        For a `ShapebiasError`, and for what the system refuses, after its one line went to standard
-        error and the log. Any other error is a defect of the program; its traceback goes to the
-        log.
+        With status 1 for a `ShapebiasError` or an error of the system, explained in one line on
+        standard error and in the log. With status 2 for other errors, which are defects of the
+        program; the traceback is in the log.
     """
-    start, to_start = time.monotonic(), time.time() - psutil.Process().create_time()
-    with _log(Path(log)) as file, redirect_stdout(file):
+    start = time.monotonic()
+    startup_seconds = time.time() - psutil.Process().create_time()
+    with _open_log(Path(log)) as file, redirect_stdout(file):
         try:
-            _set_threads(threads)
-            _keep_memory()
+            # A job that does not use torch has not imported it.
+            if torch := sys.modules.get("torch"):
+                torch.set_num_threads(threads)
+            _keep_freed_memory()
             limit_memory()
             with provenance(code, inputs):
                 yield
         except Exception as error:
-            raise SystemExit(_told(error, file)) from None
+            raise SystemExit(_report(error, file)) from None
         finally:
             with suppress(OSError):
-                print(_summary(time.monotonic() - start, to_start), file=file, flush=True)
+                summary = _summary(time.monotonic() - start, startup_seconds)
+                print(summary, file=file, flush=True)
 
 
 @contextmanager
-def _log(path: Path) -> Iterator[IO[str]]:
-    """A job's log; where a full disk does not take it, the job is not stopped by that alone."""
+def _open_log(path: Path) -> Iterator[IO[str]]:
+    """Open a job's log; a disk that is too full for the log does not stop the job."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("w", encoding="utf-8")
@@ -75,48 +79,39 @@ def _log(path: Path) -> Iterator[IO[str]]:
             file.close()
 
 
-def _told(error: Exception, file: IO[str]) -> int:
-    """Tell an error in one line, with what is needed to find a defect; gives the exit code."""
-    foreseen = str(error) if isinstance(error, ShapebiasError) else explain(error)
+def _report(error: Exception, log: IO[str]) -> int:
+    """Print an error in one line, and a defect's traceback in the log; return the exit status."""
+    message = str(error) if isinstance(error, ShapebiasError) else explain(error)
     with suppress(OSError):
-        if foreseen is None:
-            traceback.print_exc(file=file)
+        if message is None:
+            traceback.print_exc(file=log)
         else:
-            print(f"error: {foreseen}", file=file, flush=True)
-    said = foreseen or f"{type(error).__name__}: {error} (see {file.name})"
-    print(f"error: {said}", file=sys.stderr)
-    return 2 if foreseen is None else 1
+            print(f"error: {message}", file=log, flush=True)
+    defect = f"{type(error).__name__}: {error} (see {log.name})"
+    print(f"error: {defect if message is None else message}", file=sys.stderr)
+    return 2 if message is None else 1
 
 
-def _summary(seconds: float, to_start: float) -> str:
-    """A job's last line: its time, its memory, and how many images it went through."""
-    parts = [f"took {seconds:.1f} s and {to_start:.1f} s to start", f"peak {_peak_mib():.0f} MiB"]
+def _summary(seconds: float, startup_seconds: float) -> str:
+    """Last line of a log: time, memory, and images per second."""
+    # ASSUME Linux, where the peak is given in KiB.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    parts = [f"took {seconds:.1f} s and {startup_seconds:.1f} s to start", f"peak {peak:.0f} MiB"]
     torch = sys.modules.get("torch")
     if torch and torch.cuda.is_initialized():
-        parts.append(f"{torch.cuda.max_memory_allocated() / 2**20:.0f} MiB on the graphics card")
+        parts.append(f"{torch.cuda.max_memory_allocated() / 2**20:.0f} MiB on the GPU")
     if (images := images_seen()) is not None:
         parts.append(f"{images} images, {images / max(seconds, 1e-9):.1f} images/s")
     return ", ".join(parts)
 
 
-def _set_threads(threads: int) -> None:
-    torch = sys.modules.get("torch")
-    if torch:
-        torch.set_num_threads(threads)
+def _keep_freed_memory() -> None:
+    """Keep freed memory for the next batch instead of returning it to the system.
 
-
-def _keep_memory() -> None:
-    """Have freed memory kept for the next batch instead of being given back to the system.
-
-    Fetching the pages of large tensors anew for every layer takes longer than computing them.
+    Fetching the pages of large tensors again for every layer takes longer than computing them.
     """
     library = ctypes.CDLL(None)
-    # ASSUME the numbers of M_MMAP_MAX and M_TRIM_THRESHOLD of glibc; other C libraries have none.
+    # ASSUME glibc's numbers of M_MMAP_MAX and M_TRIM_THRESHOLD; other C libraries have neither.
     if hasattr(library, "gnu_get_libc_version"):
         library.mallopt(-4, 0)
         library.mallopt(-1, 2**31 - 1)
-
-
-def _peak_mib() -> float:
-    # ASSUME Linux, where the peak is given in KiB.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

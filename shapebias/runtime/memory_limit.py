@@ -1,59 +1,51 @@
-"""A limit on a process's memory, so that it is refused what is not there instead of being killed.
+"""Limit a process's memory, so that allocations fail instead of the process being killed.
 
-Work that is refused memory can go on in smaller batches; a process that the system kills cannot.
+Work that runs out of memory can continue in smaller batches; a killed process cannot.
 """
 
 import os
 import resource
 from pathlib import Path
 
-CGROUPS = Path("/sys/fs/cgroup")
-# What the drivers of graphics cards are reached through.
-CARDS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
-# What a process has at least, whatever it was promised.
-LEAST = 2**30
+import psutil
+
+# The control groups of this process, and where their limits are.
+OWN_CGROUPS, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+# A process may always allocate this much more than it has.
+MIN_BYTES = 2**30
 
 
 def limit_memory(megabytes: int | None = None) -> None:
-    """Limit this process to the memory of its machine, or of the part that it was given.
+    """Limit this process to the memory of its machine or of its control group.
 
-    It leaves processes with a graphics card alone: a card's driver reserves far more than it uses.
+    Without effect where there is a GPU, whose driver reserves far more than it uses, and on other
+    systems than Linux.
 
     Parameters
     ----------
     megabytes
-        What it may use of that, where it is to have less.
+        Lower limit of the job; None where it has none.
     """
-    most = available()
-    if most is None or any(map(os.path.exists, CARDS)):
+    if not psutil.LINUX or any(map(os.path.exists, GPU_DEVICES)):
         return
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    held = _of_process("VmData")
+    used = psutil.Process().memory_info()
+    limit = available()
     if megabytes is not None:
-        # What is reserved and not used, as by libraries that were loaded, takes no memory.
-        most = min(most, megabytes * 10**6 + max(0, held - _of_process("VmRSS")))
-    most = max(most, held + LEAST)
-    if hard == resource.RLIM_INFINITY or most < hard:
-        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+        # Memory that is reserved but unused, as by loaded libraries, does not count.
+        limit = min(limit, megabytes * 10**6 + max(0, used.data - used.rss))
+    limit = max(limit, used.data + MIN_BYTES)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
-def available() -> int | None:
-    """Bytes of the machine, with its swap, or of the process's control group where that is less."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        return None
-    sizes = dict(line.split(":", 1) for line in text.splitlines())
-    machine = sum(int(sizes[name].split()[0]) * 1024 for name in ("MemTotal", "SwapTotal"))
-    return min([machine, *_group_limits()])
-
-
-def _group_limits() -> list[int]:
-    """Limits of the control groups that this process is in."""
-    found = []
-    for line in _groups():
+def available() -> int:
+    """Return the bytes of the machine, with swap, or of the process's control group if fewer."""
+    limits = [psutil.virtual_memory().total + psutil.swap_memory().total]
+    for line in OWN_CGROUPS.read_text(encoding="utf-8").splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers == "":
+        if controllers == "":  # Version 2.
             top, name = CGROUPS, "memory.max"
         elif "memory" in controllers.split(","):
             top, name = CGROUPS / "memory", "memory.limit_in_bytes"
@@ -61,21 +53,7 @@ def _group_limits() -> list[int]:
             continue
         group = top / path.lstrip("/")
         for folder in (group, *group.parents):
-            try:
-                limit = (folder / name).read_text(encoding="ascii").strip()
-            except OSError:
-                continue
-            found += [int(limit)] if limit.isdigit() else []
-    return found
-
-
-def _groups() -> list[str]:
-    return Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-
-
-def _of_process(kind: str) -> int:
-    """Bytes of this process: VmData are those of data, as the limit counts them; VmRSS are used."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(f"{kind}:"):
-            return int(line.split()[1]) * 1024
-    return 0
+            file = folder / name
+            text = file.read_text(encoding="ascii").strip() if file.is_file() else ""
+            limits += [int(text)] if text.isdigit() else []
+    return min(limits)

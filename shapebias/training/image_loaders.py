@@ -13,7 +13,7 @@ from torch import Tensor
 
 from shapebias.errors import ShapebiasError
 from shapebias.io.image_codec import decode
-from shapebias.io.image_sets import encoded_rows, read_columns, resize_crop_of_part, row_groups
+from shapebias.io.image_sets import ImageSet, read_columns
 
 Images = UInt8[Tensor, "image 3 row column"]
 Order = Int[Tensor, " image"]
@@ -69,10 +69,9 @@ class StreamedImages:
     """
 
     def __init__(self, paths: Sequence[str | Path], *, buffer: int, device: torch.device | str):
-        self._groups = [(path, number) for path in paths for number in range(row_groups(path)[0])]
-        counts = [count for path in paths for count in row_groups(path)[1]]
+        self._groups = ImageSet(paths).groups
+        counts = [len(group) for group in self._groups]
         self._starts = np.concatenate([[0], np.cumsum(counts)])
-        self._sizings = {path: resize_crop_of_part(path) for path in paths}
         size = sum(Path(path).stat().st_size for path in paths)
         self.room = max(1, int(len(self) * min(1.0, buffer / max(size, 1))))
         self._device = device
@@ -118,15 +117,14 @@ class StreamedImages:
     def _taken(self, index: int, store: dict, gone: np.ndarray) -> tuple[bytes, str, int]:
         if index not in store:
             group = int(np.searchsorted(self._starts, index, side="right")) - 1
-            path, number = self._groups[group]
-            for place, (image_id, data) in enumerate(encoded_rows(path, number)):
+            for place, (image_id, data) in enumerate(self._groups[group].encoded_images()):
                 if not gone[(row := int(self._starts[group]) + place)]:
                     store[row] = (data, image_id, group)
         gone[index] = True
         return store.pop(index)
 
     def _pixels(self, data: bytes, image_id: str, group: int) -> np.ndarray:
-        sizing = self._sizings[self._groups[group][0]]
+        sizing = self._groups[group].sizing
         return decode(data, resize=sizing.resize, crop=sizing.crop, name=image_id)
 
     def _stacked(self, decoded: list[Future]) -> Images:

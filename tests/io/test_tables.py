@@ -27,7 +27,7 @@ def matches(**changes):
     return frame.assign(**changes)
 
 
-def test_a_table_comes_back_as_it_was_written(tmp_path):
+def test_a_table_is_read_as_it_was_written(tmp_path):
     write_table(matches(), tmp_path / "t.parquet", schema="filter_matches")
     pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), matches())
 
@@ -40,15 +40,15 @@ def test_units_and_descriptions_are_in_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("frame", "said"),
+    ("frame", "message"),
     [
-        (matches().drop(columns="match"), "lacks its column 'match'"),
+        (matches().drop(columns="match"), "lacks the column 'match'"),
         (matches(spearmen=0.0), "did you mean 'spearman'"),
         (matches(match=["x", "y"]), "filter_matches"),
     ],
 )
-def test_a_frame_that_does_not_fit_is_refused_and_nothing_is_left(tmp_path, frame, said):
-    with pytest.raises(ShapebiasError, match=said):
+def test_a_frame_that_does_not_fit_the_schema_is_not_written(tmp_path, frame, message):
+    with pytest.raises(ShapebiasError, match=message):
         write_table(frame, tmp_path / "t.parquet", schema="filter_matches")
     assert list(tmp_path.iterdir()) == []
 
@@ -77,7 +77,7 @@ def test_a_damaged_file_is_named(tmp_path):
         read_table(tmp_path / "t.parquet")
 
 
-def test_large_tables_have_a_row_group_a_layer(tmp_path):
+def test_large_tables_have_one_row_group_per_layer(tmp_path):
     def part(layers):
         frame = pd.DataFrame({"model": "m", "layer": layers, "channel": range(len(layers))})
         return frame.assign(
@@ -99,7 +99,12 @@ def test_large_tables_have_a_row_group_a_layer(tmp_path):
     assert pd.concat(groups)["channel"].tolist() == [0, 1, 2, 0, 1]
 
 
-def test_every_column_says_what_it_holds():
+def test_every_table_and_column_has_a_description():
     for name, table in TABLES.items():
         assert table.row, name
         assert all(column.description for column in table.columns), name
+
+
+def test_columns_of_a_table_have_different_names():
+    for name, table in TABLES.items():
+        assert len(set(table.schema().names)) == len(table.columns), name

@@ -63,8 +63,8 @@ def test_nothing_is_computed_from_a_damaged_file(text, capfd):
         raise AssertionError("it must not come so far")
     assert caught.value.code == 1
     assert capfd.readouterr().err == (
-        f"error: {OUTPUT} is not what its job wrote: it was damaged, or changed by hand; "
-        "run again, and it is made anew\n"
+        f"error: {OUTPUT}: checksum differs from the recorded one (damaged or edited); "
+        "run again to recreate it\n"
     )
 
 

@@ -60,9 +60,9 @@ def test_a_value_that_a_transform_refuses_is_reported_with_its_key(transform, me
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("attacks.l2.eps", -1, "-1 is not at least 0; the nearest that is: 0"),
+        ("attacks.l2.eps", -1, "-1 is not at least 0; the nearest allowed value is 0"),
         ("attacks.l2.eps", float("inf"), "inf is not a finite number"),
-        ("models.small.architecture.width", 0, "0 is not at least 0.015625 .*that is: 0.015625"),
+        ("models.small.architecture.width", 0, "0 is not at least 0.015625 .*value is 0.015625"),
         ("models.small.architecture.depth", 17, "unknown value: 17; did you mean '18'"),
         ("models.small.training.recipe.label_smoothing", 2, "2 is not at least 0 and below 1"),
     ],

@@ -12,7 +12,7 @@ from shapebias.seeds import generator_of, seed_of
 CODE = {"study": "tiny", "seed": 1, "fingerprint": "abc"}
 
 
-def test_a_mistake_is_one_line_and_an_exit_code(tmp_path, capfd):
+def test_an_input_error_is_one_line_and_exit_status_1(tmp_path, capfd):
     with pytest.raises(SystemExit) as caught, job(tmp_path / "log", CODE, [], threads=1):
         raise ShapebiasError("folder photos is missing")
     assert caught.value.code == 1
@@ -22,7 +22,7 @@ def test_a_mistake_is_one_line_and_an_exit_code(tmp_path, capfd):
     assert "took" in log[-1] and "MiB" in log[-1]
 
 
-def test_a_defect_keeps_its_traceback_in_the_log(tmp_path, capfd):
+def test_a_defect_leaves_its_traceback_in_the_log(tmp_path, capfd):
     with pytest.raises(SystemExit) as caught, job(tmp_path / "log", CODE, [], threads=1):
         raise ZeroDivisionError("oh")
     assert caught.value.code == 2
@@ -30,13 +30,13 @@ def test_a_defect_keeps_its_traceback_in_the_log(tmp_path, capfd):
     assert "Traceback" in (tmp_path / "log").read_text()
 
 
-def test_progress_leaves_plain_lines_in_the_log(tmp_path):
+def test_progress_prints_plain_lines_to_the_log(tmp_path):
     with job(tmp_path / "log", CODE, [], threads=1):
         assert list(progress(range(5), what="counting")) == list(range(5))
     assert "counting: 5 of 5" in (tmp_path / "log").read_text()
 
 
-def test_a_file_is_whole_or_not_there(tmp_path):
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "file"
     path.write_text("before")
     with pytest.raises(RuntimeError), atomic_write(path) as temporary:
@@ -49,8 +49,8 @@ def test_a_file_is_whole_or_not_there(tmp_path):
     assert path.read_text() == "after"
 
 
-def test_copies_of_a_job_on_two_nodes_share_no_file(tmp_path, monkeypatch):
-    # Processes of two nodes may well have the same number.
+def test_copies_of_a_job_on_two_nodes_use_different_temporary_files(tmp_path, monkeypatch):
+    # Processes of two nodes can have the same id.
     names = set()
     for node in ("c1", "c2"):
         monkeypatch.setattr("socket.gethostname", lambda node=node: node)
@@ -60,7 +60,7 @@ def test_copies_of_a_job_on_two_nodes_share_no_file(tmp_path, monkeypatch):
     assert len(names) == 2
 
 
-def write_again_and_again(path, text):
+def write_repeatedly(path, text):
     for _ in range(40):
         with atomic_write(path) as temporary:
             for part in text:
@@ -71,22 +71,22 @@ def write_again_and_again(path, text):
 def test_copies_of_a_job_at_the_same_time_leave_a_whole_file(tmp_path):
     path, texts = tmp_path / "file", ["a" * 40, "b" * 40]
     copies = [
-        multiprocessing.get_context("fork").Process(target=write_again_and_again, args=(path, text))
+        multiprocessing.get_context("fork").Process(target=write_repeatedly, args=(path, text))
         for text in texts
     ]
     for copy in copies:
         copy.start()
-    seen = set()
+    contents = set()
     while any(copy.is_alive() for copy in copies):
         if path.exists():
-            seen.add(path.read_text())
+            contents.add(path.read_text())
     assert [copy.exitcode for copy in copies] == [0, 0]
-    assert seen <= set(texts)
+    assert contents <= set(texts)
     assert path.read_text() in texts
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_seeds_belong_to_names():
+def test_seeds_depend_on_names_only():
     assert seed_of(0, "a", 1) == seed_of(0, "a", 1)
     assert (
         len({seed_of(0, "a", 1), seed_of(0, "a1"), seed_of(0, "a", "11"), seed_of(1, "a", 1)}) == 4
@@ -95,15 +95,15 @@ def test_seeds_belong_to_names():
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"kind": "nois"}, "did you mean 'noise'"),
         ({"kind": "noise", "std": 0.1}, "did you mean 'sd'"),
         ({"kind": "noise"}, "needs the setting 'sd'"),
     ],
 )
-def test_wrong_plugins_are_told_in_one_line(settings, said):
-    with pytest.raises(ShapebiasError, match=said) as caught:
+def test_wrong_settings_of_plugins_are_one_line(settings, message):
+    with pytest.raises(ShapebiasError, match=message) as caught:
         build("transforms", **settings)
     assert "\n" not in str(caught.value)
 
@@ -114,7 +114,7 @@ def test_an_unknown_name_lists_the_known_ones():
     )
 
 
-def test_work_that_counts_itself_leaves_lines_as_well(tmp_path):
+def test_a_progress_counter_prints_a_last_line(tmp_path):
     with job(tmp_path / "log", CODE, [], threads=1):
         count = ProgressCounter("ablating", 6)
         for done in (1, 2, 3):

@@ -1,4 +1,4 @@
-"""What the system refuses: one clear line, nothing half-written, and a re-run that mends it."""
+"""Errors of the system: one clear line, no partial file, and a re-run that succeeds."""
 
 import errno
 import os
@@ -40,7 +40,7 @@ def images(count):
         yield {"image_id": str(number), "image": encode_png(pixels)}
 
 
-def test_a_full_disk_is_told_and_mended_by_a_run_with_more_space(small_disk, tmp_path, capfd):
+def test_a_full_disk_is_one_line_and_a_run_with_more_space_succeeds(small_disk, tmp_path, capfd):
     path = small_disk / "part-0.parquet"
     with pytest.raises(SystemExit) as caught, job(tmp_path / "log", CODE, [], threads=1):
         write_images(images(100), path, sizing=ResizeCrop())
@@ -54,58 +54,58 @@ def test_a_full_disk_is_told_and_mended_by_a_run_with_more_space(small_disk, tmp
     assert len(list(read_rows([path]))) == 3
 
 
-def test_a_log_that_no_longer_fits_does_not_hide_the_result(tmp_path):
+def test_a_log_that_does_not_fit_does_not_stop_the_job(tmp_path):
     log = tmp_path / "log"
     log.symlink_to("/dev/full")
     with job(log, CODE, [], threads=1):
-        (tmp_path / "result").write_text("whole")
-    assert (tmp_path / "result").read_text() == "whole"
+        (tmp_path / "result").write_text("complete")
+    assert (tmp_path / "result").read_text() == "complete"
 
 
 @pytest.mark.parametrize("place", ["/sys/shapebias/log", "a file/log"])
-def test_a_folder_that_takes_nothing_is_named(tmp_path, monkeypatch, capfd, place):
+def test_an_unwritable_folder_is_named(tmp_path, monkeypatch, capfd, place):
     monkeypatch.chdir(tmp_path)
     Path("a file").touch()
     with pytest.raises(SystemExit), job(place, CODE, [], threads=1):
-        raise AssertionError("it must not come so far")
+        raise AssertionError("the job must not start")
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith(f"error: {Path(place).parent}")
     assert "then run again" in line
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "x.parquet"), "x.parquet: No space"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "your quota"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "free some space"),
         (PermissionError(errno.EACCES, "Permission denied", "results"), "results: Permission"),
         (OSError(errno.EROFS, "Read-only file system", "results"), "writable"),
-        (MemoryError(), "run fewer at a time"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "smaller `batch`"),
+        (MemoryError(), "run fewer jobs at a time"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "reduce `batch`"),
     ],
 )
-def test_what_the_system_refuses_is_one_line_with_advice(error, said):
+def test_system_errors_are_one_line_with_advice(error, message):
     line = explain(error)
-    assert said in line and "\n" not in line
+    assert message in line and "\n" not in line
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("shapes"), KeyError("y")])
-def test_defects_are_not_blamed_on_the_system(error):
+def test_other_errors_are_not_explained(error):
     assert explain(error) is None
 
 
-def test_a_file_beyond_the_limit_of_its_size_is_told(tmp_path):
+def test_a_file_larger_than_the_limit_is_one_line(tmp_path):
     code = """
 import os, resource, signal, sys
 from pathlib import Path
-from shapebias.jobs import job
-from shapebias.writing import atomic_write
+from shapebias.io.atomic import atomic_write
+from shapebias.runtime.job import job
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 with job("log", {"study": "x"}, [], threads=1), atomic_write("out") as temporary:
     temporary.write_bytes(bytes(10**5))
 """
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -113,13 +113,13 @@ with job("log", {"study": "x"}, [], threads=1), atomic_write("out") as temporary
         text=True,
         check=False,
     )
-    assert done.returncode == 1
-    assert "File too large; lift the limit on the size of a file" in done.stderr
+    assert completed.returncode == 1
+    assert "File too large; raise the limit on the size of a file" in completed.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "zeros at its end", "zeros inside", "emptied"])
-def test_a_corrupt_part_is_named(tmp_path, damage):
+def test_a_damaged_part_is_named(tmp_path, damage):
     path = tmp_path / "part-0.parquet"
     write_images(images(40), path, sizing=ResizeCrop())
     data = path.read_bytes()
@@ -132,13 +132,13 @@ def test_a_corrupt_part_is_named(tmp_path, damage):
             "emptied": b"",
         }[damage]
     )
-    with pytest.raises(ShapebiasError) as told:
+    with pytest.raises(ShapebiasError) as error:
         list(read_rows([path]))
-    assert str(path) in str(told.value) and "\n" not in str(told.value)
-    assert "run again" in str(told.value)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+    assert "run again" in str(error.value)
 
 
-def test_a_corrupt_table_is_named(tmp_path):
+def test_a_damaged_table_is_named(tmp_path):
     path = tmp_path / "correctly_labelled.parquet"
     frame = pd.DataFrame({"pair": ["a"], "image_id": ["b"]})
     write_table(frame, path, schema="correctly_labelled")

@@ -165,7 +165,7 @@ def test_strips_make_no_difference(monkeypatch, mode, orientation):
     kind = "JPEG" if mode == "CMYK" else "TIFF" if mode == "I;16B" else "PNG"
     data = file_of(image, kind, exif=exif)
     whole = decode(data)
-    monkeypatch.setattr("shapebias.io.image_codec.PIXELS_A_STRIP", 130)
+    monkeypatch.setattr("shapebias.io.image_codec.PIXELS_PER_STRIP", 130)
     assert np.array_equal(decode(data), whole)
     assert image_size(data) == (whole.shape[1], whole.shape[0])
 
@@ -191,14 +191,14 @@ def test_what_takes_more_memory_to_decode_may_have_fewer_pixels(monkeypatch, kin
 
 def test_a_file_too_long_for_the_memory_is_refused(monkeypatch):
     data = encode_png(NOISE)
-    monkeypatch.setattr("shapebias.io.image_codec.MOST_BYTES", len(data) - 1)
+    monkeypatch.setattr("shapebias.io.image_codec.MAX_FILE_BYTES", len(data) - 1)
     with pytest.raises(ShapebiasError, match=r"x: a file of \d+ bytes is more than .* compress it"):
         decode(data, name="x")
 
 
 PEAK = """
 import sys
-from shapebias.decoding import size_of
+from shapebias.io.image_codec import image_size
 
 def peak():
     lines = open("/proc/self/status").read().splitlines()
@@ -206,7 +206,7 @@ def peak():
 
 data = open(sys.argv[1], "rb").read()
 before = peak()
-size_of(data)
+image_size(data)
 print((peak() - before) / 1024)
 """
 
@@ -302,7 +302,7 @@ def test_a_pipe_is_refused(tmp_path):
 
 def test_a_file_too_long_is_refused_unread(tmp_path, monkeypatch):
     put(tmp_path, "a/x.png")
-    monkeypatch.setattr("shapebias.io.image_codec.MOST_BYTES", 10)
+    monkeypatch.setattr("shapebias.io.image_codec.MAX_FILE_BYTES", 10)
     (row,) = imagefolder.build(path=str(tmp_path)).rows(0, 1)
     assert row["image"] is None and row["rejected"].startswith("a file of ")
 

@@ -7,9 +7,8 @@ import torch
 from shapebias.attacks import pgd
 from shapebias.errors import ShapebiasError
 from shapebias.io.image_codec import encode_png
-from shapebias.io.image_sets import ResizeCrop, write_images
+from shapebias.io.image_sets import ResizeCrop, RowGroup, write_images
 from shapebias.networks.architectures import resnet
-from shapebias.training import image_loaders
 from shapebias.training.image_loaders import InMemoryImages, StreamedImages, labels_in, samples_of
 from shapebias.training.loop import train
 from shapebias.training.recipes import adversarial
@@ -27,7 +26,7 @@ def row(number, size=SIDE):
 @pytest.fixture
 def paths(tmp_path, monkeypatch):
     """Two parts with seven row groups in all."""
-    monkeypatch.setattr("shapebias.io.image_sets.ROWS_A_GROUP", 8)
+    monkeypatch.setattr("shapebias.io.image_sets.ROWS_PER_GROUP", 8)
     found = [tmp_path / f"part-{part}.parquet" for part in range(2)]
     for path, numbers in zip(found, (range(20), range(20, COUNT)), strict=True):
         write_images(map(row, numbers), path, sizing=ResizeCrop(resize=SIDE))
@@ -72,11 +71,11 @@ def test_an_order_is_a_permutation_that_follows_the_generator(paths):
 
 def test_no_more_is_held_than_the_buffer_and_a_group(paths, monkeypatch):
     some, most, inside = streamed(paths, 12), 0, set()
-    read = image_loaders.encoded_rows
+    read = RowGroup.encoded_images
 
-    def watched(path, group):
+    def watched(group):
         nonlocal most
-        rows = list(read(path, group))
+        rows = list(read(group))
         inside.update(image_id for image_id, _ in rows)
         most = max(most, len(inside))
         return rows
@@ -88,7 +87,7 @@ def test_no_more_is_held_than_the_buffer_and_a_group(paths, monkeypatch):
         inside.discard(found[1])
         return found
 
-    monkeypatch.setattr(image_loaders, "encoded_rows", watched)
+    monkeypatch.setattr(RowGroup, "encoded_images", watched)
     monkeypatch.setattr(StreamedImages, "_taken", leaving)
     list(some.batches(some.order(drawn(0)).split(5)))
     assert not inside
@@ -97,9 +96,9 @@ def test_no_more_is_held_than_the_buffer_and_a_group(paths, monkeypatch):
 
 def test_groups_that_lie_behind_are_not_read_again(paths, monkeypatch):
     some, seen = streamed(paths, 1), []
-    read = image_loaders.encoded_rows
+    read = RowGroup.encoded_images
     monkeypatch.setattr(
-        image_loaders, "encoded_rows", lambda *place: seen.append(place) or list(read(*place))
+        RowGroup, "encoded_images", lambda group: seen.append(group) or list(read(group))
     )
     chosen = some.order(drawn(0)).split(5)
     list(some.batches(chosen[-1:]))
