@@ -132,9 +132,9 @@ def test_a_silent_channel_is_silent_in_every_token(case):
             expected, _ = outputs(model, images(), (layer, channel))
             assert not torch.allclose(expected, intact, atol=1e-5)
             for one in (model, hooked):
-                with one.silenced(layer, [channel]):
+                with one.ablated(layer, [channel]):
                     assert torch.allclose(one(images()), expected, atol=1e-6)
-            with model.silenced(layer, [channel]):
+            with model.ablated(layer, [channel]):
                 assert torch.allclose(model.resume(layer, activation), expected, atol=1e-6)
 
 
@@ -310,17 +310,17 @@ def test_torchvisions_transformers_by_their_classes(kind):
     for layer in model.layers:
         wanted, _ = outputs(model, images(), (layer, 5))
         assert not torch.allclose(wanted, model(images()), atol=1e-4)
-        with model.silenced(layer, [5]):
+        with model.ablated(layer, [5]):
             assert torch.allclose(model(images()), wanted, atol=1e-4)
 
 
 # What blocks give for an image of 32 pixels: 64 tokens, or 8 rows and columns.
 FACTORIES = {
     "rows of as many channels": (mixing(8, 8, form="rows"), 8, Layout(axis=3)),
-    "as many tokens as channels": (mixing(64, 64, form="tokens"), 64, Layout(2, leading=0)),
-    "channels first": (mixing(64, 64, form="channels first"), 64, Layout(1, leading=0)),
-    "channels that could be tokens": (mixing(81, 81, form="tokens"), 81, Layout(2, leading=0)),
-    "mixed tokens": (mixing(66, 66, form="tokens", across=64), 66, Layout(2, leading=0)),
+    "as many tokens as channels": (mixing(64, 64, form="tokens"), 64, Layout(2, n_prefix_tokens=0)),
+    "channels first": (mixing(64, 64, form="channels first"), 64, Layout(1, n_prefix_tokens=0)),
+    "channels that could be tokens": (mixing(81, 81, form="tokens"), 81, Layout(2, n_prefix_tokens=0)),
+    "mixed tokens": (mixing(66, 66, form="tokens", across=64), 66, Layout(2, n_prefix_tokens=0)),
     "nobody can tell": (mixing(64, 64, form="tokens", across=64), 64, None),
 }
 
@@ -414,14 +414,14 @@ def test_a_stage_of_one_place_is_told(capsys):
 @pytest.mark.parametrize(
     ("shape", "known", "expected"),
     [
-        ((1, 197, 768), {}, [Layout(2, leading=1)]),
-        ((1, 196, 768), {"leading": 1}, [Layout(2, leading=0)]),
-        ((1, 201, 384), {"leading": 5}, [Layout(2, leading=5)]),
+        ((1, 197, 768), {}, [Layout(2, n_prefix_tokens=1)]),
+        ((1, 196, 768), {"n_prefix_tokens": 1}, [Layout(2, n_prefix_tokens=0)]),
+        ((1, 201, 384), {"n_prefix_tokens": 5}, [Layout(2, n_prefix_tokens=5)]),
         ((1, 7, 7, 768), {}, [Layout(3)]),
         ((1, 512, 7, 7), {}, [Layout()]),
         ((1, 7, 7, 7), {"channels": 7}, [Layout(), Layout(3)]),
-        ((1, 64, 65), {"channels": 65}, [Layout(2, leading=0)]),
-        ((1, 64, 65), {"channels": 64}, [Layout(1, leading=1)]),
+        ((1, 64, 65), {"channels": 65}, [Layout(2, n_prefix_tokens=0)]),
+        ((1, 64, 65), {"channels": 64}, [Layout(1, n_prefix_tokens=1)]),
         ((1, 1, 192), {}, []),
         ((1, 512, 1, 1), {}, []),
         ((1, 195, 768), {}, []),
@@ -433,7 +433,7 @@ def test_what_a_shape_can_mean(shape, known, expected):
 
 
 def test_tokens_make_maps_of_the_images_proportions():
-    layout, tokens = Layout(2, leading=1), torch.rand(1, 9, 3)
+    layout, tokens = Layout(2, n_prefix_tokens=1), torch.rand(1, 9, 3)
     assert layout.maps(tokens, (16, 32)).shape == (1, 3, 2, 4)
     assert torch.equal(layout.maps(tokens, (16, 32))[0, 1, 1], tokens[0, 5:, 1])
     with pytest.raises(ShapebiasError, match="8 tokens form no map"):

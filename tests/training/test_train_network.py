@@ -133,7 +133,7 @@ def test_an_ensemble_is_ablated_like_any_network(fused):
     )
     assert isinstance(scores, pd.DataFrame)
     for channel in range(0, 128, 9):
-        with fused.silenced("layer4", [channel]), torch.no_grad():
+        with fused.ablated("layer4", [channel]), torch.no_grad():
             flips = int((fused(pixels).argmax(dim=1) != before).sum())
         found = scores[scores["channel"] == channel].iloc[0]
         assert found["shape_score"] == flips
