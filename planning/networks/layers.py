@@ -139,9 +139,9 @@ def _check_timm_name(name: str) -> None:
 def _check_built(name: str, entry: Entry, measured: dict[str, list[str]]) -> None:
     """Raise `StudyError` if a network cannot be built or lacks a measured layer."""
     from shapebias.networks.build import build_network
-    from shapebias.networks.skip_init import SkipWeightInit
+    from shapebias.networks.skip_init import skip_weight_init
 
-    with at_key(f"models.{name}.architecture"), SkipWeightInit():
+    with at_key(f"models.{name}.architecture"), skip_weight_init():
         network = build_network(entry["architecture"], ["one", "other"], entry.get("input_size"))
     _check_measured(name, network.layers, measured)
 

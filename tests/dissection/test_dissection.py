@@ -336,7 +336,7 @@ def test_mistakes_are_named():
         dissect(model, lambda: batches, CONCEPTS, upsampling="half_pixel")
     with pytest.raises(UnknownLayer, match="conv9"):
         dissect(model, lambda: batches, CONCEPTS, channels={"conv9": [0]})
-    with pytest.raises(ShapebiasError, match="channels 0 to 3: 4"):
+    with pytest.raises(ShapebiasError, match="has no channel 4"):
         dissect(model, lambda: batches, CONCEPTS, channels={"conv1": [4]})
     with pytest.raises(ShapebiasError, match="quantile"):
         dissect(model, lambda: batches, CONCEPTS, quantile=1.5)

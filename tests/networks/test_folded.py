@@ -98,7 +98,7 @@ def test_a_network_without_a_twin_stands_for_itself():
     bare = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 5))
     assert fold(bare) is bare
     model = network("resnet18").eval()
-    with model.silenced("conv1", [0]):
+    with model.ablated("conv1", [0]):
         assert fold(model) is model
     spatially = spatial.build(steps=2)
     assert alike(spatially(fold(model), images(), LABELS), spatially(model, images(), LABELS))

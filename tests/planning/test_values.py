@@ -18,7 +18,7 @@ from planning.study.paths import check_files
 from planning.study.read import read_study
 from planning.study.values import check_values
 from shapebias.errors import ShapebiasError
-from shapebias.networks.skip_init import SkipWeightInit
+from shapebias.networks.skip_init import skip_weight_init
 from shapebias.plugins import build
 from tests.conftest import ROOT
 
@@ -281,7 +281,7 @@ def test_only_networks_that_need_it_are_checked_by_their_library(monkeypatch):
 def test_layers_are_known_without_building_the_network(architecture):
     if architecture["kind"] == "efficientnet_lite":
         pytest.importorskip("efficientnet_lite_pytorch")
-    with SkipWeightInit():
+    with skip_weight_init():
         network = build("architectures", classes=["a", "b"], **architecture)
     assert tuple(layers_of(architecture)) == network.layers
 

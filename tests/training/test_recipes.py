@@ -15,7 +15,8 @@ from shapebias.networks.auxiliary_batch_norm import (
     auxiliary_norms,
     weights_with_norm,
 )
-from shapebias.networks.checkpoints import load_network, load_weights, save_network
+from shapebias.networks.checkpoints import load_network, save_network
+from shapebias.networks.import_weights import load_weights
 from shapebias.plugins import build
 from shapebias.training.loop import train
 from shapebias.training.recipes import advprop, underfit
@@ -179,10 +180,14 @@ def test_norms_that_are_not_there():
         weights_with_norm(weights, "auxilliary", "x.pth")
     with pytest.raises(UnknownName):
         build("recipes", kind="advprop", attack=attack(), norm="clean")
-    with pytest.raises(ShapebiasError, match="this one has none"):
+    with pytest.raises(ShapebiasError, match="has none: choose"):
         add_auxiliary_norms(alexnet.build(classes=list("ab"), input_size=64, width=0.125))
     with pytest.raises(ShapebiasError, match="several"):
-        weights_with_norm({"a.aux_bn.0.weight": 1, "a.aux_bn.1.weight": 2}, "auxiliary", "x")
+        weights_with_norm(
+            dict.fromkeys(("a.aux_bn.0.weight", "a.aux_bn.1.weight"), torch.ones(1)),
+            "auxiliary",
+            "x",
+        )
 
 
 def test_advprop_measures_with_the_chosen_norm():

@@ -75,8 +75,8 @@ class HookedClassifier(Classifier):
         self, layer: str, seen: dict[str, Tensor] | None, module: nn.Module, args: Any, given: Any
     ) -> Any:
         layout = self.layout(layer)
-        output = self._heard(layer, layout.inside(given))
+        output = self._apply_ablation(layer, layout.select(given))
         if seen is not None:
             # What is changed in place later is as it was here.
             seen[layer] = output.clone()
-        return layout.put_back(given, output)
+        return layout.replace(given, output)
