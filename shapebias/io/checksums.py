@@ -47,8 +47,8 @@ def verify_checksum(path: str | Path, digest: str) -> None:
     """Raise `ShapebiasError` if a file's SHA-256 is not the one that its job noted."""
     if recorded_checksum(path) not in (None, digest):
         raise ShapebiasError(
-            f"{path} is not what its job wrote: it was damaged, or changed by hand; "
-            "run again, and it is made anew"
+            f"{path} was damaged or edited: its content is not what its job wrote; "
+            "delete it and run again"
         )
 
 
