@@ -380,40 +380,40 @@ def little_memory(monkeypatch):
 @pytest.mark.usefixtures("little_memory")
 def test_dissection_and_ablation_are_the_same_in_smaller_batches(tiny, tmp_path, capsys):
     made = tiny.folder / "results/tiny"
-    network = [made / f"models/alexnet/{name}" for name in ("weights.safetensors", "model.json")]
+    network = made / "models/alexnet/weights.safetensors", made / "models/alexnet/model.json"
     study = read_study(yaml.safe_load((tiny.folder / tiny.study).read_text()), whole=True)
     measured = study["measurements"]
-    files = {
-        name: (made / name, tmp_path / name.replace("/", "-"))
-        for name in (
-            "dissection/alexnet/labels-0.parquet",
-            "dissection/alexnet/overlaps-0.parquet",
-            "dissection/alexnet/top_images-0.parquet",
-            "dissection/alexnet/sweep-0.parquet",
-            "ablation/alexnet/scores-0.parquet",
-            "ablation/alexnet/flips-0.parquet",
-        )
+    folders = {
+        "dissection": ["labels", "overlaps", "top_images", "sweep"],
+        "ablation": ["scores", "flips"],
     }
-    outputs = [path for _, path in files.values()]
     script("dissect_channels")(
-        [made / "concepts/scenes/part-0.parquet"],
-        network,
-        outputs[:4],
+        paths_to_concepts=[made / "concepts/scenes/part-0.parquet"],
+        paths_to_network=network,
+        paths_to_tables={
+            "dissection": tmp_path / "labels",
+            "dissection_iou": tmp_path / "overlaps",
+            "top_images": tmp_path / "top_images",
+            "dissection_sweep": tmp_path / "sweep",
+        },
         model="alexnet",
         part=0,
         settings=measured["dissection"],
     )
     script("ablate_channels")(
-        [made / "images/conflict/part-0.parquet"],
-        network,
-        outputs[4:],
+        paths_to_images=[made / "images/conflict/part-0.parquet"],
+        paths_to_network=network,
+        path_to_scores=tmp_path / "scores",
+        path_to_flips=tmp_path / "flips",
         model="alexnet",
         part=0,
         entry_level=study["entry_level"],
         settings=measured["ablation"],
     )
     log = capsys.readouterr().out
-    for what in ("dissecting", "ablating"):
-        assert re.search(rf"^{what}: not enough memory .* 4 images at a time$", log, re.MULTILINE)
-    for expected, output in files.values():
-        pd.testing.assert_frame_equal(pd.read_parquet(output), pd.read_parquet(expected))
+    for step in ("dissecting", "ablating"):
+        assert re.search(rf"^{step}: not enough memory .* 4 images at a time$", log, re.MULTILINE)
+    for folder, names in folders.items():
+        for name in names:
+            expected = pd.read_parquet(made / folder / f"alexnet/{name}-0.parquet")
+            pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / name), expected)
