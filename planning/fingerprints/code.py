@@ -117,7 +117,7 @@ class _LibraryImports(ast.NodeTransformer):
         Packages that the imported modules import.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._modules: dict[str, str] = {}
         self.names: set[tuple[str, str, str]] = set()
         self.packages: frozenset[str] = frozenset()
@@ -127,10 +127,11 @@ class _LibraryImports(ast.NodeTransformer):
         for inner in ast.walk(node):
             if isinstance(inner, ast.ImportFrom | ast.Import):
                 self._collect(inner)
-        return self.generic_visit(node)
+        self.generic_visit(node)
+        return node
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
-        return ast.Pass() if _is_library(node.module) else node
+        return ast.Pass() if _is_library(node.module or "") else node
 
     def visit_Import(self, node: ast.Import) -> ast.AST:
         others = [alias for alias in node.names if not _is_library(alias.name)]
@@ -149,7 +150,7 @@ class _LibraryImports(ast.NodeTransformer):
             for alias in node.names:
                 if _is_library(alias.name):
                     self._add(alias.name, "", alias.asname or alias.name)
-        elif _is_library(node.module):
+        elif node.module and _is_library(node.module):
             for alias in node.names:
                 bound = alias.asname or alias.name
                 # The name may itself be a module.
@@ -169,8 +170,8 @@ class _LibraryImports(ast.NodeTransformer):
         return f"module {imported.digest}"
 
 
-def _is_library(module: str | None) -> bool:
-    return bool(module) and module.split(".")[0] == LIBRARY
+def _is_library(module: str) -> bool:
+    return module.split(".")[0] == LIBRARY
 
 
 def _file(module: str) -> Path | None:

@@ -15,7 +15,7 @@ from shapebias.io.checksums import checksum_path
 from shapebias.plugins import NESTED
 from shapebias.weights.torchvision_names import WITH_TORCHVISION_WEIGHTS
 
-# Family and kind of plug-ins. The family `own` is for the user's modules, `shapebias` for modules of
+# Family and kind of plug-ins. The family `own` is of modules of the user, `shapebias` of modules of
 # the library.
 Plugins = list[tuple[str, str]]
 

@@ -46,7 +46,7 @@ def figure_tables(study: Study) -> dict[str, list[str]]:
 def figure_settings(study: Study, figure: str) -> Entry:
     """Return the settings of a figure, without its tables and the pairs."""
     cut = {"iou_cut": study.config["report"]["iou_cut"]}
-    settings = {
+    settings: dict[str, Entry] = {
         "accuracy": {"clean": study.clean_set},
         "accuracy_by_level": {"clean": study.clean_set, "curves": study.level_families},
         "activation_tv": dict(study.measurement("activation_tv")),
