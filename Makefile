@@ -1,8 +1,8 @@
-# Each target prepares what it needs and can be called first on a bare machine.
+# Each target installs what it needs, so that any of them can be the first on a new machine.
 
 STUDY ?= config.yaml
 CORES ?= all
-# How to run elsewhere than on this machine's cores: PROFILE=profiles/slurm
+# Runs on a cluster instead of this machine: PROFILE=profiles/slurm
 PROFILE ?=
 SNAKEMAKE_ARGS ?=
 PYTHON ?= python3
@@ -11,7 +11,7 @@ BIN := .venv/bin
 READY := .venv/ready
 ARGUMENTS := $(SNAKEMAKE_ARGS) $(if $(PROFILE),--profile $(PROFILE),--cores $(CORES)) \
     --configfile "$(STUDY)"
-READABLE := $(BIN)/python -m planning.study.yaml_check "$(STUDY)"
+CHECK_STUDY := $(BIN)/python -m planning.study.yaml_check "$(STUDY)"
 SNAKEMAKE := $(BIN)/snakemake $(ARGUMENTS)
 
 .PHONY: env run plan renew resume unlock clean-stale test test-faults test-cluster lint docs bench
@@ -19,41 +19,42 @@ SNAKEMAKE := $(BIN)/snakemake $(ARGUMENTS)
 env: $(READY)
 
 run: $(READY)
-	@$(READABLE)
+	@$(CHECK_STUDY)
 	$(SNAKEMAKE)
 
 plan: $(READY)
-	@$(READABLE)
+	@$(CHECK_STUDY)
 	$(BIN)/python -m planning.runs.plan $(ARGUMENTS)
 
-# After packages changed: what others made is to run again at the next `make run`. Says what.
+# Record the installed package versions, so that jobs of changed packages run again at the next
+# `make run`, and print these jobs.
 renew: $(READY)
-	@$(READABLE)
+	@$(CHECK_STUDY)
 	SHAPEBIAS_RENEW=yes $(BIN)/python -m planning.runs.plan $(ARGUMENTS)
 
-# Lists what the study no longer names among its results; REMOVE=yes removes it.
+# List result files that no longer belong to the study; REMOVE=yes removes them.
 clean-stale: $(READY)
-	@$(READABLE)
+	@$(CHECK_STUDY)
 	$(BIN)/python -m planning.runs.clean_stale $(if $(filter yes,$(REMOVE)),--remove) $(ARGUMENTS)
 
-# After Snakemake was killed; on a cluster see `resume`.
+# Unlock the folder after Snakemake was killed; on a cluster use `resume`.
 unlock: $(READY)
-	@$(READABLE)
+	@$(CHECK_STUDY)
 	$(SNAKEMAKE) --unlock
 
-# After Snakemake was killed on a cluster while its jobs went on.
+# Restart a study on a cluster after Snakemake was killed: cancels the jobs that still run.
 resume: $(READY)
-	@$(READABLE)
+	@$(CHECK_STUDY)
 	$(BIN)/python -m planning.runs.resume $(ARGUMENTS)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/cluster tests
 
-# Runs of the tiny study that are killed fifty times at random.
+# Kill runs of the tiny study fifty times at random; all files must be right after each.
 test-faults: $(READY)
 	$(BIN)/python -m tests.faults
 
-# On a Slurm cluster of its own, which needs root.
+# Tests on a Slurm cluster that is started for them; needs root.
 test-cluster: $(READY)
 	tests/cluster/slurm install
 	$(BIN)/python -m pytest tests/cluster
@@ -62,6 +63,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
 docs: $(READY)
@@ -69,7 +71,7 @@ docs: $(READY)
 	    > docs/tables.md
 	$(BIN)/python -m planning.runs.plugin_page > docs/plugins.md
 
-# NAME=transforms runs one of them.
+# All benchmarks; NAME=transforms runs one of them.
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(NAME)
 

@@ -1,11 +1,11 @@
 # shapebias: what robust networks look at, from image sets and networks to tables and a report.
-# This page is the contents; each room reads only what rooms above it have made.
+# The rules files are in order: each reads only what those above it make.
 
 
 include: "rules/common.smk"
 
 
-# Everything that a study makes is under its own folder; rules write `<results>` for it.
+# The folder of all files of the study; rules refer to it as `<results>`.
 pathvars:
     results=f"results/{study.name}",
 

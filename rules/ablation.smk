@@ -1,11 +1,11 @@
-# 7. What changes when a channel is silenced.
+# 7. Effects of ablating channels and concepts.
 
 ABLATION = study.measurement("ablation")
 ABLATION_BY_CONCEPT = study.measurement("ablation_by_concept")
 
 
 rule ablate_channels:
-    """Conflict images that lose their shape or texture label when one channel is silenced."""
+    """Conflict images that lose their shape or texture label when one channel is ablated."""
     input:
         images=lambda wildcards: sets.image_files(study, ABLATION["images"]),
         weights="<results>/models/{model}/weights.safetensors",
@@ -31,7 +31,7 @@ rule ablate_channels:
 
 
 rule ablate_concepts:
-    """Decisions and accuracy without all channels that detect a concept, or with them alone."""
+    """Decisions and accuracy without all channels that detect a concept, and with only those."""
     input:
         images=lambda wildcards: sets.image_files(study, ABLATION_BY_CONCEPT["images"]),
         clean=lambda wildcards: sets.image_files(study, ABLATION_BY_CONCEPT["clean"]),
@@ -63,7 +63,7 @@ rule ablate_concepts:
 
 
 rule tabulate_ablation_by_category:
-    """Mean Shape and Texture scores of the channels that dissection gives each category."""
+    """Mean shape and texture scores of the channels of each category."""
     input:
         ablation="<results>/tables/ablation.parquet",
         dissection="<results>/tables/dissection.parquet",

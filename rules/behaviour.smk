@@ -76,7 +76,7 @@ rule tabulate_shape_bias:
             for image_set in study.conflict_sets
         ],
         # Image set of each of the files above.
-        shown=[
+        image_sets=[
             name for name in study.conflict_sets for _ in sets.image_files(study, name)
         ],
     script:

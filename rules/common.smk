@@ -10,7 +10,6 @@ from planning.jobs import tables as public
 from planning.jobs.code_of import CodeOf, file_content, folder_content
 from planning.jobs.study import one_of, without
 from planning.runs.failures import failure_summary
-from planning.runs.trusted_results import save_metadata
 from planning.runs.watch import start, study_of, versions_of
 
 main = workflow.is_main_process
@@ -22,10 +21,5 @@ onstart:
     start(study)
 
 
-onsuccess:
-    save_metadata(study.name)
-
-
 onerror:
     print(failure_summary(log), file=sys.stderr)
-    save_metadata(study.name)

@@ -1,6 +1,6 @@
 # 6. What every channel of every named layer detects.
 
-# Settings of one dissection, of a network or of its randomised control.
+# Settings of the dissection of a network and of its randomised controls.
 DISSECTION = without(study.measurement("dissection"), "controls", "memory")
 
 
@@ -32,7 +32,7 @@ rule dissect_channels:
 
 
 rule dissect_randomised_networks:
-    """Labels of a network's channels after its weights were drawn anew or shuffled: chance."""
+    """Labels of a network's channels after its weights were randomised: the chance level."""
     input:
         concepts=sets.dissected_concept_files(study),
         weights="<results>/models/{model}/weights.safetensors",
@@ -53,14 +53,14 @@ rule dissect_randomised_networks:
     params:
         code=code_of("dissect_randomised_networks", plugins_of.model_plugins),
         seed=config["seed"],
-        # Nothing but the labels is kept.
+        # Only the labels are stored.
         settings={**DISSECTION, "sweep": [], "top_images": 1},
     script:
         "../scripts/dissect_randomised_networks.py"
 
 
 rule tabulate_detectors:
-    """Channels by category, layer and cut of the IoU: by their label, and by one vote a category."""
+    """Channels by category, layer and IoU cut: by their label, and by one concept per category."""
     input:
         dissection="<results>/tables/dissection.parquet",
         overlaps=expand(

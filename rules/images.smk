@@ -4,14 +4,14 @@ DOWNLOADS = sets.downloads(study)
 
 
 rule download_images:
-    """Image set from its publisher's address, checked and unpacked."""
+    """Image set downloaded from its publisher, verified and unpacked."""
     output:
-        note="downloads/{download}/content.json",
+        record="downloads/{download}/content.json",
     log:
         "<results>/logs/download_images/{download}.log",
     wildcard_constraints:
         download=one_of(DOWNLOADS),
-    # Where there is a cluster, only its head may reach the network.
+    # Local, as on many clusters only the login node can reach the internet.
     localrule: True
     conda:
         "../envs/shapebias.yaml"
@@ -23,9 +23,9 @@ rule download_images:
 
 
 rule ingest_images:
-    """Images of a source, as they were published or as they are rendered."""
+    """Images of a source: published ones, or rendered ones."""
     input:
-        downloads=lambda wildcards: sets.download_notes(
+        downloads=lambda wildcards: sets.download_records(
             study, study.images[wildcards.image_set]
         ),
     output:
@@ -58,7 +58,7 @@ rule ingest_images:
 rule ingest_concepts:
     """Images of a concept set with their label maps and whole-image labels."""
     input:
-        downloads=lambda wildcards: sets.download_notes(
+        downloads=lambda wildcards: sets.download_records(
             study, study.concepts[wildcards.concept_set]
         ),
     output:
@@ -87,7 +87,7 @@ rule ingest_concepts:
 
 
 rule tabulate_rejected:
-    """Images that a source refused or a silhouette left out, and why."""
+    """Images that a source rejected or a silhouette left out, and why."""
     input:
         parts=[file for _, file in sets.rejecting_files(study)],
     output:
@@ -163,7 +163,7 @@ rule import_segmenter:
 
 
 rule derive_images:
-    """Images of a set after a transform, with what was drawn for each."""
+    """Images of a set after a transform, with the random choices made for each."""
     input:
         images=lambda wildcards: sets.image_files(
             study, study.images[wildcards.image_set]["from"]

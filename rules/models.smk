@@ -1,4 +1,4 @@
-# 2. Networks, imported or trained: weights and a description, alike from here on.
+# 2. Networks, imported or trained. Both give weights and a description, used alike from here on.
 
 
 rule train_network:
@@ -6,23 +6,28 @@ rule train_network:
     input:
         images=lambda wildcards: networks.training_files(study, wildcards.model),
         validation=lambda wildcards: networks.validation_files(study, wildcards.model),
-        starts=lambda wildcards: networks.start_files(study, wildcards.model),
+        start_weights=lambda wildcards: networks.start_files(
+            study, wildcards.model, networks.weights_file
+        ),
+        start_descriptions=lambda wildcards: networks.start_files(
+            study, wildcards.model, networks.description_file
+        ),
     output:
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
         log="<results>/models/{model}/training_log.parquet",
-        # Apart from the log, as it is never the same twice.
+        # A file of its own, since it differs between runs and the log does not.
         speed="<results>/models/{model}/training_speed.parquet",
     log:
         "<results>/logs/train_network/{model}.log",
     wildcard_constraints:
         model=one_of(study.trained_models),
-    # The longest jobs begin first.
+    # The longest jobs start first.
     priority: 10
     conda:
         "../envs/shapebias.yaml"
-    # One thread a network: two train side by side on two cores, faster than one on both, and the
-    # weights do not depend on how many cores there are.
+    # One thread for each network: on two cores, two trainings in parallel take less time than one
+    # after the other on both, and the weights do not depend on the number of cores.
     threads: lambda wildcards: networks.training_devices(study, wildcards.model)
     resources:
         gpu=lambda wildcards: networks.training_devices(study, wildcards.model),
@@ -30,7 +35,7 @@ rule train_network:
             study, wildcards.model, attempt
         ),
         runtime=1440,
-        # Among resources, as no result follows from them.
+        # Resources and not params, as no result depends on them.
         save_every=lambda wildcards: networks.epochs_between_saves(
             study, wildcards.model
         ),

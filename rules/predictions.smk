@@ -1,8 +1,8 @@
-# 3. A network on an image set: one row an image.
+# 3. Predictions of a network on an image set: one row for each image.
 
 
 rule predict_images:
-    """Classes that a network gives the images of a set."""
+    """Classes that a network assigns to the images of a set."""
     input:
         images=lambda wildcards: sets.image_files(study, wildcards.image_set),
         styles=lambda wildcards: sets.if_unstored(
@@ -47,7 +47,7 @@ rule predict_images:
 
 
 rule predict_adversarial_images:
-    """Classes that a network gives images changed along its own gradients, and a few of those."""
+    """Classes that a network assigns to images attacked along its own gradients; some of these."""
     input:
         images=lambda wildcards: sets.image_files(study, wildcards.image_set),
         weights="<results>/models/{model}/weights.safetensors",

@@ -1,11 +1,11 @@
-# 9. Figures, pages of channels, and the report.
+# 9. Figures, pages of the most important channels, and the report.
 
 FIGURES = reports.figure_tables(study)
 TABLES = public.tables(study)
 
 
 rule draw_figure:
-    """One figure, as a picture and for print."""
+    """One figure, as PNG and as PDF."""
     input:
         unpack(lambda wildcards: reports.figure_files(study, wildcards.figure)),
     output:
@@ -24,7 +24,7 @@ rule draw_figure:
         "../envs/shapebias.yaml"
     params:
         code=code_of("draw_figure", plugins_of.figure_plugins),
-        # Shown by the workflow engine's own report.
+        # Shown in Snakemake's own report.
         caption=lambda wildcards: reports.caption(wildcards.figure),
         tables=lambda wildcards: FIGURES[wildcards.figure],
         pairs=study.pairs,
@@ -37,7 +37,7 @@ rule draw_figure:
 
 
 rule write_channel_page:
-    """One network's channels that matter most: what excites each, and what it decides."""
+    """One network's most important channels: top images, and images that change without them."""
     input:
         unpack(lambda wildcards: reports.channel_files(study, wildcards.model)),
         images=lambda wildcards: sets.image_files(study, ABLATION["images"]),
@@ -88,7 +88,7 @@ rule write_report:
         tables=TABLES,
         figures=list(FIGURES),
         channel_pages=study.n_channel_pages,
-        # As texts, so that an edit counts and a copied checkout does not.
+        # Texts and not files, so that only their content counts, not their times.
         introduction=reports.caption("workflow"),
         captions={figure: reports.caption(figure) for figure in FIGURES},
         table_captions={table: reports.caption(f"table_{table}") for table in TABLES},

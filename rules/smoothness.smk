@@ -23,7 +23,7 @@ rule tabulate_kernel_tv:
 
 
 rule match_filters:
-    """Filters of a pair's first convolutions that correlate best, with both kernels."""
+    """Filters of a pair's first convolutions that correlate most, with both kernels."""
     input:
         standard=lambda wildcards: networks.weights_file(
             study.pairs[wildcards.pair]["standard"]

@@ -2,7 +2,7 @@
 
 
 rule concatenate_table:
-    """One public table from the files of a stage."""
+    """One public table from the files of a measurement."""
     input:
         parts=lambda wildcards: public.table_parts(study)[wildcards.table],
     output:
@@ -23,7 +23,7 @@ rule concatenate_table:
 
 
 rule concatenate_tables_by_model:
-    """One large public table, a file a network, a row group a layer."""
+    """A large public table: one file for each network, with one row group for each layer."""
     input:
         parts=lambda wildcards: public.large_table_parts(study)[wildcards.table],
     output:

@@ -1,4 +1,7 @@
-"""Conflict images that lose their shape or texture label when a channel is silenced."""
+"""Conflict images that lose their shape or texture label when one channel is ablated."""
+
+from functools import partial
+from typing import Any
 
 from shapebias.ablation.channels import ablate_rows
 from shapebias.ablation.conflict_images import conflict_rows
@@ -12,30 +15,40 @@ from shapebias.runtime.job import job
 from shapebias.stimuli.entry_level_classes import entry_level_of
 
 
-def main(paths, paths_to_network, outputs, *, model, part, entry_level, settings, memory=None):
-    network, rows = load_network(*paths_to_network).to(device()), conflict_rows(paths)
+def main(
+    *,
+    paths_to_images: list[str],
+    paths_to_network: tuple[str, str],
+    path_to_scores: str,
+    path_to_flips: str,
+    model: str,
+    part: int,
+    entry_level: str | None,
+    settings: dict[str, Any],
+    memory: int | None = None,
+) -> None:
+    network = load_network(*paths_to_network).to(device())
+    rows, levels = conflict_rows(paths_to_images), entry_level_of(entry_level)
     channels = channels_of_part(network, part, settings)
-    more, total = {"entry_level": entry_level_of(entry_level), "channels": channels}, len(rows)
-
-    def work(size):
-        return ablate_rows(
-            network, rows, batch=size, progress=ProgressCounter("ablating", total), **more
-        )
-
-    shape = rows[0]["pixels"].shape[:2]
-    found = with_fitting_batch_size(
-        work, settings["batch"], shape=shape, memory=memory, what="ablating"
+    ablate = partial(ablate_rows, network, rows, entry_level=levels, channels=channels)
+    scores, flips = with_fitting_batch_size(
+        lambda batch: ablate(batch=batch, progress=ProgressCounter("ablating", len(rows))),
+        settings["batch"],
+        shape=rows[0]["pixels"].shape[:2],
+        memory=memory,
+        what="ablating",
     )
-    for table, path, schema in zip(found, outputs, ("ablation", "ablation_flips"), strict=True):
-        write_table(table.assign(model=model), path, schema=schema)
+    write_table(scores.assign(model=model), path_to_scores, schema="ablation")
+    write_table(flips.assign(model=model), path_to_flips, schema="ablation_flips")
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
-            paths=snakemake.input.images,
+            paths_to_images=snakemake.input.images,
             paths_to_network=(snakemake.input.weights, snakemake.input.description),
-            outputs=snakemake.output,
+            path_to_scores=snakemake.output.scores,
+            path_to_flips=snakemake.output.flips,
             model=snakemake.wildcards.model,
             part=int(snakemake.wildcards.part),
             entry_level=snakemake.params.entry_level,

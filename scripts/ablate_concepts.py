@@ -1,4 +1,7 @@
-"""Decisions and accuracy without all channels that detect a concept, or with them alone."""
+"""Decisions and accuracy without all channels that detect a concept, and with only those."""
+
+from functools import partial
+from typing import Any
 
 from shapebias.ablation.concepts import ablate_groups
 from shapebias.ablation.conflict_images import conflict_rows
@@ -15,26 +18,45 @@ from shapebias.runtime.job import job
 from shapebias.stimuli.entry_level_classes import entry_level_of
 
 
-def main(paths, clean, dissection, network, table, *, name, entry_level, settings, seed, memory):
-    net, levels = load_network(*network).to(device()), entry_level_of(entry_level)
-    rows, labels = conflict_rows(paths), read_table(*dissection)
+def main(
+    *,
+    paths: dict[str, Any],
+    path_to_table: str,
+    model: str,
+    entry_level: str | None,
+    settings: dict[str, Any],
+    seed: int,
+    memory: int | None = None,
+) -> None:
+    network = load_network(paths["weights"], paths["description"]).to(device())
+    rows, levels = conflict_rows(paths["images"]), entry_level_of(entry_level)
+    images, labels = ImageSet(paths["clean"]), read_table(*paths["dissection"])
+    total = len(rows) + len(images)
     groups = unit_groups(labels, iou_cut=settings["iou_cut"], each_layer=settings["each_layer"])
-    images, shape = ImageSet(clean), rows[0]["pixels"].shape[:2]
-    what, total = f"ablating {len(groups)} groups", len(rows) + len(images)
-    found = with_fitting_batch_size(lambda size: ablate_groups(
-        net, groups, rows, batches(images.rows(), size=size), entry_level=levels, batch=size,
-        control=RandomControl(settings["random_draws"], seed, name),
-        progress=ProgressCounter(what, total),
-    ), settings["batch"], shape=shape, memory=memory, what="ablating groups")  # fmt: skip
-    write_table(found.assign(model=name), table, schema="ablation_by_concept")
+    control = RandomControl(settings["random_draws"], seed, model)
+    ablate = partial(ablate_groups, network, groups, rows, entry_level=levels, control=control)
+
+    def work(batch):
+        clean = batches(images.rows(), size=batch)
+        counter = ProgressCounter(f"ablating {len(groups)} groups", total)
+        return ablate(clean, batch=batch, progress=counter)
+
+    table = with_fitting_batch_size(
+        work,
+        settings["batch"],
+        shape=rows[0]["pixels"].shape[:2],
+        memory=memory,
+        what="ablating groups",
+    )
+    write_table(table.assign(model=model), path_to_table, schema="ablation_by_concept")
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
-            *(snakemake.input.images, snakemake.input.clean, snakemake.input.dissection),
-            *((snakemake.input.weights, snakemake.input.description), snakemake.output.table),
-            name=snakemake.wildcards.model,
+            paths=dict(snakemake.input.items()),
+            path_to_table=snakemake.output.table,
+            model=snakemake.wildcards.model,
             entry_level=snakemake.params.entry_level,
             settings=snakemake.params.settings,
             seed=snakemake.params.code["seed"],

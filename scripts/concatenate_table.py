@@ -1,19 +1,20 @@
-"""One public table from the files of a stage."""
+"""One public table from the files of a measurement."""
 
 from shapebias.io.tables import read_table, write_table
 from shapebias.runtime.job import job
 
 
-def main(paths, paths_to_table, *, schema):
-    table = read_table(*paths)
-    for path in paths_to_table:
-        write_table(table, path, schema=schema)
+def main(*, paths_to_parts: list[str], path_to_table: str, path_to_csv: str, schema: str) -> None:
+    table = read_table(*paths_to_parts)
+    write_table(table, path_to_table, schema=schema)
+    write_table(table, path_to_csv, schema=schema)
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
-            paths=snakemake.input.parts,
-            paths_to_table=snakemake.output,
+            paths_to_parts=snakemake.input.parts,
+            path_to_table=snakemake.output.table,
+            path_to_csv=snakemake.output.csv,
             schema=snakemake.wildcards.table,
         )

@@ -1,4 +1,6 @@
-"""What the channels of a network that has learnt nothing detect."""
+"""What the channels of a network with random or shuffled weights detect: the control."""
+
+from typing import Any
 
 from shapebias.dissection.part import dissect_part
 from shapebias.dissection.randomised_network import randomise_weights
@@ -9,21 +11,33 @@ from shapebias.runtime.job import job
 from shapebias.seeds import seed_of
 
 
-def main(paths, paths_to_network, output, *, model, control, part, seed, settings, memory=None):
+def main(
+    *,
+    paths_to_concepts: list[str],
+    paths_to_network: tuple[str, str],
+    path_to_labels: str,
+    model: str,
+    control: str,
+    part: int,
+    seed: int,
+    settings: dict[str, Any],
+    memory: int | None = None,
+) -> None:
     network = load_network(*paths_to_network)
     randomise_weights(network, control, seed=seed_of(seed, "twin", control, model))
-    labels = dissect_part(
-        network.to(device()), paths, part=part, settings=settings, memory=memory
-    ).labels
-    write_table(labels.assign(model=model, control=control), output, schema="dissection_controls")
+    dissection = dissect_part(
+        network.to(device()), paths_to_concepts, part=part, settings=settings, memory=memory
+    )
+    labels = dissection.labels.assign(model=model, control=control)
+    write_table(labels, path_to_labels, schema="dissection_controls")
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
-            paths=snakemake.input.concepts,
+            paths_to_concepts=snakemake.input.concepts,
             paths_to_network=(snakemake.input.weights, snakemake.input.description),
-            output=snakemake.output.labels,
+            path_to_labels=snakemake.output.labels,
             model=snakemake.wildcards.model,
             control=snakemake.wildcards.control,
             part=int(snakemake.wildcards.part),

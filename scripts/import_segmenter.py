@@ -1,17 +1,21 @@
-"""Bring a segmentation network with published weights into the study."""
+"""A segmentation network with published weights, converted to the study's format."""
 
 from pathlib import Path
+from typing import Any
 
 from shapebias.runtime.job import job
 from shapebias.stimuli.segmenter import save_segmenter
 from shapebias.stimuli.segmenters._published import import_segmenter
 
 
-def main(path, path_to_weights, *, architecture):
+def main(*, path: str, path_to_weights: str, architecture: dict[str, Any]) -> None:
     network, classes = import_segmenter(architecture, path)
-    source = Path(path).name
     save_segmenter(
-        network, path_to_weights, architecture=architecture, classes=classes, source=source
+        network,
+        path_to_weights,
+        architecture=architecture,
+        classes=classes,
+        source=Path(path).name,
     )
 
 

@@ -1,14 +1,31 @@
 """Write one part of a concept set."""
 
+from typing import Any
+
 from shapebias.io.image_sets import ResizeCrop
 from shapebias.plugins import build
 from shapebias.runtime.job import job
 from shapebias.stimuli.ingest import ingest_concepts
 
 
-def main(path_to_concepts, *, source, resize, crop, **settings):
-    sizing = ResizeCrop(resize, crop)
-    ingest_concepts(build("datasets", **source), path_to_concepts, sizing=sizing, **settings)
+def main(
+    *,
+    path_to_concepts: str,
+    source: dict[str, Any],
+    resize: int | None,
+    crop: int | None,
+    max_rejected: float,
+    part: int,
+    parts: int,
+) -> None:
+    ingest_concepts(
+        build("datasets", **source),
+        path_to_concepts,
+        part=part,
+        parts=parts,
+        sizing=ResizeCrop(resize, crop),
+        max_rejected=max_rejected,
+    )
 
 
 if __name__ == "__main__":

@@ -1,14 +1,31 @@
 """Write one part of a source image set."""
 
+from typing import Any
+
 from shapebias.io.image_sets import ResizeCrop
 from shapebias.plugins import build
 from shapebias.runtime.job import job
 from shapebias.stimuli.ingest import ingest_images
 
 
-def main(path_to_images, *, source, resize, crop, **settings):
-    sizing = ResizeCrop(resize, crop)
-    ingest_images(build("datasets", **source), path_to_images, sizing=sizing, **settings)
+def main(
+    *,
+    path_to_images: str,
+    source: dict[str, Any],
+    resize: int | None,
+    crop: int | None,
+    max_rejected: float,
+    part: int,
+    parts: int,
+) -> None:
+    ingest_images(
+        build("datasets", **source),
+        path_to_images,
+        part=part,
+        parts=parts,
+        sizing=ResizeCrop(resize, crop),
+        max_rejected=max_rejected,
+    )
 
 
 if __name__ == "__main__":

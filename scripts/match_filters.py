@@ -1,4 +1,4 @@
-"""Filters of a pair's first convolutions that correlate best."""
+"""Filters of a pair's first convolutions that correlate most."""
 
 from safetensors.torch import save
 
@@ -10,10 +10,17 @@ from shapebias.smoothness.filter_matching import filter_matches
 from shapebias.smoothness.kernels import first_kernels
 
 
-def main(standard, robust, path_to_table, path_to_kernels, *, pair):
+def main(
+    *,
+    standard: tuple[str, str],
+    robust: tuple[str, str],
+    path_to_table: str,
+    path_to_kernels: str,
+    pair: str,
+) -> None:
     kernels = {
-        side: first_kernels(load_network(*paths)).contiguous()
-        for side, paths in (("standard", standard), ("robust", robust))
+        "standard": first_kernels(load_network(*standard)).contiguous(),
+        "robust": first_kernels(load_network(*robust)).contiguous(),
     }
     matches = filter_matches(kernels["standard"], kernels["robust"])
     write_table(matches.assign(pair=pair), path_to_table, schema="filter_matches")

@@ -1,5 +1,7 @@
 """Total variation of every channel's activation maps on an image set."""
 
+from typing import Any
+
 from shapebias.io.tables import write_table
 from shapebias.networks.checkpoints import load_network
 from shapebias.runtime.batches import run_in_batches
@@ -9,29 +11,46 @@ from shapebias.smoothness.activations import activation_tv
 from shapebias.stimuli.derive import rows_of
 
 
-def main(weights, description, path_to_table, *, model, **images):
-    network = load_network(weights, description).to(device())
+def main(
+    *,
+    paths_to_network: tuple[str, str],
+    paths_to_images: list[str],
+    paths_to_styles: list[str],
+    paths_to_segmenter: list[str],
+    path_to_table: str,
+    model: str,
+    image_set: str,
+    transform: dict[str, Any] | None,
+    seed: int,
+) -> None:
+    network = load_network(*paths_to_network).to(device())
     table = run_in_batches(
         lambda batches: activation_tv(network, batches),
-        images["paths"],
-        lambda: rows_of(**images),
+        paths_to_images,
+        lambda: rows_of(
+            paths_to_images,
+            transform=transform,
+            seed=seed,
+            image_set=image_set,
+            styles=paths_to_styles,
+            segmenter=paths_to_segmenter,
+        ),
         what="measuring activations",
     )
-    table = table.assign(model=model, image_set=images["image_set"])
+    table = table.assign(model=model, image_set=image_set)
     write_table(table, path_to_table, schema="activation_tv")
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
-            weights=snakemake.input.weights,
-            description=snakemake.input.description,
+            paths_to_network=(snakemake.input.weights, snakemake.input.description),
+            paths_to_images=snakemake.input.images,
+            paths_to_styles=snakemake.input.styles,
+            paths_to_segmenter=snakemake.input.segmenter,
             path_to_table=snakemake.output.table,
             model=snakemake.wildcards.model,
-            paths=snakemake.input.images,
+            image_set=snakemake.wildcards.image_set,
             transform=snakemake.params.transform,
             seed=snakemake.params.code["seed"],
-            image_set=snakemake.wildcards.image_set,
-            styles=snakemake.input.styles,
-            segmenter=snakemake.input.segmenter,
         )

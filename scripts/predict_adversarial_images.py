@@ -1,4 +1,6 @@
-"""Classes that a network gives images changed along its own gradients."""
+"""Classes that a network assigns to images attacked along its own gradients."""
+
+from typing import Any
 
 from shapebias.behaviour.adversarial_images import attack_batches, keep_examples
 from shapebias.behaviour.predict import predict
@@ -13,28 +15,42 @@ from shapebias.stimuli.entry_level_classes import entry_level_of
 from shapebias.stimuli.examples import spread_ids
 
 
-def main(paths, weights, description, outputs, *, attack, entry_level, n, seed):
-    model, levels = load_network(weights, description).to(device()), entry_level_of(entry_level)
-    attack, shown = build("attacks", **attack), spread_ids(paths[0], n)
+def main(
+    *,
+    paths_to_images: list[str],
+    paths_to_network: tuple[str, str],
+    path_to_predictions: str,
+    path_to_examples: str,
+    attack: dict[str, Any],
+    entry_level: str | None,
+    n_examples: int,
+    seed: int,
+) -> None:
+    model = load_network(*paths_to_network).to(device())
+    example_ids = spread_ids(paths_to_images[0], n_examples)
 
     def work(batches):
-        made = keep_examples(attack_batches(model, batches, attack, seed=seed), kept := [], shown)
-        return predict(model, made, entry_level=levels), kept
+        examples = []
+        attacked = attack_batches(model, batches, build("attacks", **attack), seed=seed)
+        attacked = keep_examples(attacked, examples, example_ids)
+        return predict(model, attacked, entry_level=entry_level_of(entry_level)), examples
 
-    frame, kept = run_in_batches(work, paths, lambda: read_rows(paths), what="attacking")
-    write_predictions(frame, outputs[0])
-    write_images(kept, outputs[1], sizing=ResizeCrop())
+    predictions, examples = run_in_batches(
+        work, paths_to_images, lambda: read_rows(paths_to_images), what="attacking"
+    )
+    write_predictions(predictions, path_to_predictions)
+    write_images(examples, path_to_examples, sizing=ResizeCrop())
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
-            paths=snakemake.input.images,
-            weights=snakemake.input.weights,
-            description=snakemake.input.description,
-            outputs=snakemake.output,
+            paths_to_images=snakemake.input.images,
+            paths_to_network=(snakemake.input.weights, snakemake.input.description),
+            path_to_predictions=snakemake.output.predictions,
+            path_to_examples=snakemake.output.examples,
             attack=snakemake.params.attack,
             entry_level=snakemake.params.entry_level,
-            n=snakemake.params.examples,
+            n_examples=snakemake.params.examples,
             seed=snakemake.params.code["seed"],
         )

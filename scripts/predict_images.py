@@ -1,4 +1,6 @@
-"""Classes that a network gives the images of a set."""
+"""Classes that a network assigns to the images of a set."""
+
+from typing import Any
 
 from shapebias.behaviour.predict import predict
 from shapebias.io.predictions import write_predictions
@@ -10,28 +12,45 @@ from shapebias.stimuli.derive import rows_of
 from shapebias.stimuli.entry_level_classes import entry_level_of
 
 
-def main(weights, description, path_to_predictions, *, entry_level, **images):
-    model = load_network(weights, description).to(device())
-    frame = run_in_batches(
+def main(
+    *,
+    paths_to_network: tuple[str, str],
+    paths_to_images: list[str],
+    paths_to_styles: list[str],
+    paths_to_segmenter: list[str],
+    path_to_predictions: str,
+    image_set: str,
+    entry_level: str | None,
+    transform: dict[str, Any] | None,
+    seed: int,
+) -> None:
+    model = load_network(*paths_to_network).to(device())
+    predictions = run_in_batches(
         lambda batches: predict(model, batches, entry_level=entry_level_of(entry_level)),
-        images["paths"],
-        lambda: rows_of(**images),
-        what=f"predicting {images['image_set']}",
+        paths_to_images,
+        lambda: rows_of(
+            paths_to_images,
+            transform=transform,
+            seed=seed,
+            image_set=image_set,
+            styles=paths_to_styles,
+            segmenter=paths_to_segmenter,
+        ),
+        what=f"predicting {image_set}",
     )
-    write_predictions(frame, path_to_predictions)
+    write_predictions(predictions, path_to_predictions)
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
-            weights=snakemake.input.weights,
-            description=snakemake.input.description,
+            paths_to_network=(snakemake.input.weights, snakemake.input.description),
+            paths_to_images=snakemake.input.images,
+            paths_to_styles=snakemake.input.styles,
+            paths_to_segmenter=snakemake.input.segmenter,
             path_to_predictions=snakemake.output.predictions,
+            image_set=snakemake.wildcards.image_set,
             entry_level=snakemake.params.entry_level,
-            paths=snakemake.input.images,
             transform=snakemake.params.transform,
             seed=snakemake.params.code["seed"],
-            image_set=snakemake.wildcards.image_set,
-            styles=snakemake.input.styles,
-            segmenter=snakemake.input.segmenter,
         )

@@ -8,15 +8,22 @@ from shapebias.io.tables import write_table
 from shapebias.runtime.job import job
 
 
-def main(paths_to_standard, paths_to_robust, paths_to_table, *, pairs):
+def main(
+    *,
+    paths_to_standard: list[str],
+    paths_to_robust: list[str],
+    path_to_table: str,
+    path_to_csv: str,
+    pairs: list[str],
+) -> None:
     rows = []
     for pair, *paths in zip(pairs, paths_to_standard, paths_to_robust, strict=True):
         ids = correctly_labelled(*map(read_predictions, paths))
         print(f"{pair}: both networks label {len(ids)} images correctly")
         rows += [(pair, image_id) for image_id in ids]
     table = pd.DataFrame(rows, columns=["pair", "image_id"], dtype=str)
-    for path in paths_to_table:
-        write_table(table, path, schema="correctly_labelled")
+    write_table(table, path_to_table, schema="correctly_labelled")
+    write_table(table, path_to_csv, schema="correctly_labelled")
 
 
 if __name__ == "__main__":
@@ -24,6 +31,7 @@ if __name__ == "__main__":
         main(
             paths_to_standard=snakemake.input.standard,
             paths_to_robust=snakemake.input.robust,
-            paths_to_table=snakemake.output,
+            path_to_table=snakemake.output.table,
+            path_to_csv=snakemake.output.csv,
             pairs=snakemake.params.pairs,
         )

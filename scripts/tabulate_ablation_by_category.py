@@ -1,14 +1,16 @@
-"""Mean Shape and Texture scores of the channels of each category."""
+"""Mean shape and texture scores of the channels of each category."""
 
 from shapebias.ablation.by_category import scores_of_networks
 from shapebias.io.tables import read_table, write_table
 from shapebias.runtime.job import job
 
 
-def main(path_to_ablation, path_to_dissection, paths_to_table):
+def main(
+    *, path_to_ablation: str, path_to_dissection: str, path_to_table: str, path_to_csv: str
+) -> None:
     scores = scores_of_networks(read_table(path_to_ablation), read_table(path_to_dissection))
-    for path in paths_to_table:
-        write_table(scores, path, schema="ablation_by_category")
+    write_table(scores, path_to_table, schema="ablation_by_category")
+    write_table(scores, path_to_csv, schema="ablation_by_category")
 
 
 if __name__ == "__main__":
@@ -16,5 +18,6 @@ if __name__ == "__main__":
         main(
             path_to_ablation=snakemake.input.ablation,
             path_to_dissection=snakemake.input.dissection,
-            paths_to_table=snakemake.output,
+            path_to_table=snakemake.output.table,
+            path_to_csv=snakemake.output.csv,
         )

@@ -7,13 +7,29 @@ from shapebias.runtime.job import job
 from shapebias.stimuli.entry_level_classes import entry_level_of
 
 
-def main(paths_to_predictions, path_to_selections, paths_to_table, *, scored, pairs, **levels):
-    frames = zip(scored, map(read_predictions, paths_to_predictions), strict=True)
-    chosen = read_table(path_to_selections)
-    selections = {pair: set(chosen.loc[chosen["pair"] == pair, "image_id"]) for pair in pairs}
-    table = accuracy_table(frames, selections, pairs, **levels)
-    for path in paths_to_table:
-        write_table(table, path, schema="accuracy")
+def main(
+    *,
+    paths_to_predictions: list[str],
+    path_to_selections: str,
+    path_to_table: str,
+    path_to_csv: str,
+    scored: list[tuple[str, str]],
+    pairs: dict[str, dict[str, str]],
+    entry_level: str | None,
+    entry_level_sets: list[str],
+) -> None:
+    predictions = zip(scored, map(read_predictions, paths_to_predictions), strict=True)
+    images = read_table(path_to_selections)
+    selections = {pair: set(images.loc[images["pair"] == pair, "image_id"]) for pair in pairs}
+    table = accuracy_table(
+        predictions,
+        selections,
+        pairs,
+        entry_level=entry_level_of(entry_level),
+        entry_level_sets=entry_level_sets,
+    )
+    write_table(table, path_to_table, schema="accuracy")
+    write_table(table, path_to_csv, schema="accuracy")
 
 
 if __name__ == "__main__":
@@ -21,9 +37,10 @@ if __name__ == "__main__":
         main(
             paths_to_predictions=snakemake.input.predictions,
             path_to_selections=snakemake.input.selections,
-            paths_to_table=snakemake.output,
+            path_to_table=snakemake.output.table,
+            path_to_csv=snakemake.output.csv,
             scored=snakemake.params.scored,
             pairs=snakemake.params.pairs,
-            entry_level=entry_level_of(snakemake.params.entry_level),
+            entry_level=snakemake.params.entry_level,
             entry_level_sets=snakemake.params.entry_level_sets,
         )

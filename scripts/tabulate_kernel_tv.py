@@ -8,20 +8,29 @@ from shapebias.runtime.job import job
 from shapebias.smoothness.kernels import kernel_tv
 
 
-def main(weights, descriptions, paths_to_table, *, models):
+def main(
+    *,
+    paths_to_weights: list[str],
+    paths_to_descriptions: list[str],
+    path_to_table: str,
+    path_to_csv: str,
+    models: list[str],
+) -> None:
     tables = [
         kernel_tv(load_network(*paths)).assign(model=model)
-        for model, *paths in zip(models, weights, descriptions, strict=True)
+        for model, *paths in zip(models, paths_to_weights, paths_to_descriptions, strict=True)
     ]
-    for path in paths_to_table:
-        write_table(pd.concat(tables, ignore_index=True), path, schema="kernel_tv")
+    table = pd.concat(tables, ignore_index=True)
+    write_table(table, path_to_table, schema="kernel_tv")
+    write_table(table, path_to_csv, schema="kernel_tv")
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
-            weights=snakemake.input.weights,
-            descriptions=snakemake.input.descriptions,
-            paths_to_table=snakemake.output,
+            paths_to_weights=snakemake.input.weights,
+            paths_to_descriptions=snakemake.input.descriptions,
+            path_to_table=snakemake.output.table,
+            path_to_csv=snakemake.output.csv,
             models=snakemake.params.models,
         )

@@ -9,15 +9,23 @@ from shapebias.io.tables import write_table
 from shapebias.runtime.job import job
 
 
-def main(paths_to_predictions, paths_to_images, paths_to_table, *, scored, shown):
-    frames = zip(scored, map(read_predictions, paths_to_predictions), strict=True)
+def main(
+    *,
+    paths_to_predictions: list[str],
+    paths_to_images: list[str],
+    path_to_table: str,
+    path_to_csv: str,
+    scored: list[tuple[str, str]],
+    image_sets: list[str],
+) -> None:
+    predictions = zip(scored, map(read_predictions, paths_to_predictions), strict=True)
     cues = pd.concat(
         read_columns(path, ["image_id", "shape", "texture"]).assign(image_set=image_set)
-        for path, image_set in zip(paths_to_images, shown, strict=True)
+        for path, image_set in zip(paths_to_images, image_sets, strict=True)
     )
-    table = shape_bias_table(frames, cues)
-    for path in paths_to_table:
-        write_table(table, path, schema="shape_bias")
+    table = shape_bias_table(predictions, cues)
+    write_table(table, path_to_table, schema="shape_bias")
+    write_table(table, path_to_csv, schema="shape_bias")
 
 
 if __name__ == "__main__":
@@ -25,7 +33,8 @@ if __name__ == "__main__":
         main(
             paths_to_predictions=snakemake.input.predictions,
             paths_to_images=snakemake.input.images,
-            paths_to_table=snakemake.output,
+            path_to_table=snakemake.output.table,
+            path_to_csv=snakemake.output.csv,
             scored=snakemake.params.scored,
-            shown=snakemake.params.shown,
+            image_sets=snakemake.params.image_sets,
         )

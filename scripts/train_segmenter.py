@@ -1,5 +1,7 @@
 """Train a segmentation network on the label maps of a concept set."""
 
+from typing import Any
+
 import torch
 
 from shapebias.io.concept_sets import concept_names
@@ -11,18 +13,28 @@ from shapebias.stimuli.segmenter import save_segmenter
 from shapebias.stimuli.train_segmenter import class_masks, train_segmenter
 
 
-def main(paths_to_concepts, path_to_weights, *, architecture, category, training, seed):
+def main(
+    *,
+    paths_to_concepts: list[str],
+    path_to_weights: str,
+    architecture: dict[str, Any],
+    category: str,
+    training: dict[str, Any],
+    seed: int,
+) -> None:
     rows = list(read_rows(paths_to_concepts))
     classes, masks = class_masks(rows, concept_names(paths_to_concepts[0]), category)
     torch.manual_seed(seed)
     network = build("segmenters", classes=classes, **architecture)
     images = torch.from_numpy(stack(rows)).contiguous()
 
-    def tell(row):
-        count_images(f"epoch {row['epoch']}", len(rows))
-        print(row, flush=True)
+    def log_epoch(epoch: dict[str, Any]) -> None:
+        count_images(f"epoch {epoch['epoch']}", len(rows))
+        print(epoch, flush=True)
 
-    train_segmenter(network, images, torch.from_numpy(masks), seed=seed, progress=tell, **training)
+    train_segmenter(
+        network, images, torch.from_numpy(masks), seed=seed, progress=log_epoch, **training
+    )
     save_segmenter(network, path_to_weights, architecture=architecture, classes=classes)
 
 

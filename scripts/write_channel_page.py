@@ -1,4 +1,4 @@
-"""One network's page of the channels that matter most."""
+"""One network's page of its most important channels."""
 
 from functools import partial
 
@@ -12,25 +12,41 @@ from shapebias.runtime.gpus import device
 from shapebias.runtime.job import job
 
 
-def main(page, network, *, scores, flips, labels, top, images, concepts, number, **names):
-    scores, flips, labels, top = (
-        read_table(*paths) if paths else None for paths in (scores, flips, labels, top)
+def main(
+    *,
+    tables: dict[str, list[str]],
+    paths_to_images: list[str],
+    paths_to_concepts: list[str],
+    paths_to_network: tuple[str, str],
+    path_to_page: str,
+    study: str,
+    model: str,
+    n_channels: int,
+) -> None:
+    frames = {name: read_table(*paths) if paths else None for name, paths in tables.items()}
+    page = channel_page(
+        load_network(*paths_to_network).to(device()),
+        study=study,
+        model=model,
+        channels=important_channels(frames["scores"], frames["labels"], n_channels),
+        flips=frames["flips"],
+        conflict_rows=partial(read_rows, paths_to_images),
+        top_images=frames["top_images"],
+        concept_rows=partial(read_rows, paths_to_concepts),
     )
-    channels = important_channels(scores, labels, number)
-    rows, more_rows = partial(read_rows, images), partial(read_rows, concepts)
-    found = {"channels": channels, "flips": flips, "top_images": top}
-    found |= {"conflict_rows": rows, "concept_rows": more_rows}
-    write_text(channel_page(load_network(*network).to(device()), **found, **names), page)
+    write_text(page, path_to_page)
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
-        files = ("scores", "flips", "labels", "top", "images", "concepts")
+        names = ("scores", "flips", "labels", "top_images")
         main(
-            snakemake.output.page,
-            (snakemake.input.weights, snakemake.input.description),
-            **{name: snakemake.input.get(name, []) for name in files},
+            tables={name: snakemake.input.get(name, []) for name in names},
+            paths_to_images=snakemake.input.images,
+            paths_to_concepts=snakemake.input.concepts,
+            paths_to_network=(snakemake.input.weights, snakemake.input.description),
+            path_to_page=snakemake.output.page,
             study=snakemake.params.code["study"],
             model=snakemake.wildcards.model,
-            number=snakemake.params.number,
+            n_channels=snakemake.params.number,
         )

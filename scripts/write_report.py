@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from shapebias.io.atomic import write_text
 from shapebias.io.provenance import current_code
@@ -10,30 +11,45 @@ from shapebias.report.pages.report import ReportFigure, render_report
 from shapebias.runtime.job import job
 
 
-def main(path_to_report, *, descriptions, tables, figures, figure_captions, **settings):
+def main(
+    *,
+    descriptions: dict[str, str],
+    tables: dict[str, str],
+    figures: dict[str, str],
+    captions: dict[str, dict[str, str]],
+    path_to_report: str,
+    study: dict[str, Any],
+    introduction: str,
+    n_channel_pages: int,
+) -> None:
     page = render_report(
-        descriptions={m: json.loads(Path(path).read_bytes()) for m, path in descriptions.items()},
+        study=study,
+        descriptions={
+            model: json.loads(Path(path).read_bytes()) for model, path in descriptions.items()
+        },
         tables={name: read_table(path) for name, path in tables.items()},
         figures=[
-            ReportFigure(kind, Path(path).read_bytes(), figure_captions[kind])
+            ReportFigure(kind, Path(path).read_bytes(), captions["figures"][kind])
             for kind, path in figures.items()
         ],
+        captions=captions["tables"],
+        introduction=introduction,
         provenance=current_code(),
-        **settings,
+        channel_pages=n_channel_pages,
     )
     write_text(page, path_to_report)
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
+        params, files = snakemake.params, snakemake.input
         main(
+            descriptions=dict(zip(params.models, files.models, strict=True)),
+            tables=dict(zip(params.tables, files.tables, strict=True)),
+            figures=dict(zip(params.figures, files.figures, strict=True)),
+            captions={"figures": params.captions, "tables": params.table_captions},
             path_to_report=snakemake.output.report,
-            study=snakemake.params.study,
-            descriptions=dict(zip(snakemake.params.models, snakemake.input.models, strict=True)),
-            tables=dict(zip(snakemake.params.tables, snakemake.input.tables, strict=True)),
-            figures=dict(zip(snakemake.params.figures, snakemake.input.figures, strict=True)),
-            figure_captions=snakemake.params.captions,
-            captions=snakemake.params.table_captions,
-            introduction=snakemake.params.introduction,
-            channel_pages=snakemake.params.channel_pages,
+            study=params.study,
+            introduction=params.introduction,
+            n_channel_pages=params.channel_pages,
         )

@@ -1,8 +1,8 @@
-"""Fingerprints of code: what a job runs, without comments, docstrings, layout and file names.
+"""Fingerprints of the code that a job runs, without comments, docstrings, layout and file names.
 
-A module's digest is a Merkle tree. It covers the module's syntax tree, in which every import of
-another module of the library is replaced by the digest of that module. Paths are left out, so that
-a moved or renamed module changes no fingerprint.
+Digests of modules form a Merkle tree: a module's digest covers its syntax tree, in which every
+import of another module of the library is replaced by the digest of that module. Paths are left
+out, so that moving or renaming a module changes no fingerprint.
 """
 
 import ast
@@ -17,15 +17,15 @@ from shapebias.plugins import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = "shapebias"
-# Calls whose arguments name a module of the library that only some settings need: the rule adds
-# that module's digest where they do.
+# Calls of this function import a module of the library that only some settings need. For those
+# settings the rule adds the module's digest.
 LAZY_IMPORT = "library_module"
-# Calls whose arguments name a package that is imported where it is installed.
+# Calls of this function import optional packages, named by its arguments.
 PACKAGE_IMPORT = "import_package"
 
 
 class Module(NamedTuple):
-    """Digest of a module with all that it imports, and the packages among that."""
+    """Digest of a module and the library modules it imports, with the packages they import."""
 
     digest: str
     packages: frozenset[str] = frozenset()
@@ -33,7 +33,7 @@ class Module(NamedTuple):
 
 @cache
 def fingerprint(script: str, plugins: tuple[tuple[str, str], ...] = ()) -> str:
-    """SHA-256 of the code that a job runs.
+    """Return the SHA-256 of the code that a job runs.
 
     Parameters
     ----------
@@ -45,14 +45,14 @@ def fingerprint(script: str, plugins: tuple[tuple[str, str], ...] = ()) -> str:
 
     Returns
     -------
-    Digest over the script, the library modules that it imports, directly or not, and the
-    plug-ins with theirs. Equal before and after an edit of a comment, docstring or layout, and
-    after a module was moved or renamed.
+    Digest of the script, of the library modules that it imports directly or indirectly, and of the
+    plug-ins with the modules that they import. Editing a comment, docstring or layout does not
+    change it; nor does moving or renaming a module.
 
     Raises
     ------
     ShapebiasError
-        If modules import each other in a circle.
+        If modules import each other in a cycle.
     """
     digests = sorted(_module(path).digest for path in _plugin_files(plugins))
     return hashlib.sha256(repr([_script(script).digest, digests]).encode()).hexdigest()
@@ -60,7 +60,7 @@ def fingerprint(script: str, plugins: tuple[tuple[str, str], ...] = ()) -> str:
 
 @cache
 def packages(script: str, plugins: tuple[tuple[str, str], ...] = ()) -> tuple[str, ...]:
-    """Packages that the code of a job imports and that can change a result, sorted."""
+    """Return the packages that a job's code imports and that can change a result, sorted."""
     modules = [_script(script), *(_module(path) for path in _plugin_files(plugins))]
     return tuple(sorted(frozenset().union(*(module.packages for module in modules))))
 
@@ -70,63 +70,71 @@ def _script(script: str) -> Module:
 
 
 def _plugin_files(plugins: tuple[tuple[str, str], ...]) -> set[Path]:
-    places = {**FAMILIES, LIBRARY: ""}
+    packages = {**FAMILIES, LIBRARY: ""}
     return {
-        ROOT.joinpath(LIBRARY, *places[family].split("."), *kind.split(".")).with_suffix(".py")
+        ROOT.joinpath(LIBRARY, *packages[family].split("."), *kind.split(".")).with_suffix(".py")
         for family, kind in plugins
     }
 
 
 @cache
 def _module(path: Path) -> Module:
-    if path in _BEING_READ:
-        circle = " imports ".join(file.name for file in (*_BEING_READ, path))
-        raise ShapebiasError(f"modules import each other in a circle: {circle}")
-    _BEING_READ.append(path)
+    if path in _IMPORTERS:
+        cycle = " imports ".join(file.name for file in (*_IMPORTERS, path))
+        raise ShapebiasError(f"modules import each other in a cycle: {cycle}")
+    _IMPORTERS.append(path)
     try:
         return _read(path)
     finally:
-        _BEING_READ.pop()
+        _IMPORTERS.pop()
 
 
-# Modules whose imports are being followed, each imported by the one before it.
-_BEING_READ: list[Path] = []
+# Modules whose imports are being followed; each imports the next.
+_IMPORTERS: list[Path] = []
 
 
 def _read(path: Path) -> Module:
-    imports = _OwnImports()
+    imports = _LibraryImports()
     tree = imports.visit(ast.parse(path.read_text(encoding="utf-8")))
     data = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in _data_files(tree))
-    content = [bare_digest(tree), sorted(imports.found), data]
-    known = {name.split(".")[0] for name in _imported_names(tree)} & PACKAGES.keys()
+    content = [bare_digest(tree), sorted(imports.names), data]
+    packages = {name.split(".")[0] for name in _imported_names(tree)} & PACKAGES.keys()
     return Module(
-        hashlib.sha256(repr(content).encode()).hexdigest(), frozenset(known) | imports.packages
+        hashlib.sha256(repr(content).encode()).hexdigest(), frozenset(packages) | imports.packages
     )
 
 
-class _OwnImports(ast.NodeTransformer):
-    """Takes imports of the library out of a syntax tree and collects what they import.
+class _LibraryImports(ast.NodeTransformer):
+    """Removes imports of the library from a syntax tree and collects what they import.
 
     A name that is bound to a module is replaced by that module's digest wherever it is used.
+
+    Attributes
+    ----------
+    names
+        Module digest, imported name and local name of each import.
+    packages
+        Packages that the imported modules import.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._modules: dict[str, str] = {}
-        self.found: set[tuple[str, str, str]] = set()
+        self.names: set[tuple[str, str, str]] = set()
         self.packages: frozenset[str] = frozenset()
 
     def visit_Module(self, node: ast.Module) -> ast.Module:
-        # Imports first: a name can be used above a later import.
+        # Imports first, since a function can use a name that is imported below it.
         for inner in ast.walk(node):
             if isinstance(inner, ast.ImportFrom | ast.Import):
                 self._collect(inner)
-        return self.generic_visit(node)
+        self.generic_visit(node)
+        return node
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
-        return ast.Pass() if _is_own(node.module) else node
+        return ast.Pass() if _is_library(node.module or "") else node
 
     def visit_Import(self, node: ast.Import) -> ast.AST:
-        others = [alias for alias in node.names if not _is_own(alias.name)]
+        others = [alias for alias in node.names if not _is_library(alias.name)]
         return ast.Import(names=others) if others else ast.Pass()
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
@@ -140,9 +148,9 @@ class _OwnImports(ast.NodeTransformer):
     def _collect(self, node: ast.ImportFrom | ast.Import) -> None:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                if _is_own(alias.name):
+                if _is_library(alias.name):
                     self._add(alias.name, "", alias.asname or alias.name)
-        elif _is_own(node.module):
+        elif node.module and _is_library(node.module):
             for alias in node.names:
                 bound = alias.asname or alias.name
                 # The name may itself be a module.
@@ -156,14 +164,14 @@ class _OwnImports(ast.NodeTransformer):
         file = _file(module)
         if file is None:
             return ""
-        read = _module(file)
-        self.packages |= read.packages
-        self.found.add((read.digest, name, bound))
-        return f"module {read.digest}"
+        imported = _module(file)
+        self.packages |= imported.packages
+        self.names.add((imported.digest, name, bound))
+        return f"module {imported.digest}"
 
 
-def _is_own(module: str | None) -> bool:
-    return bool(module) and module.split(".")[0] == LIBRARY
+def _is_library(module: str) -> bool:
+    return module.split(".")[0] == LIBRARY
 
 
 def _file(module: str) -> Path | None:
@@ -173,7 +181,10 @@ def _file(module: str) -> Path | None:
 
 
 def bare_digest(tree: ast.Module) -> str:
-    """SHA-256, in hexadecimal, of a module's syntax tree without docstrings and `pass`."""
+    """Return the SHA-256, in hexadecimal, of a syntax tree without docstrings and `pass`.
+
+    They are removed from `tree`.
+    """
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body:
@@ -184,7 +195,7 @@ def bare_digest(tree: ast.Module) -> str:
 
 
 def _plain(node: object) -> str:
-    """Text of a syntax tree, without empty fields: versions of Python differ in which they have."""
+    """Return a syntax tree as text, without empty fields, which differ between Python versions."""
     if isinstance(node, list):
         return f"[{','.join(map(_plain, node))}]"
     if not isinstance(node, ast.AST):
@@ -202,17 +213,21 @@ def _imported_names(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
         elif isinstance(node, ast.Call) and _called(node) == PACKAGE_IMPORT:
-            names |= {one.value for one in node.args if isinstance(one, ast.Constant)}
+            names |= {
+                argument.value
+                for argument in node.args
+                if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+            }
     return names
 
 
 def _called(node: ast.Call) -> str:
-    """Name of the function that a call calls, without the object or module it belongs to."""
+    """Return the name of the called function, without its object or module."""
     return getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
 def _data_files(tree: ast.Module) -> list[Path]:
-    """Files of `shapebias/data` that a module names."""
+    """Return the files of `shapebias/data` that a module names in a string constant."""
     folder = ROOT / LIBRARY / "data"
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     return [path for path in folder.glob("*") if path.name in texts]

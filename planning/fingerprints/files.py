@@ -8,96 +8,77 @@ from pathlib import Path
 
 from shapebias.io.checksums import sha256_of
 
-KEPT = Path(".snakemake", "digests.json")
+# Digests by path, with the size and times that a file had when it was read.
+DIGESTS_FILE = Path(".snakemake", "digests.json")
+# So that planning stays quick, contents are not read if a folder has more bytes than this, nor
+# sizes if it has more files.
+MAX_BYTES = 512 * 2**20
+MAX_FILES = 50_000
 
 
-class Digests:
-    """SHA-256 of files by path, with the size and times that they had when they were read.
+def file_digest(path: str | Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal.
 
-    Among the times is the one at which the system last saw a change, which nobody can set: a file
-    that was restored with an older time is read again.
+    A file is read again only if its size or times changed. One of them is the time of the last
+    change (ctime), which no user can set: a file restored with an older time is read again.
     """
-
-    def __init__(self, file: Path = KEPT):
-        self._file = file
-        self._new = False
-        try:
-            self._known = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            self._known = {}
-
-    def of(self, path: str | Path) -> str:
-        """SHA-256 of a file's content, in hexadecimal."""
-        seen = Path(path).stat()
-        stamp = [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns]
-        *known, digest = self._known.get(str(path), [None])
-        if known != stamp:
-            digest = sha256_of(path)
-            self._known[str(path)] = [*stamp, digest]
-            self._new = True
-        return digest
-
-    def save(self) -> None:
-        """Keep what was read for the next time."""
-        if self._new:
-            self._file.parent.mkdir(exist_ok=True)
-            temporary = self._file.with_name(f"{self._file.name}.{os.getpid()}")
-            temporary.write_text(json.dumps(self._known), encoding="utf-8")
-            temporary.replace(self._file)
-            self._new = False
-
-
-FILE_DIGESTS = Digests()
-
-
-# Planning must stay quick: beyond this many bytes contents are not read, and beyond this many
-# files not even their sizes.
-MOST_BYTES = 512 * 2**20
-
-
-MOST_FILES = 50_000
+    try:
+        digests = json.loads(DIGESTS_FILE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        digests = {}
+    status = Path(path).stat()
+    stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+    *recorded_stamp, digest = digests.get(str(path), [None])
+    if recorded_stamp != stamp:
+        digest = sha256_of(path)
+        digests[str(path)] = [*stamp, digest]
+        DIGESTS_FILE.parent.mkdir(exist_ok=True)
+        temporary = DIGESTS_FILE.with_name(f"{DIGESTS_FILE.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(digests), encoding="utf-8")
+        temporary.replace(DIGESTS_FILE)
+    return digest
 
 
 @cache
 def folder_digest(folder: str) -> str:
-    """Digest over the names of a folder's files, their sizes, and their content if not too large.
+    """Return a digest of a folder's file names, sizes and, if not too large, contents.
 
     The content of a single file always counts.
 
     Parameters
     ----------
     folder
-        Folder or file. One that is not there gives "absent": the job that reads it says so.
+        Folder or file. A missing one gives "absent"; the job that reads it raises the error.
     """
     root = Path(folder)
     if root.is_file():
-        return FILE_DIGESTS.of(folder)
+        return file_digest(folder)
     if not root.exists():
         return "absent"
     names = sorted(_names_in(folder))
     digest = hashlib.sha256("\0".join(names).encode(errors="surrogateescape"))
-    if len(names) > MOST_FILES:
+    if len(names) > MAX_FILES:
         return digest.hexdigest()
     paths = [root / name for name in names]
     sizes = [path.stat().st_size for path in paths]
     digest.update(str(sizes).encode())
-    if sum(sizes) <= MOST_BYTES:
+    if sum(sizes) <= MAX_BYTES:
         for path in paths:
             digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def _names_in(folder: str, above: tuple[str, ...] = ()) -> list[str]:
-    here = os.path.realpath(folder)
-    above = (*(above or map(str, Path(here).parents)), here)
+def _names_in(folder: str, parents: tuple[str, ...] = ()) -> list[str]:
+    real_path = os.path.realpath(folder)
+    parents = (*(parents or map(str, Path(real_path).parents)), real_path)
     names = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_symlink() and not Path(entry.path).exists():
                 continue
-            # A link to a folder that it lies in would lead round in circles.
-            if entry.is_dir() and os.path.realpath(entry.path) not in above:
-                names += [f"{entry.name}/{name}" for name in _names_in(entry.path, above)]
+            # A link to a folder that contains it would be followed for ever.
+            if entry.is_dir() and os.path.realpath(entry.path) not in parents:
+                names += [f"{entry.name}/{name}" for name in _names_in(entry.path, parents)]
             elif entry.is_file():
                 names.append(entry.name)
     return names

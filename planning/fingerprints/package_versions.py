@@ -1,7 +1,8 @@
 """Versions of the packages that a study's results are made with.
 
-They are noted when a study first runs. A package that is another one since is told of and changes
-nothing; `make renew` notes the versions of now, and what was made with others runs again.
+They are recorded when a study first runs. If a package has another version later, a warning is
+printed and nothing re-runs; `make renew` records the installed versions, and the jobs that import
+a package whose version changed run again.
 """
 
 import json
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from shapebias.io.checksums import FOLDER, RESULTS
 
-# Packages that can change a result, by the name under which they are imported.
+# Packages that can change a result: import name to distribution.
 PACKAGES = {
     "cairosvg": "CairoSVG",
     "matplotlib": "matplotlib",
@@ -27,45 +28,52 @@ PACKAGES = {
 }
 
 
-def installed() -> dict[str, str]:
-    """Versions of now, by the name under which a package is imported."""
-    found = {}
+def installed_versions() -> dict[str, str]:
+    """Return the installed versions by import name."""
+    versions = {}
     for name, distribution in PACKAGES.items():
         try:
-            found[name] = version(distribution)
+            versions[name] = version(distribution)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def recorded_versions(study: str) -> dict[str, str]:
-    """Versions that a study's results were made with; those of now where none were noted."""
+    """Return the versions that a study's results were made with.
+
+    Without a readable record they are the installed ones.
+    """
     try:
-        found = json.loads(_note(study).read_text(encoding="utf-8"))
+        versions = json.loads(_record(study).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return installed()
-    return found if isinstance(found, dict) else installed()
+        return installed_versions()
+    return versions if isinstance(versions, dict) else installed_versions()
 
 
-def record_versions(study: str, *, anew: bool = False) -> None:
-    """Note the versions of now, unless there is a note already or `anew`."""
-    if anew or not _note(study).is_file():
-        _note(study).parent.mkdir(parents=True, exist_ok=True)
-        _note(study).write_text(json.dumps(installed(), indent=1) + "\n", encoding="utf-8")
+def record_versions(study: str, *, renew: bool = False) -> None:
+    """Record the installed versions; an existing record is replaced only if `renew`."""
+    file = _record(study)
+    if renew or not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(installed_versions(), indent=1) + "\n", encoding="utf-8")
 
 
 def version_changes(study: str) -> list[str]:
-    """One line on the packages that have changed, or none."""
-    before, now = recorded_versions(study), installed()
-    changed = [
+    """Return a warning that lists the packages whose version changed, if any did."""
+    before, now = recorded_versions(study), installed_versions()
+    changes = [
         f"{PACKAGES[name]} {before.get(name, 'absent')} -> {now.get(name, 'absent')}"
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]
-    said = "these results were made with other packages"
-    advice = "they are kept; `make renew` makes anew what depends on them"
-    return [f"{said} ({', '.join(changed)}): {advice}"] if changed else []
+    if not changes:
+        return []
+    return [
+        f"the results were made with other package versions ({', '.join(changes)}) and are kept; "
+        "`make renew` re-runs the jobs that import these packages"
+    ]
 
 
-def _note(study: str) -> Path:
+def _record(study: str) -> Path:
     return Path(RESULTS, study, FOLDER, "packages.json")

@@ -1,4 +1,4 @@
-"""Digests of a user's own modules, found where Python would find them and not imported."""
+"""Digests of a user's own modules, which are found on Python's path and not imported."""
 
 import ast
 import hashlib
@@ -11,55 +11,56 @@ from planning.fingerprints.code import bare_digest
 
 @cache
 def digest_of_module(module: str) -> str:
-    """Digest of a module's code, and of those of its own package that it imports.
+    """Return a digest of a module's code and of the modules of its own package that it imports.
 
-    Equal before and after an edit of a comment, docstring or layout. For a module that is not
-    there it is "absent"; the job that imports it says so.
+    Equal before and after an edit of a comment, docstring or layout. A missing module gives
+    "absent"; the job that imports it raises the error.
     """
     for folder in map(Path, sys.path):
-        if found := module_files(folder, module):
-            return _digest(folder, found)
+        if files := module_files(folder, module):
+            return _digest(folder, files)
     return "absent"
 
 
 def syntax_tree(path: Path) -> ast.Module:
-    """Parse a module; raise `SyntaxError`, with its file name, where it is no Python."""
+    """Parse a module; raise `SyntaxError`, with its file name, if it is not valid Python."""
     return ast.parse(path.read_bytes(), filename=str(path))
 
 
-def _digest(folder: Path, waiting: list[Path]) -> str:
+def _digest(folder: Path, files: list[Path]) -> str:
     digests: dict[str, str] = {}
-    while waiting:
-        path = waiting.pop()
+    while files:
+        path = files.pop()
         name = path.relative_to(folder).as_posix()
         if name not in digests:
             tree = syntax_tree(path)
-            for imported in _imports(tree, name.split("/")):
-                waiting += module_files(folder, imported)
+            for module in _imports(tree, name.split("/")):
+                files += module_files(folder, module)
             digests[name] = bare_digest(tree)
     return hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
 
 
-def _imports(tree: ast.Module, place: list[str]) -> set[str]:
-    """Modules of a module's own package that it imports, or names that may be such modules."""
+def _imports(tree: ast.Module, path_parts: list[str]) -> set[str]:
+    """Return the modules of a module's own package that it imports, or names that may be such."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            # One dot is the folder that the file lies in, each further one the folder above it.
-            above = place[: len(place) - node.level] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
+            # One dot is the folder of the file, each further dot the folder above.
+            parents = path_parts[: len(path_parts) - node.level] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
             names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-    return {name for name in names if name.partition(".")[0] == place[0].removesuffix(".py")}
+    package = path_parts[0].removesuffix(".py")
+    return {name for name in names if name.partition(".")[0] == package}
 
 
 def module_files(folder: Path, module: str) -> list[Path]:
-    """A module's file and those of the packages that it lies in, which are run before it."""
+    """Return a module's file and those of the packages that contain it, which are run first."""
     steps = module.split(".")
-    places = [folder.joinpath(*steps[: count + 1]) for count in range(len(steps))]
-    own = [places[-1].with_suffix(".py"), places[-1] / "__init__.py"]
-    if not any(path.is_file() for path in own):
+    paths = [folder.joinpath(*steps[: count + 1]) for count in range(len(steps))]
+    files = [paths[-1].with_suffix(".py"), paths[-1] / "__init__.py"]
+    if not any(path.is_file() for path in files):
         return []
-    above = [place / "__init__.py" for place in places[:-1]]
-    return [path for path in (*above, *own) if path.is_file()]
+    packages = [path / "__init__.py" for path in paths[:-1]]
+    return [path for path in (*packages, *files) if path.is_file()]

@@ -1,4 +1,4 @@
-"""What a job's results follow from besides settings: code, packages, files from elsewhere."""
+"""What the results of a job depend on besides settings: code, packages, and the user's files."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,18 +15,19 @@ from shapebias.io.checksums import checksum_path
 from shapebias.plugins import NESTED
 from shapebias.weights.torchvision_names import WITH_TORCHVISION_WEIGHTS
 
-# Family and kind; the family `own` is that of a user's modules, `shapebias` any of the library's.
+# Family and kind of plug-ins. The family `own` is of modules of the user, `shapebias` of modules of
+# the library.
 Plugins = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class CodeOf:
-    """Fingerprints of what jobs run, with the study and seed that their outputs record.
+    """Fingerprints of the code of jobs, with the study and seed that their outputs record.
 
     Parameters
     ----------
     study
-        Whose rules these are.
+        Study whose jobs these are.
     versions
         Version of each package, as recorded for the study.
     """
@@ -37,7 +38,7 @@ class CodeOf:
     def __call__(
         self, script: str, *plugins: Callable[[Study, Any], Plugins]
     ) -> Callable[[Any], Entry]:
-        """Return a function of the wildcards that gives a job's fingerprint.
+        """Return a function of the wildcards that gives the fingerprint of a job.
 
         Parameters
         ----------
@@ -48,8 +49,8 @@ class CodeOf:
         """
 
         def code(wildcards: Any) -> Entry:
-            pairs = [pair for found in plugins for pair in found(self.study, wildcards)]
-            own = [digest_of_module(kind) for family, kind in pairs if family == "own"]
+            pairs = [pair for function in plugins for pair in function(self.study, wildcards)]
+            own_code = [digest_of_module(kind) for family, kind in pairs if family == "own"]
             named = tuple(pair for pair in pairs if pair[0] != "own")
             return {
                 "study": self.study.name,
@@ -58,74 +59,74 @@ class CodeOf:
                 "packages": {
                     name: self.versions.get(name, "absent") for name in packages(script, named)
                 },
-                **({"own_code": own} if own else {}),
+                **({"own_code": own_code} if own_code else {}),
             }
 
         return code
 
 
 def source_plugins(study: Study, wildcards: Any) -> Plugins:
-    """Plug-in that reads or draws an image set."""
+    """Return the plug-in that reads or renders an image set."""
     return [("datasets", study.images[wildcards.image_set]["kind"])]
 
 
 def concept_plugins(study: Study, wildcards: Any) -> Plugins:
-    """Plug-in that reads or draws a concept set."""
+    """Return the plug-in that reads or renders a concept set."""
     return [("datasets", study.concepts[wildcards.concept_set]["kind"])]
 
 
 def transform_plugins(study: Study, wildcards: Any) -> Plugins:
-    """Plug-ins of an image set's transform."""
+    """Return the plug-ins of an image set's transform."""
     transform = study.images[wildcards.image_set].get("transform")
     if not transform:
         return []
-    found = [("transforms", transform["kind"])]
-    found += [
+    plugins = [("transforms", transform["kind"])]
+    plugins += [
         (family, transform[key]["kind"]) for key, family in NESTED.items() if key in transform
     ]
     if "segmenter" in transform:
         kind = study.segmenters[transform["segmenter"]]["kind"]
-        found += [("segmenters", kind), ("shapebias", "stimuli.segmenter")]
-    return found
+        plugins += [("segmenters", kind), ("shapebias", "stimuli.segmenter")]
+    return plugins
 
 
 def unstored_transform_plugins(study: Study, wildcards: Any) -> Plugins:
-    """Plug-ins of a transform that is applied while reading."""
+    """Return the plug-ins of an image set's transform if it is applied while reading."""
     unstored = wildcards.image_set in study.unstored_sets
     return transform_plugins(study, wildcards) if unstored else []
 
 
 def segmenter_plugins(study: Study, wildcards: Any) -> Plugins:
-    """Plug-in of a segmentation network."""
+    """Return the plug-in of a segmentation network."""
     return [("segmenters", study.segmenters[wildcards.segmenter]["kind"])]
 
 
 def attack_plugins(study: Study, wildcards: Any) -> Plugins:
-    """Plug-in of the attack that makes an image set."""
+    """Return the plug-in of the attack that makes an image set."""
     attack = study.images[wildcards.image_set]["attack"]
     return [("attacks", study.config["attacks"][attack]["kind"])]
 
 
 def model_plugins(study: Study, wildcards: Any) -> Plugins:
-    """Plug-ins that build a network."""
+    """Return the plug-ins that build a network."""
     return plugins_of_network(study.models, wildcards.model)
 
 
 def all_model_plugins(study: Study, wildcards: Any) -> Plugins:
-    """Plug-ins that build the networks of the study."""
+    """Return the plug-ins that build the networks of the study."""
     return sorted(
         {("architectures", entry["architecture"]["kind"]) for entry in study.models.values()}
     )
 
 
 def pair_plugins(study: Study, wildcards: Any) -> Plugins:
-    """Plug-ins that build the networks of a pair."""
+    """Return the plug-ins that build the networks of a pair."""
     models = sorted(study.pairs[wildcards.pair].values())
     return [("architectures", study.models[model]["architecture"]["kind"]) for model in models]
 
 
 def weights_plugins(study: Study, wildcards: Any) -> Plugins:
-    """Module with torchvision's published weights, where a network may have some."""
+    """Return the module with torchvision's weights if the architecture has such weights."""
     kind = study.models[wildcards.model]["architecture"]["kind"]
     return (
         [("shapebias", "weights.torchvision_weights")] if kind in WITH_TORCHVISION_WEIGHTS else []
@@ -133,22 +134,22 @@ def weights_plugins(study: Study, wildcards: Any) -> Plugins:
 
 
 def training_plugins(study: Study, wildcards: Any) -> Plugins:
-    """Plug-ins of a network's recipe and of its attack."""
+    """Return the plug-ins of a network's recipe and its attack."""
     recipe = study.models[wildcards.model]["training"]["recipe"]
-    found = [("recipes", recipe["kind"])]
+    plugins = [("recipes", recipe["kind"])]
     if "attack" in recipe:
-        found.append(("attacks", study.config["attacks"][recipe["attack"]]["kind"]))
-    return found
+        plugins.append(("attacks", study.config["attacks"][recipe["attack"]]["kind"]))
+    return plugins
 
 
 def figure_plugins(study: Study, wildcards: Any) -> Plugins:
-    """Plug-in of a figure."""
-    images = wildcards.figure == "example_stimuli"
-    return [("figures", wildcards.figure)] + ([("shapebias", "stimuli.examples")] if images else [])
+    """Return the plug-in of a figure."""
+    plugins = [("figures", wildcards.figure)]
+    return plugins + [("shapebias", "stimuli.examples")] * (wildcards.figure == "example_stimuli")
 
 
 def folder_content(study: Study, entry: Entry) -> list[Any]:
-    """Digests of the folders that a source reads; none where the workflow downloads or draws it."""
+    """Return digests of the folders that a source reads, without downloaded folders."""
     settings = source_settings(study, entry)
     return [
         folder_digest(settings[key])
@@ -158,6 +159,6 @@ def folder_content(study: Study, entry: Entry) -> list[Any]:
 
 
 def file_content(paths: str | list[str]) -> list[Any]:
-    """Digests of files from elsewhere; Snakemake overlooks other content with an older time."""
-    named = [paths] if isinstance(paths, str) else paths
-    return [folder_digest(path) for path in named if checksum_path(path) is None]
+    """Return digests of the user's files: Snakemake misses changed content with an older time."""
+    paths = [paths] if isinstance(paths, str) else paths
+    return [folder_digest(path) for path in paths if checksum_path(path) is None]

@@ -1,4 +1,4 @@
-"""What figures, pages of channels and the report are made from."""
+"""Files and settings of figures, pages of channels, and the report."""
 
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,13 @@ from planning.jobs.study import Entry, Study, flatten, without
 from planning.jobs.tables import large_table_parts, table_parts, tables
 from shapebias.io.checksums import recorded_checksum
 
-# Figures that name networks by themselves; all others tell unpaired networks apart by colour.
+# Figures whose titles name the networks; the others distinguish unpaired networks by colour.
 WITHOUT_UNPAIRED = ("example_stimuli", "matched_filters")
 CAPTIONS = Path(__file__).parents[2] / "report"
 
 
 def figure_tables(study: Study) -> dict[str, list[str]]:
-    """Public tables that each figure is drawn from; only figures whose tables are all made."""
+    """Return the public tables of each figure, for figures whose tables the study makes."""
     controls = ["dissection_controls"] if study.controls else []
     needs = {
         "example_stimuli": [],
@@ -39,14 +39,14 @@ def figure_tables(study: Study) -> dict[str, list[str]]:
         "important_concepts": ["ablation_by_concept"],
         "training": ["training_log"],
     }
-    made = set(tables(study))
-    return {figure: names for figure, names in needs.items() if made.issuperset(names)}
+    available = set(tables(study))
+    return {figure: names for figure, names in needs.items() if available.issuperset(names)}
 
 
 def figure_settings(study: Study, figure: str) -> Entry:
-    """Settings that a figure takes besides its tables and the pairs."""
+    """Return the settings of a figure, without its tables and the pairs."""
     cut = {"iou_cut": study.config["report"]["iou_cut"]}
-    settings = {
+    settings: dict[str, Entry] = {
         "accuracy": {"clean": study.clean_set},
         "accuracy_by_level": {"clean": study.clean_set, "curves": study.level_families},
         "activation_tv": dict(study.measurement("activation_tv")),
@@ -60,7 +60,7 @@ def figure_settings(study: Study, figure: str) -> Entry:
 
 
 def figure_files(study: Study, figure: str) -> dict[str, list[str]]:
-    """Files that a figure is drawn from: tables, kernels, or images."""
+    """Return the files that a figure shows: tables, kernels or images."""
     names = figure_tables(study)[figure]
     files = {"tables": [f"<results>/tables/{table}.parquet" for table in names]}
     if figure == "matched_filters":
@@ -72,9 +72,9 @@ def figure_files(study: Study, figure: str) -> dict[str, list[str]]:
 
 
 def displayed_sets(study: Study) -> list[str]:
-    """Image sets of the figure of stimuli, the clean one first, then those that are scored."""
+    """Return the image sets of the figure of example stimuli, the clean one first."""
     names = [*study.scored_sets, *study.conflict_sets]
-    # A set that needs styles or a segmenter is shown only where its images are stored.
+    # An unstored set is not shown if its transform needs styles or a segmenter.
     needs_files = {"styles", "segmenter"}
     return [
         name
@@ -85,7 +85,7 @@ def displayed_sets(study: Study) -> list[str]:
 
 
 def adversarial_examples(study: Study) -> dict[str, str]:
-    """Heading and file of the adversarial images shown: those of the first pair's networks."""
+    """Return title and file of the adversarial images against each network of the first pair."""
     pair = next(iter(study.pairs.values()), {"standard": next(iter(study.models))})
     return {
         f"{name} ({model})": prediction_file(model, f"{name}-examples")
@@ -96,7 +96,7 @@ def adversarial_examples(study: Study) -> dict[str, str]:
 
 
 def stimuli(study: Study) -> Entry:
-    """What the figure of example stimuli shows."""
+    """Return the settings of the figure of example stimuli."""
     return {
         "n": study.config["report"]["examples"],
         "seed": study.config["seed"],
@@ -109,12 +109,12 @@ def stimuli(study: Study) -> Entry:
 
 
 def channel_files(study: Study, model: str) -> dict[str, list[str]]:
-    """Results on one network's channels, part by part."""
+    """Return the files with results on one network's channels, by kind of result."""
     stages = {
         "scores": ("ablation", "scores"),
         "flips": ("ablation", "flips"),
         "labels": ("dissection", "labels"),
-        "top": ("dissection", "top_images"),
+        "top_images": ("dissection", "top_images"),
     }
     return {
         name: stage_files(
@@ -126,12 +126,12 @@ def channel_files(study: Study, model: str) -> dict[str, list[str]]:
 
 
 def caption(name: str) -> str:
-    """Text of a caption in `report/`."""
+    """Return the text of a caption in `report/`."""
     return (CAPTIONS / f"{name}.rst").read_text(encoding="utf-8")
 
 
 def reported_study(study: Study) -> Entry:
-    """The study without the settings on which no result depends."""
+    """Return the study without the settings on which no result depends."""
     trained = {
         name: entry | {"training": without(entry["training"], *SAVING)}
         for name, entry in study.models.items()
@@ -144,10 +144,11 @@ def reported_study(study: Study) -> Entry:
 
 
 def missing_outputs(study: Study) -> list[str]:
-    """Files of the study that were made before and are gone.
+    """Return the files of the study that a job wrote and that no longer exist.
 
-    A job that failed has lost what it was to make again. Snakemake does not miss a file as long
-    as files that were once made from it are there, and would take that for finished.
+    Snakemake removes the former outputs of a job that fails, and a damaged file is deleted by
+    hand. Snakemake does not miss such a file if files that were made from it exist, so they are
+    inputs of the rule `all`.
     """
     paths = [
         path.replace("<results>", f"results/{study.name}") for path in flatten(_intermediate(study))
@@ -156,7 +157,7 @@ def missing_outputs(study: Study) -> list[str]:
 
 
 def _intermediate(study: Study) -> list[Any]:
-    """Files between the sources and the tables, figures and report."""
+    """Return all files that are made from the sources, without the report."""
     scored = dict.fromkeys([*study.scored_sets, *study.conflict_sets])
     return [
         [image_files(study, name) for name in study.source_sets + study.derived_sets],

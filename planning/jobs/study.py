@@ -1,4 +1,4 @@
-"""A study as the rules see it: its entries, and the lists of names that rules ask for."""
+"""The study as the rules use it: its entries, and lists of the names in it."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -55,11 +55,11 @@ class Study:
 
     @property
     def measurements(self) -> dict[str, Entry]:
-        """Settings of each measurement that the study makes."""
+        """Settings of each measurement of the study."""
         return self.config["measurements"]
 
     def measurement(self, name: str) -> Entry:
-        """Settings of a measurement; empty where the study does not make it."""
+        """Return the settings of a measurement; empty if the study does not make it."""
         return self.measurements.get(name, {})
 
     @cached_property
@@ -69,12 +69,12 @@ class Study:
 
     @cached_property
     def adversarial_sets(self) -> list[str]:
-        """Image sets that an attack makes while predicting."""
+        """Image sets that an attack makes during prediction."""
         return [name for name, entry in self.images.items() if "attack" in entry]
 
     @cached_property
     def unstored_sets(self) -> list[str]:
-        """Derived image sets whose transform is applied while reading."""
+        """Derived image sets that are not stored: their transform is applied while reading."""
         derived = {name: entry for name, entry in self.images.items() if "from" in entry}
         return [name for name, entry in derived.items() if not entry["materialize"]]
 
@@ -86,7 +86,7 @@ class Study:
 
     @cached_property
     def filtered_sets(self) -> list[str]:
-        """Stored image sets that can lack images of what they are made from."""
+        """Stored image sets that can lack images of their source."""
         transforms = {name: self.images[name]["transform"] for name in self.derived_sets}
         return self.source_sets + [name for name in transforms if "segmenter" in transforms[name]]
 
@@ -118,7 +118,7 @@ class Study:
 
     @property
     def noise_sets(self) -> list[str]:
-        """Image sets whose activations' total variation is measured."""
+        """Image sets on which the total variation of activations is measured."""
         return list(self.measurement("activation_tv").values())
 
     @property
@@ -128,7 +128,7 @@ class Study:
 
     @cached_property
     def level_families(self) -> list[Entry]:
-        """Families of scored image sets that differ in one number."""
+        """Families of scored image sets that differ in one parameter."""
         return parameter_sweeps(self.images, self.scored_sets)
 
     @cached_property
@@ -144,7 +144,7 @@ class Study:
 
     @property
     def models_with_pages(self) -> list[str]:
-        """Networks with a page of their most important channels."""
+        """Networks that have a page of their most important channels."""
         return list(self.models) if self.n_channel_pages else []
 
     def entry(self, path: str, *, optional: bool = False) -> Callable[[Any], Any]:
@@ -158,27 +158,27 @@ class Study:
             Whether the entry may be absent; it is then None.
         """
 
-        def found(wildcards: Any) -> Any:
-            place = self.config
-            for step in path.format_map(dict(wildcards.items())).split("/"):
-                place = place.get(step) if optional and place is not None else place[step]
-            return place
+        def look_up(wildcards: Any) -> Any:
+            value: Any = self.config
+            for key in path.format_map(dict(wildcards.items())).split("/"):
+                value = value.get(key) if optional and value is not None else value[key]
+            return value
 
-        return found
+        return look_up
 
 
 def one_of(names: Iterable[str]) -> str:
-    """Regular expression for a wildcard: one of these names, or nothing where there are none."""
+    """Return a regular expression that matches these names; without names it matches nothing."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def without(settings: Entry, *keys: str) -> Entry:
-    """Settings without some keys, such as those on which no result depends."""
+    """Return settings without some keys, such as those on which no result depends."""
     return {key: value for key, value in settings.items() if key not in keys}
 
 
 def flatten(files: str | Iterable[Any]) -> list[str]:
-    """One list of the paths in nested lists of paths."""
+    """Return the paths in nested lists of paths as one list."""
     if isinstance(files, str):
         return [files]
     return [path for inner in files for path in flatten(inner)]

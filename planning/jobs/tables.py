@@ -5,7 +5,8 @@ from snakemake.io import expand
 from planning.jobs.network_files import stage_files
 from planning.jobs.study import Study
 
-# Too large for one file: one file a network, in a folder of the table's name.
+# Tables that are too large for one file, with their measurement and the name of its files. They are
+# folders with one file for each network.
 LARGE_TABLES = {
     "dissection_iou": ("dissection", "overlaps"),
     "top_images": ("dissection", "top_images"),
@@ -14,7 +15,7 @@ LARGE_TABLES = {
 
 
 def table_parts(study: Study) -> dict[str, list[str]]:
-    """Files that each concatenated table is made of; only tables that the study makes."""
+    """Return the files that each table is concatenated from, for tables that the study makes."""
     dissection = study.measurement("dissection")
     parts = {
         "training_log": expand(
@@ -48,7 +49,7 @@ def table_parts(study: Study) -> dict[str, list[str]]:
 
 
 def large_table_parts(study: Study) -> dict[str, list[str]]:
-    """Files that each large table is made of; only tables that the study makes."""
+    """Return the files that each large table is made from, for tables that the study makes."""
     parts = {
         table: stage_files(study, stage, f"<results>/{stage}/{{model}}/{name}-{{part}}.parquet")
         for table, (stage, name) in LARGE_TABLES.items()
@@ -57,7 +58,7 @@ def large_table_parts(study: Study) -> dict[str, list[str]]:
 
 
 def tables(study: Study) -> list[str]:
-    """Public tables of one file, in the order of the report."""
+    """Return the public tables that are one file, in the order of the report."""
     measurements = study.measurements
     derived = {
         "rejected": True,
@@ -69,7 +70,7 @@ def tables(study: Study) -> list[str]:
         "detectors_by_vote": "dissection" in measurements,
         "ablation_by_category": {"ablation", "dissection"} <= measurements.keys(),
     }
-    return [*table_parts(study), *(table for table, made in derived.items() if made)]
+    return [*table_parts(study), *(table for table, condition in derived.items() if condition)]
 
 
 def _measured(study: Study, measurement: str, files: list[str]) -> list[str]:

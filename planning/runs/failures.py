@@ -1,46 +1,58 @@
-"""What failed in a run, told at its end: each job with the last lines of its log."""
+"""Summary of the jobs that failed in a run, each with the last lines of its log."""
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-LINES = 6
+# Lines shown of each job's log.
+N_LINES = 6
 
 
 def failure_summary(engine_logs: Iterable[str | Path]) -> str:
-    """Jobs that failed and did not succeed later, by the workflow engine's own logs."""
-    found = [failure for path in engine_logs for failure in failures(_text(path))]
-    if not found:
+    """Return the jobs that failed and were not completed by a later attempt.
+
+    Parameters
+    ----------
+    engine_logs
+        Log files of the workflow engine.
+
+    Returns
+    -------
+    Rule, log files and the last lines of the logs of each failed job; empty without any.
+    """
+    jobs = [job for path in engine_logs for job in failed_jobs(_text(path))]
+    if not jobs:
         return ""
-    head = f"\n{len(found)} job{'s' * (len(found) != 1)} failed:"
-    return "\n".join([head, *(block(*one) for one in found)])
+    lines = [f"\n{len(jobs)} job{'s' * (len(jobs) != 1)} failed:"]
+    for rule, logs in jobs:
+        lines.append(f"\n{rule}, see {' '.join(logs) or 'above'}")
+        lines += [f"    {line}" for log in logs for line in _text(log).splitlines()[-N_LINES:]]
+    return "\n".join(lines)
 
 
-def failures(text: str) -> list[tuple[str, list[str]]]:
-    """Rule and logs of each job that failed and was not finished by a later attempt."""
-    found: dict[str, tuple[str, list[str]]] = {}
+def failed_jobs(text: str) -> list[tuple[str, list[str]]]:
+    """Return rule and log files of each job that failed and was not completed later.
+
+    Parameters
+    ----------
+    text
+        Log of the workflow engine.
+    """
+    jobs: dict[str, tuple[str, list[str]]] = {}
     rule = job = ""
     for line in text.splitlines():
-        if begun := re.match(r"Error in (?:rule|group) (\S+?):?$", line):
-            rule, job = begun[1], ""
-        elif done := re.match(r"Finished jobid: (\d+)", line):
-            found.pop(done[1], None)
+        if error := re.match(r"Error in (?:rule|group) (\S+?):?$", line):
+            rule, job = error[1], ""
+        elif success := re.match(r"Finished jobid: (\d+)", line):
+            jobs.pop(success[1], None)
         elif not line.startswith(" "):
             rule = rule if line.startswith("[") else ""
         elif rule and (number := re.match(r"\s+jobid: (\S+)", line)):
             job = number[1]
-            found[job] = (rule, [])
-        elif job in found and rule and (log := re.match(r"\s+log: (.+?)(?: \(check .*)?$", line)):
-            found[job][1].extend(log[1].split(", "))
-    return list(found.values())
-
-
-def block(rule: str, logs: list[str]) -> str:
-    """A failed job with the last lines of its logs."""
-    lines = [f"\n{rule}, see {' '.join(logs) or 'above'}"]
-    for log in logs:
-        lines += [f"    {line}" for line in _text(log).splitlines()[-LINES:]]
-    return "\n".join(lines)
+            jobs[job] = (rule, [])
+        elif job in jobs and rule and (log := re.match(r"\s+log: (.+?)(?: \(check .*)?$", line)):
+            jobs[job][1].extend(log[1].split(", "))
+    return list(jobs.values())
 
 
 def _text(path: str | Path) -> str:

@@ -1,4 +1,4 @@
-"""Says in words what a run would do and why, with its time by earlier runs.
+"""Print what a run would do and why, with its time estimated from earlier runs.
 
 ``python -m planning.runs.plan ARGUMENTS``, with Snakemake's own arguments. Nothing is run.
 """
@@ -8,35 +8,38 @@ import os
 import re
 import subprocess
 import sys
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-# Beginnings of Snakemake's reasons, in words; a cause hides those further down.
+# Beginnings of Snakemake's reasons, in plain words. If a job has several reasons, the first in
+# this order is shown; "" stands for what `describe_change` returns.
 REASONS = {
-    "Forced execution": "asked for",
+    "Forced execution": "requested",
     "Params have changed": "",
     "Code has changed": "its code changed",
     "Set of input files has changed": "it reads other files than before",
     "Software environment": "its environment changed",
-    "Updated input files": "what it reads has changed",
-    "Incomplete output files": "it was cut off, or what it made was damaged",
-    "Missing output files": "not made yet",
-    "Input files updated by another job": "what it reads is made anew",
+    "Updated input files": "its inputs changed",
+    "Incomplete output files": "it was interrupted",
+    "Missing output files": "its outputs do not exist yet",
+    "Input files updated by another job": "its inputs are computed again",
 }
-# Whose jobs they are, by the first of these wildcards that a job has.
-OWNERS = {
+# The plan is grouped by the first of these wildcards that a job has.
+SUBJECTS = {
     "model": "network",
     "pair": "pair",
     "image_set": "image set",
     "concept_set": "concept set",
     "segmenter": "segmenter",
 }
-REST = "tables, figures and report"
+NO_SUBJECT = "tables, figures and report"
 ABSENT = "nothing"
+# Characters of a setting's value, and number of changed settings, that are shown at most.
+MAX_CHARACTERS, MAX_CHANGES = 80, 3
 
 
 @dataclass
@@ -49,160 +52,165 @@ class Job:
     log: str = ""
 
     @property
-    def owner(self) -> str:
+    def subject(self) -> str:
         """What the job is about, such as ``network alexnet``."""
-        for wildcard, kind in OWNERS.items():
+        for wildcard, kind in SUBJECTS.items():
             if wildcard in self.wildcards:
                 return f"{kind} {self.wildcards[wildcard]}"
-        return REST
+        return NO_SUBJECT
 
 
 def main(arguments: list[str]) -> int:
-    """Print the plan; returns Snakemake's exit code."""
+    """Print the plan; return Snakemake's exit code."""
     command = [sys.executable, "-m", "snakemake", *arguments, "--dry-run", "--quiet", "host"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    said = done.stdout + done.stderr
-    if done.returncode:
-        print(said, file=sys.stderr)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    output = result.stdout + result.stderr
+    if result.returncode:
+        print(output, file=sys.stderr)
     else:
-        print(*notes_in(said), plan(jobs_of(said)), sep="\n")
-    return done.returncode
+        warnings = [line for line in output.splitlines() if line.startswith("warning: ")]
+        print(*warnings, plan(jobs_of(output)), sep="\n")
+    return result.returncode
 
 
-def notes_in(said: str) -> list[str]:
-    """What the workflow itself had to say, of packages and damaged files."""
-    return [line for line in said.splitlines() if line.startswith("note: ")]
-
-
-def jobs_of(said: str) -> list[Job]:
-    """Jobs that a dry run lists, but for the target `all`."""
-    jobs = []
-    for line in said.splitlines():
-        if found := re.match(r"\s*(?:local)?(?:rule|checkpoint) (\w+):", line):
-            jobs.append(Job(found[1]))
-        elif jobs and (found := re.match(r"\s+(reason|log|wildcards): (.*)", line)):
-            key, text = found.groups()
-            if key == "wildcards":
-                text = dict(part.split("=", 1) for part in text.split(", "))
-            setattr(jobs[-1], key, text)
+def jobs_of(output: str) -> list[Job]:
+    """Return the jobs that the output of a dry run lists, without the target `all`."""
+    jobs: list[Job] = []
+    for line in output.splitlines():
+        if rule := re.match(r"\s*(?:local)?(?:rule|checkpoint) (\w+):", line):
+            jobs.append(Job(rule[1]))
+        elif jobs and (setting := re.match(r"\s+(reason|log): (.*)", line)):
+            setattr(jobs[-1], setting[1], setting[2])
+        elif jobs and (wildcards := re.match(r"\s+wildcards: (.*)", line)):
+            jobs[-1].wildcards = dict(part.split("=", 1) for part in wildcards[1].split(", "))
     return [job for job in jobs if job.rule != "all"]
 
 
 def plan(jobs: list[Job]) -> str:
-    """What would run, owner by owner and rule by rule, each with its reason and time."""
+    """Return what would run, by subject and rule, each with its reason and time."""
     if not jobs:
-        return "nothing would run: all is there and nothing changed"
-    times = [seconds_of(job) for job in jobs]
-    known = [time for time in times if time is not None]
-    lines = [f"{counted(len(jobs))} would run"]
-    if known:
-        lines[0] += f", about {duration(sum(known))} of work by the times of earlier runs"
-    if known and len(known) < len(jobs):
-        lines[0] += f", without {counted(len(jobs) - len(known))} that never ran"
-    for owner in sorted({job.owner for job in jobs}, key=lambda owner: (owner == REST, owner)):
-        mine = [(job, time) for job, time in zip(jobs, times, strict=True) if job.owner == owner]
-        lines += ["", owner, *lines_of(mine)]
+        return "nothing would run: all results are up to date"
+    n_unknown = sum(seconds_of(job) is None for job in jobs)
+    total = f"{_count(len(jobs))} would run"
+    if n_unknown < len(jobs):
+        total += f", about {_duration_of(jobs)} of work judging by earlier runs"
+        total += f" ({_count(n_unknown)} without an earlier run not counted)" * bool(n_unknown)
+    lines = [total]
+    subjects = {job.subject for job in jobs}
+    for subject in sorted(subjects, key=lambda subject: (subject == NO_SUBJECT, subject)):
+        lines += ["", subject, *_rule_lines(job for job in jobs if job.subject == subject)]
     return "\n".join(lines)
 
 
-def lines_of(jobs: list[tuple[Job, float | None]]) -> list[str]:
-    """One line for each rule and reason among an owner's jobs."""
-    numbers = Counter((job.rule, explain(job.reason)) for job, _ in jobs)
+def _rule_lines(jobs: Iterable[Job]) -> list[str]:
+    """Return one line for each rule and reason among the jobs of a subject."""
+    groups: dict[tuple[str, str], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault((job.rule, explain(job.reason)), []).append(job)
     lines = []
-    for (rule, reason), number in numbers.items():
-        known = [
-            time
-            for job, time in jobs
-            if time is not None and (job.rule, explain(job.reason)) == (rule, reason)
-        ]
-        cost = f", {duration(sum(known))}" if known else ""
-        lines.append(f"    {rule}: {counted(number)}{cost}: {reason}")
+    for (rule, reason), group in groups.items():
+        size = ", ".join(filter(None, [_count(len(group)), _duration_of(group)]))
+        lines.append(f"    {rule}: {size}: {reason}")
     return lines
 
 
 def explain(reason: str) -> str:
-    """Snakemake's reason in words: its causes, or else that something before it is made anew."""
-    given = re.split(r"; (?=[A-Z])", reason)
+    """Return Snakemake's reason for running a job in plain words."""
+    causes = re.split(r"; (?=[A-Z])", reason)
     for beginning, words in REASONS.items():
-        for one in given:
-            if one.startswith(beginning):
-                return words or explained_change(one)
+        for cause in causes:
+            if cause.startswith(beginning):
+                return words or describe_change(cause)
     return reason
 
 
-def explained_change(reason: str) -> str:
-    """What changed among a job's `params`: its code, or the settings before and now."""
+def describe_change(reason: str) -> str:
+    """Return which of a job's `params` changed: its code, or settings with both values."""
     change = re.search(r"before: (.*) now: (.*)", reason)
     if not change:
         return "its settings changed"
     before, now = (text.strip() for text in change.groups())
-    prints = [re.search(r"'fingerprint': '(\w+)'", text) for text in (before, now)]
-    if all(prints):
-        same = prints[0][1] == prints[1][1]
-        return "the packages that it uses changed" if same else "its code changed"
+    fingerprints = [re.findall(r"'fingerprint': '(\w+)'", text)[:1] for text in (before, now)]
+    if all(fingerprints):
+        same_code = fingerprints[0] == fingerprints[1]
+        return "the packages that it uses changed" if same_code else "its code changed"
     try:
-        places = differences(ast.literal_eval(before), ast.literal_eval(now))
+        changes = _differences(ast.literal_eval(before), ast.literal_eval(now))
     except (ValueError, SyntaxError):
-        return f"its settings changed from {shortened(before)} to {shortened(now)}"
-    more = f", and {len(places) - 3} more" if len(places) > 3 else ""
-    return ", ".join(places[:3]) + more
+        return f"its settings changed from {_shorten(before)} to {_shorten(now)}"
+    n_more = len(changes) - MAX_CHANGES
+    more = [f"and {n_more} more"] if n_more > 0 else []
+    return ", ".join(changes[:MAX_CHANGES] + more)
 
 
-def differences(before: Any, now: Any, place: str = "its settings") -> list[str]:
-    """Places at which settings changed, each with what stood there and what stands there now."""
+def _differences(before: Any, now: Any, place: str = "its settings") -> list[str]:
+    """Return the settings that changed, each with its value before and now."""
     if isinstance(before, dict) and isinstance(now, dict):
-        inside = "its " if place == "its settings" else f"{place}."
+        parent = "its " if place == "its settings" else f"{place}."
+        pairs = {
+            key: (before.get(key, ABSENT), now.get(key, ABSENT))
+            for key in sorted(before.keys() | now.keys(), key=str)
+        }
         return [
             text
-            for key in sorted(before.keys() | now.keys(), key=str)
-            if before.get(key, ABSENT) != now.get(key, ABSENT)
-            for text in differences(before.get(key, ABSENT), now.get(key, ABSENT), f"{inside}{key}")
+            for key, (old, new) in pairs.items()
+            if old != new
+            for text in _differences(old, new, f"{parent}{key}")
         ]
-    old, new = (one if one is ABSENT else repr(one) for one in (before, now))
-    return [f"{place} changed from {shortened(old)} to {shortened(new)}"]
+    old, new = (value if value is ABSENT else repr(value) for value in (before, now))
+    return [f"{place} changed from {_shorten(old)} to {_shorten(new)}"]
 
 
-def shortened(text: str) -> str:
-    """A text of at most a line's length."""
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _shorten(text: str) -> str:
+    return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 3]}..."
 
 
 def seconds_of(job: Job) -> float | None:
-    """Time that a job took when it last ran, else the median of its rule's; None without any."""
-    log = Path(job.log)
+    """Return the time that a job took when it last ran, else the median of its rule's jobs.
+
+    None if no job of its rule has run.
+    """
     if not job.log:
         return None
-    own = took(log)
-    if own is not None:
-        return own
-    return usual_seconds(log.parent) if log.parent.name == job.rule else None
+    log = Path(job.log)
+    seconds = logged_seconds(log)
+    if seconds is None and log.parent.name == job.rule:
+        return median_seconds(log.parent)
+    return seconds
 
 
 @cache
-def usual_seconds(folder: Path) -> float | None:
-    """Median time of the jobs whose logs lie in a folder; by convention those of one rule."""
-    known = [time for log in folder.glob("*.log") if (time := took(log)) is not None]
-    return median(known) if known else None
+def median_seconds(folder: Path) -> float | None:
+    """Return the median time of the jobs that have logs in a folder: those of one rule."""
+    times = [
+        seconds for log in folder.glob("*.log") if (seconds := logged_seconds(log)) is not None
+    ]
+    return median(times) if times else None
 
 
-def took(log: Path) -> float | None:
-    """Seconds that a job took with its start, by its log; None where that was not ended."""
+def logged_seconds(log: Path) -> float | None:
+    """Return the seconds that a job took with its start, by its log; None if it did not end."""
     if not log.is_file():
         return None
-    said = log.read_text(encoding="utf-8")
-    found = re.search(r"^took ([\d.]+) s and ([\d.]+) s to start", said, re.MULTILINE)
-    return sum(map(float, found.groups())) if found else None
+    text = log.read_text(encoding="utf-8")
+    times = re.search(r"^took ([\d.]+) s and ([\d.]+) s to start", text, re.MULTILINE)
+    return sum(map(float, times.groups())) if times else None
 
 
 def duration(seconds: float) -> str:
-    """A time in words, as ``90 s``, ``12 min`` or ``3.5 h``."""
+    """Return a time as ``90 s``, ``12 min`` or ``3.5 h``."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def counted(number: int) -> str:
-    """A number of jobs."""
+def _duration_of(jobs: Iterable[Job]) -> str:
+    """Return the time of jobs together, as far as it is known; empty if none is."""
+    times = [seconds for job in jobs if (seconds := seconds_of(job)) is not None]
+    return duration(sum(times)) if times else ""
+
+
+def _count(number: int) -> str:
     return f"{number} job" + "s" * (number != 1)
 
 
@@ -210,5 +218,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except BrokenPipeError:
-        # As of `make plan | head`: what is left is not wanted, nor is Python's last flush.
+        # As of `make plan | head`. Python's last flush would raise the same error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

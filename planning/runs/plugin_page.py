@@ -1,14 +1,13 @@
-"""A page on every plug-in, written from their docstrings."""
+"""Page that documents every plug-in, generated from their docstrings."""
 
 import ast
 import inspect
 import re
-from functools import partial
 
 from planning.study.plugin_settings import Setting, arguments_of, plugin_node, settings_of
 from shapebias.plugins import kinds, plugin_file
 
-# Family, its key in a study, and what it is.
+# What each family is, and its key in a study.
 FAMILIES = {
     "datasets": "Sources of images and concept sets: `images` and `concepts` of a study.",
     "transforms": "Transforms that derive an image set: `transform`.",
@@ -22,52 +21,55 @@ FAMILIES = {
 
 
 def page() -> str:
-    """Markdown page: a heading a family, and under it each kind with its settings."""
-    lines = ["# Plug-ins", "", "Each is one file in the folder of its family and is named by"]
-    lines += ["its `kind` in a study, beside its settings. Paths may hold `{name}` of `folders`."]
-    for family, what in FAMILIES.items():
-        lines += ["", f"## {family}", "", what]
+    """Return a Markdown page with a section for each family and, in it, each kind."""
+    lines = [
+        "# Plug-ins",
+        "",
+        "Each plug-in is one file in the package of its family. A study names",
+    ]
+    lines += ["it by its `kind`, beside its settings. Paths may contain `{name}` of `folders`."]
+    for family, description in FAMILIES.items():
+        lines += ["", f"## {family}", "", description]
         for kind in kinds(family):
-            lines += ["", *_entry(family, kind)]
+            lines += ["", *_kind_lines(family, kind)]
     return "\n".join(lines) + "\n"
 
 
-def _entry(family: str, kind: str) -> list[str]:
-    tree = ast.parse(plugin_file(family, kind).read_text(encoding="utf-8"))
-    summary = (ast.get_docstring(tree) or "").splitlines()[0]
-    lines = [f"### `{kind}`", "", summary]
-    known = settings_of(family, kind)
-    described = [
-        (names, text)
-        for names, text in _parameters(ast.get_docstring(plugin_node(family, kind)) or "")
-        if set(names) & known.keys()
-    ]
+def _kind_lines(family: str, kind: str) -> list[str]:
+    module = ast.parse(plugin_file(family, kind).read_text(encoding="utf-8"))
+    lines = [f"### `{kind}`", "", (ast.get_docstring(module) or "").splitlines()[0]]
+    settings = settings_of(family, kind)
     defaults = {
         argument.name: ast.unparse(argument.default)
         for argument in arguments_of(family, kind)
         if argument.default is not None
     }
-    if described:
+    parameters = [
+        (names, text)
+        for names, text in _parameters(ast.get_docstring(plugin_node(family, kind)) or "")
+        if set(names) & settings.keys()
+    ]
+    if parameters:
         lines.append("")
-    for names, text in described:
-        shown = ", ".join(map(partial(_noted, known=known, defaults=defaults), names))
-        lines.append(f"- {shown}: {text}")
+    for names, text in parameters:
+        titles = [_title(name, settings.get(name), defaults.get(name)) for name in names]
+        lines.append(f"- {', '.join(titles)}: {text}")
     return lines
 
 
-def _noted(name: str, known: dict[str, Setting], defaults: dict[str, str]) -> str:
-    """A setting with its default, and the numbers that it may have."""
-    numbers = known[name].numbers if name in known else None
-    notes = [defaults.get(name), str(numbers) if numbers else None]
-    return f"`{name}`" + (f" ({'; '.join(filter(None, notes))})" if any(notes) else "")
+def _title(name: str, setting: Setting | None, default: str | None) -> str:
+    """Return a setting's name with its default and range."""
+    numbers = str(setting.numbers) if setting and setting.numbers else None
+    notes = "; ".join(filter(None, [default, numbers]))
+    return f"`{name}` ({notes})" if notes else f"`{name}`"
 
 
 def _parameters(docstring: str) -> list[tuple[list[str], str]]:
-    """Names and description of each group of parameters."""
-    found = re.search(r"\nParameters\n-+\n(.*?)(?:\n\n\S|\Z)", docstring, re.DOTALL)
-    if not found:
+    """Return the names and the description of each group of parameters in a docstring."""
+    section = re.search(r"\nParameters\n-+\n(.*?)(?:\n\n\S|\Z)", docstring, re.DOTALL)
+    if not section:
         return []
-    groups = re.findall(r"^(\S[^\n]*)\n((?:[ \t]+[^\n]*\n?|\n)*)", found[1], re.MULTILINE)
+    groups = re.findall(r"^(\S[^\n]*)\n((?:[ \t]+[^\n]*\n?|\n)*)", section[1], re.MULTILINE)
     return [
         ([name.strip() for name in names.split(",")], " ".join(inspect.cleandoc(text).split()))
         for names, text in groups

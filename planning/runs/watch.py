@@ -1,4 +1,4 @@
-"""What happens around a run: checks before the first job, a summary of failures after the last."""
+"""Checks before a run, warnings while planning it, and records at its start."""
 
 import os
 import sys
@@ -11,7 +11,12 @@ from planning.fingerprints.package_versions import (
     version_changes,
 )
 from planning.jobs.study import Study
-from planning.runs.trusted_results import READ_ONLY, unwritable_folder, verify_results
+from planning.runs.trusted_results import (
+    READ_ONLY,
+    record_run,
+    replaced_results,
+    unwritable_folder,
+)
 from planning.study.errors import StudyError
 from planning.study.paths import check_files
 from planning.study.read import read_study
@@ -19,12 +24,12 @@ from planning.study.values import check_values
 
 
 def study_of(config: dict, configfiles: Iterable[str], *, main: bool) -> Study:
-    """Read and check the study; end with one line if it has an error.
+    """Read and check the study; exit with a one-line error if it is invalid.
 
     Parameters
     ----------
     config
-        Snakemake's configuration; it becomes that of the study.
+        Snakemake's configuration; it is replaced by the completed study.
     configfiles
         Files that it was read from.
     main
@@ -33,7 +38,7 @@ def study_of(config: dict, configfiles: Iterable[str], *, main: bool) -> Study:
     files = [Path(file) for file in configfiles]
     try:
         study = read_study(config, whole=bool(files))
-        # Emptied first: its keys would otherwise keep the order of the file.
+        # Cleared first, since existing keys would keep the order of the file.
         config.clear()
         config.update(study)
         check_files(config)
@@ -45,20 +50,22 @@ def study_of(config: dict, configfiles: Iterable[str], *, main: bool) -> Study:
 
 
 def versions_of(study: Study, *, main: bool) -> Mapping[str, str]:
-    """Package versions recorded for the study; the main process also checks its results."""
+    """Return the package versions recorded for the study; the main process prints warnings."""
     if main:
         if os.environ.get("SHAPEBIAS_RENEW"):
-            record_versions(study.name, anew=True)
-        for line in verify_results(study.name) + version_changes(study.name):
-            print(f"note: {line}", file=sys.stderr)
+            record_versions(study.name, renew=True)
+        warnings = replaced_results(study.name) + version_changes(study.name)
         # Snakemake's own message names only the first file that it cannot write.
         if folder := unwritable_folder(study.name):
-            print(f"note: {READ_ONLY.format(folder)}", file=sys.stderr)
+            warnings.append(READ_ONLY.format(folder))
+        for warning in warnings:
+            print(f"warning: {warning}", file=sys.stderr)
     return recorded_versions(study.name)
 
 
 def start(study: Study) -> None:
-    """Stop a run that cannot write; record the package versions of the first run."""
+    """Exit if the results cannot be written; else record the run and its package versions."""
     if folder := unwritable_folder(study.name):
         sys.exit(f"error: {READ_ONLY.format(folder)}")
     record_versions(study.name)
+    record_run(study.name)

@@ -53,7 +53,7 @@ def verify_checksum(path: str | Path, digest: str) -> None:
     if recorded_checksum(path) not in (None, digest):
         raise ShapebiasError(
             f"{path}: checksum differs from the recorded one (damaged or edited); "
-            "run again to recreate it"
+            "delete it and run again"
         )
 
 

@@ -1,8 +1,8 @@
-# Jobs that meet at their first attempt what a cluster may do to a job. Each writes the memory in
-# MB that Slurm gave it.
+# Jobs that fail at their first attempt, as jobs on a cluster may. Each writes the memory in MB that
+# Slurm gave it.
 
-# `scontrol` rather than the job's own word for it.
-GIVEN = "scontrol show job $SLURM_JOB_ID | sed -nE 's/.*MinMemoryNode=(\\S+).*/\\1/p' >{output}"
+# As `scontrol` reports it, since the test cluster enforces no limit.
+WRITE_MEMORY = "scontrol show job $SLURM_JOB_ID | sed -nE 's/.*MinMemoryNode=(\\S+).*/\\1/p' >{output}"
 
 
 rule all:
@@ -21,7 +21,7 @@ rule cancelled:
     resources:
         wait=lambda wildcards, attempt: 600 if attempt == 1 else 0,
     shell:
-        "sleep {resources.wait}; " + GIVEN
+        "sleep {resources.wait}; " + WRITE_MEMORY
 
 
 rule dead_node:
@@ -29,10 +29,10 @@ rule dead_node:
         "dead_node.txt",
     resources:
         wait=lambda wildcards, attempt: 600 if attempt == 1 else 0,
-        # No other job dies with its node.
+        # So that no other job runs on the node that is killed.
         slurm_extra="--exclusive",
     shell:
-        "sleep {resources.wait}; " + GIVEN
+        "sleep {resources.wait}; " + WRITE_MEMORY
 
 
 rule over_time:
@@ -42,14 +42,14 @@ rule over_time:
         wait=lambda wildcards, attempt: 600 if attempt == 1 else 0,
         runtime=lambda wildcards, attempt: attempt,
     shell:
-        "sleep {resources.wait}; " + GIVEN
+        "sleep {resources.wait}; " + WRITE_MEMORY
 
 
-# The test cluster enforces no limit: the job ends as the kernel would end it.
+# The test cluster enforces no limit: the job kills itself as the kernel would.
 rule out_of_memory:
     output:
         "out_of_memory.txt",
     resources:
         signal=lambda wildcards, attempt: 9 if attempt == 1 else 0,
     shell:
-        "kill -{resources.signal} $$; " + GIVEN
+        "kill -{resources.signal} $$; " + WRITE_MEMORY

@@ -1,10 +1,10 @@
 """Kill runs of the tiny study at random: ``python -m tests.faults [--kills 50] [--seed 1]``.
 
-Each run is killed and gone on with until it is finished, and then another is begun, until there
-were as many kills as asked for. By turns a run begins with nothing, or with a finished study some
-of whose settings are then changed. After every kill all files under a final name must be those of
-a run that nothing disturbed, of this study or of the one before, byte by byte; at the end of every
-run all must be this study's and none may be missing.
+Each run is killed and restarted until it completes, then another begins, until the number of kills
+is reached. Runs begin alternately in an empty folder and in a completed study, some of whose
+settings are then changed. After every kill, all files under a final name must be equal, byte by
+byte, to those of an undisturbed run of this study or of the one before. At the end of every run all
+files must be this study's and none may be missing.
 """
 
 import argparse
@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 
 from tests.conftest import Workflow
-from tests.faults.killing import Disturbed, made, other_than
+from tests.faults.killing import DisturbedStudy, differing_files, result_files
 
-# What is changed in a study that is finished before a run of it is killed.
+# Settings of a completed study that are changed before a run of it is killed.
 CHANGES = {
     "step: 0.5, steps: 2}": "step: 0.5, steps: 1}",
     "controls: [shuffled]": "controls: [random]",
@@ -26,78 +26,79 @@ CHANGES = {
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status: 0 where every file was right after every kill."""
+    """Return 0 if every file was right after every kill, else 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--per-run", type=int, default=12, help="after which a run is left alone")
-    parser.add_argument("--longest", type=float, default=20.0, help="seconds before a kill")
-    asked = parser.parse_args(arguments)
-    rng = random.Random(asked.seed)
-    wrong: list[str] = []
+    parser.add_argument("--per-run", type=int, default=12, help="most kills of one run")
+    parser.add_argument("--longest", type=float, default=20.0, help="most seconds before a kill")
+    settings = parser.parse_args(arguments)
+    rng = random.Random(settings.seed)
+    wrong_files: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        # One copy for all runs: the checkout may be edited meanwhile.
-        template = Workflow(made_folder(folder, "template"))
-        undisturbed = finished(copy_of(template, Path(folder, "undisturbed")))
-        before = copy_of(template, Path(folder, "before"))
-        edit(before)
-        finished(before)
-        expected, others = made(undisturbed), made(before)
-        count = run = 0
-        while count < asked.kills:
+        # All runs use one copy, since the checkout may be edited meanwhile.
+        template = Workflow(new_folder(folder, "template"))
+        undisturbed = copy_of(template, Path(folder, "undisturbed"))
+        complete(undisturbed)
+        earlier = copy_of(template, Path(folder, "earlier"))
+        change_settings(earlier)
+        complete(earlier)
+        expected, earlier_files = result_files(undisturbed), result_files(earlier)
+        n_kills = run = 0
+        while n_kills < settings.kills:
             run += 1
-            # By turns from nothing, and from a finished study with other settings.
-            anew = run % 2 == 1
-            workflow = copy_of(template if anew else before, Path(folder, f"run-{run}"))
+            from_nothing = run % 2 == 1
+            workflow = copy_of(template if from_nothing else earlier, Path(folder, f"run-{run}"))
             shutil.copy(template.folder / template.study, workflow.folder / template.study)
-            kills = min(asked.per_run, asked.kills - count)
-            waits = [rng.uniform(1.0, asked.longest) for _ in range(kills)]
-            allowed = [expected] if anew else [expected, others]
-            killed, other = gone_through(Disturbed(workflow, rng), waits, allowed)
-            last = {name: path for name, path in made(workflow).items() if name in expected}
-            left = sorted(expected.keys() - last.keys()) + other_than(last, expected)
-            count += killed
-            wrong += other + left
-            begun = "nothing" if anew else "a finished study with other settings"
-            print(f"run {run}, from {begun}, ended; {count} kills; missing or other: {left}")
-    print(f"{count} kills over {run} runs, {len(wrong)} wrong files", flush=True)
-    return int(bool(wrong))
+            n_waits = min(settings.per_run, settings.kills - n_kills)
+            waits = [rng.uniform(1.0, settings.longest) for _ in range(n_waits)]
+            allowed = [expected] if from_nothing else [expected, earlier_files]
+            killed, wrong = kill_and_restart(DisturbedStudy(workflow, rng), waits, allowed)
+            files = {
+                name: path for name, path in result_files(workflow).items() if name in expected
+            }
+            wrong_at_end = sorted(expected.keys() - files.keys()) + differing_files(files, expected)
+            n_kills += killed
+            wrong_files += wrong + wrong_at_end
+            start = "an empty folder" if from_nothing else "a completed study"
+            print(f"run {run}, from {start}, ended; {n_kills} kills; wrong files: {wrong_at_end}")
+    print(f"{n_kills} kills in {run} runs, {len(wrong_files)} wrong files", flush=True)
+    return int(bool(wrong_files))
 
 
-def gone_through(
-    disturbed: Disturbed, waits: list[float], allowed: list[dict[str, Path]]
+def kill_and_restart(
+    study: DisturbedStudy, waits: list[float], allowed: list[dict[str, Path]]
 ) -> tuple[int, list[str]]:
-    """Kill a run after each of some waits and go on to its end.
+    """Kill a run after each of these seconds, restart it each time, and let it complete.
 
     Returns
     -------
-    How often it was killed, as it may end before, and the files that were not as allowed.
+    Number of kills, fewer than `waits` if it completes before, and the files that differed from
+    those allowed.
     """
-    killed, wrong, done = 0, [], False
-    left = list(waits)
-    while not done:
-        done, what = disturbed.run(left.pop(0) if left else None)
-        killed += what.startswith("killed")
-        other = other_than(made(disturbed.workflow), *allowed)
-        wrong += other
-        said = f"; not as undisturbed: {', '.join(other)}" if other else ""
-        print(f"    {what}{said}", flush=True)
-    return killed, wrong
+    n_kills, wrong_files, completed = 0, [], False
+    waits = list(waits)
+    while not completed:
+        completed, outcome = study.run(waits.pop(0) if waits else None)
+        n_kills += outcome.startswith("killed")
+        files = differing_files(result_files(study.workflow), *allowed)
+        wrong_files += files
+        print(f"    {outcome}" + f"; wrong: {', '.join(files)}" * bool(files), flush=True)
+    return n_kills, wrong_files
 
 
-def finished(workflow: Workflow) -> Workflow:
-    """The same after a run that nothing disturbs."""
+def complete(workflow: Workflow) -> None:
+    """Run a study without disturbing it."""
     start = time.monotonic()
     result = workflow.run()
     if result.returncode:
         raise SystemExit(result.stdout + result.stderr)
     seconds = time.monotonic() - start
-    print(f"undisturbed: {len(made(workflow))} files in {seconds:.0f} s", flush=True)
-    return workflow
+    print(f"undisturbed: {len(result_files(workflow))} files in {seconds:.0f} s", flush=True)
 
 
-def edit(workflow: Workflow) -> None:
-    """Change settings of a study: of an attack, with all that follows from it, and of a measure."""
+def change_settings(workflow: Workflow) -> None:
+    """Change settings of a study: of an attack, on which much depends, and of a measurement."""
     study = workflow.folder / workflow.study
     text = study.read_text(encoding="utf-8")
     for old, new in CHANGES.items():
@@ -107,14 +108,14 @@ def edit(workflow: Workflow) -> None:
 
 
 def copy_of(workflow: Workflow, folder: Path) -> Workflow:
-    """The same files in another folder, with the times that they have."""
-    twin = Workflow.__new__(Workflow)
-    twin.folder, twin.study = shutil.copytree(workflow.folder, folder), workflow.study
-    return twin
+    """Return a workflow with the same files, of the same times, in another folder."""
+    copy = Workflow.__new__(Workflow)
+    copy.folder, copy.study = shutil.copytree(workflow.folder, folder), workflow.study
+    return copy
 
 
-def made_folder(*parts: str) -> Path:
-    """A new folder."""
+def new_folder(*parts: str) -> Path:
+    """Create a folder and return its path."""
     folder = Path(*parts)
     folder.mkdir()
     return folder

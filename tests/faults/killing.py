@@ -1,4 +1,4 @@
-"""Runs of a study that are killed at random and gone on with."""
+"""Runs of a study that are killed at random and restarted."""
 
 import os
 import random
@@ -13,20 +13,21 @@ import psutil
 
 from tests.conftest import Workflow
 
-KINDS = ("a job", "Snakemake", "all")
-# What an undisturbed run need not have, or has with times in it.
-APART = ("logs/", "records/engine.jsonl.gz")
+# What is killed: one job, Snakemake without its jobs, or Snakemake with its jobs.
+VICTIMS = ("a job", "Snakemake", "all")
+# Files that differ between runs, as they hold times or the key of a run.
+VARIABLE_FILES = ("logs/", "records/run.txt")
 
 
-class Disturbed:
-    """A study that is killed while it runs, and what it has made.
+class DisturbedStudy:
+    """A study whose runs are killed.
 
     Parameters
     ----------
     workflow
         The project's files, in a folder of their own.
     targets
-        Files to make; none for the whole study.
+        Files to make; empty for the whole study.
     rng
         Chooses what is killed.
     """
@@ -34,35 +35,40 @@ class Disturbed:
     def __init__(self, workflow: Workflow, rng: random.Random, targets: tuple[str, ...] = ()):
         self.workflow, self.rng, self.targets = workflow, rng, targets
 
-    def run(self, patience: float | None) -> tuple[bool, str]:
-        """Run until the end, or until a kill after some seconds; whether all is done, and how."""
+    def run(self, seconds: float | None) -> tuple[bool, str]:
+        """Run until the end, or kill the run after some seconds.
+
+        Returns
+        -------
+        Whether the run completed, and a description of how it ended.
+        """
         self._unlock()
         start = time.monotonic()
-        running = self._begin()
+        snakemake = self._start()
         try:
-            code = running.wait(timeout=patience)
+            code = snakemake.wait(timeout=seconds)
             return code == 0, f"ended with {code}"
         except subprocess.TimeoutExpired:
-            what = self._kill(running)
-            return False, f"{what} after {time.monotonic() - start:.1f} s"
+            description = self._kill(snakemake)
+            return False, f"{description} after {time.monotonic() - start:.1f} s"
 
     def _kill(self, running: subprocess.Popen) -> str:
         snakemake = psutil.Process(running.pid)
-        below = snakemake.children(recursive=True)
-        jobs = [process for process in below if is_job(process)]
-        kind = self.rng.choice(KINDS if jobs else KINDS[1:])
-        doomed = {"a job": jobs and [self.rng.choice(jobs)], "Snakemake": [snakemake]}.get(
-            kind, [snakemake, *below]
-        )
-        at_work = ", ".join(sorted(map(script_of, jobs))) or "none"
-        for process in doomed:
+        children = snakemake.children(recursive=True)
+        jobs = [process for process in children if rule_of(process)]
+        victim = self.rng.choice(VICTIMS if jobs else VICTIMS[1:])
+        processes = [snakemake, *children]
+        if victim != "all":
+            processes = [snakemake] if victim == "Snakemake" else [self.rng.choice(jobs)]
+        rules = ", ".join(sorted(map(rule_of, jobs))) or "none"
+        for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGKILL)
-        # Without one of its jobs it ends by itself, once the others are done.
+        # Snakemake ends when one of its jobs was killed, after the others have ended.
         running.wait(timeout=300)
-        return f"killed {kind} (jobs at work: {at_work})"
+        return f"killed {victim} (running jobs: {rules})"
 
-    def _begin(self) -> subprocess.Popen:
+    def _start(self) -> subprocess.Popen:
         with (self.workflow.folder / "log").open("a") as log:
             return subprocess.Popen(
                 self._command(),
@@ -91,43 +97,37 @@ class Disturbed:
         return {**os.environ, "PYTHONPATH": str(self.workflow.folder)}
 
 
-def made(workflow: Workflow) -> dict[str, Path]:
-    """Files of a study under a final name, by their path below its results."""
+def result_files(workflow: Workflow) -> dict[str, Path]:
+    """Return a study's files under a final name, by their path below its results."""
     top = workflow.folder / "results" / Path(workflow.study).stem
     files = {path.relative_to(top).as_posix(): path for path in top.rglob("*") if path.is_file()}
     return {
         name: path
         for name, path in files.items()
-        if not name.startswith(APART)
+        if not name.startswith(VARIABLE_FILES)
         and not path.name.startswith(".")
         and not path.stem.startswith("training_speed")
     }
 
 
-def other_than(found: dict[str, Path], *undisturbed: dict[str, Path]) -> list[str]:
-    """Names of the files that no undisturbed run has, or that all of them have with other bytes."""
-    wrong = []
-    for name, path in found.items():
-        twins = [run[name] for run in undisturbed if name in run]
-        # The state of a training on its way is no result, and gone at its end.
+def differing_files(files: dict[str, Path], *allowed: dict[str, Path]) -> list[str]:
+    """Return the names of the files whose bytes differ from the file of that name in each run."""
+    names = []
+    for name, path in files.items():
+        # The state of a training is no result; it is deleted when the training ends.
         if path.name != "training_state.pt":
             with suppress(FileNotFoundError):
                 content = path.read_bytes()
-                if all(content != twin.read_bytes() for twin in twins):
-                    wrong.append(name)
-    return wrong
+                if all(content != run[name].read_bytes() for run in allowed if name in run):
+                    names.append(name)
+    return names
 
 
-def is_job(process: psutil.Process) -> bool:
-    """Whether a process runs a rule's script."""
-    return bool(script_of(process))
-
-
-def script_of(process: psutil.Process) -> str:
-    """Rule whose script a process runs; nothing where it runs none."""
+def rule_of(process: psutil.Process) -> str:
+    """Return the rule whose script a process runs; empty if it runs none."""
     with suppress(psutil.Error):
         for word in process.cmdline():
             if "/.snakemake/scripts/" in word and word.endswith(".py"):
-                # The engine names its copies `tmp<random>.<rule>.py`.
+                # Snakemake names its copies `tmp<random>.<rule>.py`.
                 return Path(word).name.split(".")[-2]
     return ""

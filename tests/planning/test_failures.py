@@ -1,8 +1,8 @@
-"""What failed in a run, as it is told at its end."""
+"""The summary of failed jobs at the end of a run."""
 
 import pytest
 
-from planning.runs.failures import failure_summary, failures
+from planning.runs.failures import failed_jobs, failure_summary
 
 LOG = """
 [Sat Nov 21 10:15:29 2026]
@@ -25,29 +25,30 @@ error: bad
 """
 
 
-def test_the_last_lines_of_a_failed_jobs_log_are_shown_with_its_path(tmp_path):
+def test_a_failed_job_is_shown_with_path_and_end_of_its_log(tmp_path):
     log, engine = tmp_path / "a.log", tmp_path / "engine.log"
     lines = [f"line {number}" for number in range(20)]
     log.write_text("\n".join([*lines, "error: no space left", "took 1.0 s, peak 9 MiB"]))
     engine.write_text(LOG.format(job=2, log=log))
-    said = failure_summary([engine]).splitlines()
-    assert said[1:4] == ["1 job failed:", "", f"train_network, see {log}"]
-    assert said[-2:] == ["    error: no space left", "    took 1.0 s, peak 9 MiB"]
-    assert len(said) < 12
+    summary = failure_summary([engine]).splitlines()
+    assert summary[1:4] == ["1 job failed:", "", f"train_network, see {log}"]
+    assert summary[-2:] == ["    error: no space left", "    took 1.0 s, peak 9 MiB"]
+    assert len(summary) < 12
 
 
-def test_an_attempt_that_succeeded_later_is_not_told():
-    assert failures(LOG.format(job=2, log="a.log") + "Finished jobid: 2 (Rule: train)\n") == []
-    later = LOG.format(job=2, log="a.log") + LOG.format(job=2, log="a.log")
-    assert failures(later) == [("train_network", ["a.log"])]
+def test_an_attempt_that_succeeded_later_is_left_out():
+    finished = LOG.format(job=2, log="a.log") + "Finished jobid: 2 (Rule: train)\n"
+    assert failed_jobs(finished) == []
+    twice = LOG.format(job=2, log="a.log") + LOG.format(job=2, log="a.log")
+    assert failed_jobs(twice) == [("train_network", ["a.log"])]
 
 
 @pytest.mark.parametrize("logs", ["a.log, b.log", "a.log"])
 def test_every_log_of_a_job_is_named(logs):
-    assert failures(LOG.format(job=3, log=logs)) == [("train_network", logs.split(", "))]
+    assert failed_jobs(LOG.format(job=3, log=logs)) == [("train_network", logs.split(", "))]
 
 
-def test_a_log_that_was_never_written_is_said_so(tmp_path):
+def test_a_missing_log_is_reported(tmp_path):
     (tmp_path / "engine.log").write_text(LOG.format(job=2, log=tmp_path / "none.log"))
     assert "(cannot be read: No such file or directory)" in failure_summary(
         [tmp_path / "engine.log"]

@@ -1,4 +1,4 @@
-"""Which files and settings the jobs of a study take, by the names in it."""
+"""Files, settings and plug-ins of the jobs of a study."""
 
 from types import SimpleNamespace
 
@@ -13,15 +13,15 @@ from tests.conftest import ROOT
 
 @pytest.fixture
 def tiny_study():
-    given = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
-    return Study(read_study(given, whole=True))
+    config = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
+    return Study(read_study(config, whole=True))
 
 
 def wildcards(**values):
     return SimpleNamespace(**values, items=values.items)
 
 
-def test_every_image_set_is_of_one_kind(tiny_study):
+def test_every_image_set_is_in_one_list(tiny_study):
     kinds = [
         tiny_study.source_sets,
         tiny_study.adversarial_sets,
@@ -32,11 +32,11 @@ def test_every_image_set_is_of_one_kind(tiny_study):
     assert tiny_study.unstored_sets == ["noisy"]
     assert tiny_study.adversarial_sets == ["adversarial"]
     assert tiny_study.derived_sets == ["scrambled", "silhouette", "stylized", "black_and_white"]
-    # A silhouette is left out where the segmenter finds nothing.
+    # Images in which the segmenter finds nothing have no silhouette.
     assert tiny_study.filtered_sets == [*tiny_study.source_sets, "silhouette"]
 
 
-def test_a_set_that_is_not_stored_is_read_from_its_source(tiny_study):
+def test_an_unstored_set_is_read_from_its_source(tiny_study):
     of_source = image_files.image_files(tiny_study, "validation")
     assert image_files.image_files(tiny_study, "noisy") == of_source
     assert image_files.image_files(tiny_study, "adversarial") == of_source
@@ -46,7 +46,7 @@ def test_a_set_that_is_not_stored_is_read_from_its_source(tiny_study):
     assert len(image_files.image_files(tiny_study, "train")) == 2
 
 
-def test_what_a_transform_needs_besides_its_images(tiny_study):
+def test_styles_segmenter_and_settings_of_a_transform(tiny_study):
     assert image_files.style_files(tiny_study, "stylized") == image_files.image_files(
         tiny_study, "paintings"
     )
@@ -58,11 +58,12 @@ def test_what_a_transform_needs_besides_its_images(tiny_study):
     assert settings["kind"] == "noise" and settings["sd"] == 0.1
     both = (image_files.transform_settings, "noisy"), (image_files.transform_settings, "scrambled")
     assert [
-        image_files.if_unstored(tiny_study, found, name, otherwise=None) for found, name in both
+        image_files.if_unstored(tiny_study, function, name, otherwise=None)
+        for function, name in both
     ] == [settings, None]
 
 
-def test_a_training_follows_from_its_settings_but_not_from_when_it_is_saved(tiny_study):
+def test_training_settings_leave_out_when_it_is_saved(tiny_study):
     settings = network_files.training_settings(tiny_study, "alexnet_r")
     assert settings["epochs"] == 2
     assert not settings.keys() & {"save_every", "save_minutes"}
@@ -70,7 +71,7 @@ def test_a_training_follows_from_its_settings_but_not_from_when_it_is_saved(tiny
     assert network_files.training_attack(tiny_study, "alexnet_r")["kind"] == "pgd"
 
 
-def test_files_of_a_stage_are_listed_network_by_network(tiny_study):
+def test_files_of_a_measurement_are_listed_network_by_network(tiny_study):
     pattern = "{model}-{part}"
     names = [f"{model}-{part}" for model in ("alexnet", "alexnet_r") for part in (0, 1)]
     assert network_files.stage_files(tiny_study, "ablation", pattern) == names
@@ -78,7 +79,7 @@ def test_files_of_a_stage_are_listed_network_by_network(tiny_study):
     assert network_files.stage_files(tiny_study, "no_measurement", pattern) == []
 
 
-def test_tables_and_figures_are_those_that_the_study_measures(tiny_study):
+def test_tables_and_figures_are_those_of_the_measurements(tiny_study):
     made = tables.tables(tiny_study)
     assert len(set(made)) == len(made)
     only = Study({**tiny_study.config, "measurements": {"kernel_tv": {}}})
@@ -98,7 +99,7 @@ def test_the_figure_of_stimuli_shows_every_scored_set_once(tiny_study):
     }
 
 
-def test_plugins_are_those_that_a_job_s_settings_name(tiny_study):
+def test_plugins_are_those_that_settings_name(tiny_study):
     assert code_of.transform_plugins(tiny_study, wildcards(image_set="stylized")) == [
         ("transforms", "stylize"),
         ("stylizers", "filter_statistics"),
@@ -134,7 +135,7 @@ def test_an_entry_is_looked_up_by_the_wildcards(tiny_study):
         tiny_study.entry("models/{model}/classes")(wildcards(model="alexnet"))
 
 
-def test_names_as_a_pattern():
+def test_patterns_of_names():
     assert one_of(["a.b", "c"]) == r"a\.b|c"
     assert one_of([]) == "(?!)"
     assert without({"a": 1, "b": 2}, "b", "c") == {"a": 1}

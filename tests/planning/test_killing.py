@@ -1,32 +1,34 @@
-"""A run that is killed in each way and gone on with ends as one that nothing disturbed."""
+"""A run that is killed and restarted completes with the files of an undisturbed one."""
 
 import random
 
 import pytest
 
 from tests.conftest import Workflow
-from tests.faults.killing import KINDS, Disturbed, made, other_than
+from tests.faults.killing import VICTIMS, DisturbedStudy, differing_files, result_files
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
 
-def test_a_killed_run_ends_as_an_undisturbed_one(tiny, tmp_path, monkeypatch):
+def test_a_killed_run_completes_with_the_files_of_an_undisturbed_one(tiny, tmp_path, monkeypatch):
     workflow = Workflow(tmp_path)
     target = "results/tiny/predictions/alexnet/validation.parquet"
-    disturbed = Disturbed(workflow, random.Random(0), (target,))
-    expected = made(tiny)
-    for kind in KINDS:
-        # Each way once: the wait is long enough for jobs to be at work.
-        monkeypatch.setattr(disturbed.rng, "choice", lambda some, kind=kind: chosen(some, kind))
-        finished, what = disturbed.run(6.0)
-        assert finished or what.startswith("killed")
-        assert other_than(made(workflow), expected) == []
-    finished, what = disturbed.run(None)
-    assert finished, what
-    assert other_than(made(workflow), expected) == []
+    study = DisturbedStudy(workflow, random.Random(0), (target,))
+    expected = result_files(tiny)
+    for victim in VICTIMS:
+        # Six seconds are enough for jobs to be running.
+        monkeypatch.setattr(
+            study.rng, "choice", lambda options, victim=victim: choose(options, victim)
+        )
+        completed, outcome = study.run(6.0)
+        assert completed or outcome.startswith("killed")
+        assert differing_files(result_files(workflow), expected) == []
+    completed, outcome = study.run(None)
+    assert completed, outcome
+    assert differing_files(result_files(workflow), expected) == []
     assert (tmp_path / target).read_bytes() == (tiny.folder / target).read_bytes()
 
 
-def chosen(some, kind):
-    """The kind where it can be had, else the first."""
-    return kind if kind in some else some[0]
+def choose(options, victim):
+    """Return the victim if it is an option, else the first option."""
+    return victim if victim in options else options[0]

@@ -1,4 +1,4 @@
-"""A dry run told in words."""
+"""The plan: a dry run in plain words."""
 
 import pytest
 
@@ -29,29 +29,29 @@ Job stats:
 """
 
 
-def test_jobs_are_told_by_network_and_rule_with_reason_and_time(tmp_path):
+def test_jobs_are_grouped_by_network_and_rule_with_reason_and_time(tmp_path):
     for name, time in (("train_network/a", 300.0), ("predict_images/a-photos", 20.0)):
         log = tmp_path / f"{name}.log"
         log.parent.mkdir()
         log.write_text(f"epoch 2 of 2\ntook {time - 3} s and 3.0 s to start, peak 400 MiB\n")
-    # The drawings were never predicted: the time of the rule's other jobs stands in.
+    # The drawings were never predicted: the median time of the rule's other jobs is used.
     assert plan(jobs_of(DRY_RUN.format(logs=tmp_path))).splitlines() == [
-        "4 jobs would run, about 6 min of work by the times of earlier runs, without 1 job that "
-        "never ran",
+        "4 jobs would run, about 6 min of work judging by earlier runs "
+        "(1 job without an earlier run not counted)",
         "",
         "network a",
         "    train_network: 1 job, 5 min: its epochs changed from 2 to 3",
-        "    predict_images: 1 job, 20 s: not made yet",
-        "    predict_images: 1 job, 20 s: what it reads is made anew",
+        "    predict_images: 1 job, 20 s: its outputs do not exist yet",
+        "    predict_images: 1 job, 20 s: its inputs are computed again",
         "",
         "tables, figures and report",
-        "    write_report: 1 job: not made yet",
+        "    write_report: 1 job: its outputs do not exist yet",
     ]
 
 
-def test_nothing_is_said_to_be_nothing():
+def test_an_empty_plan_is_one_line():
     assert plan(jobs_of("Building DAG of jobs...\nNothing to be done.")) == (
-        "nothing would run: all is there and nothing changed"
+        "nothing would run: all results are up to date"
     )
 
 
@@ -64,8 +64,14 @@ def test_nothing_is_said_to_be_nothing():
             "its code changed",
         ),
         (
+            "Params have changed since last execution: Union: "
+            "before: {'fingerprint': 'a', 'packages': {'torch': '1'}} "
+            "now: {'fingerprint': 'a', 'packages': {'torch': '2'}}",
+            "the packages that it uses changed",
+        ),
+        (
             "Updated input files: x; Input files updated by another job: y",
-            "what it reads has changed",
+            "its inputs changed",
         ),
         (
             "Params have changed since last execution: before: {'a': {'b': 1, 'c': 2}, 'd': 3} "
@@ -74,16 +80,22 @@ def test_nothing_is_said_to_be_nothing():
             "its e changed from nothing to 5",
         ),
         (
+            "Params have changed since last execution: before: {'a': 1, 'b': 1, 'c': 1, 'd': 1} "
+            "now: {'a': 2, 'b': 2, 'c': 2, 'd': 2}",
+            "its a changed from 1 to 2, its b changed from 1 to 2, its c changed from 1 to 2, "
+            "and 1 more",
+        ),
+        (
             "Params have changed since last execution: before: <one> now: <two>",
             "its settings changed from <one> to <two>",
         ),
-        ("Forced execution", "asked for"),
+        ("Forced execution", "requested"),
         ("Something new in Snakemake", "Something new in Snakemake"),
     ],
 )
-def test_reasons_are_told_in_words(reason, words):
+def test_reasons_are_explained_in_plain_words(reason, words):
     assert explain(reason) == words
 
 
-def test_times_are_told_by_their_size():
+def test_units_of_durations():
     assert [duration(s) for s in (5, 119, 600, 12_600)] == ["5 s", "119 s", "10 min", "3.5 h"]

@@ -1,4 +1,4 @@
-"""Which jobs are a killed Snakemake's; the whole is tested on a cluster, in tests/cluster."""
+"""Which jobs a killed Snakemake left behind; resuming itself is tested in tests/cluster."""
 
 import os
 from pathlib import Path
@@ -9,27 +9,27 @@ from planning.runs.resume import ResumeError, orphaned_jobs, slurm, study_of
 
 RUN = "f8924b18-8bed-4605-b61d-627d6a494df0"
 HERE, ELSEWHERE = Path("/data/here"), Path("/data/elsewhere")
-MINE, OTHER = Path("/data/here/mine.yaml"), Path("/data/here/other.yaml")
+STUDY, OTHER = Path("/data/here/study.yaml"), Path("/data/here/other.yaml")
 # Id, name, folder and study.
 QUEUE = [
-    ("1", RUN, HERE, MINE),
-    ("2", f"prefix_{RUN}", HERE, MINE),
+    ("1", RUN, HERE, STUDY),
+    ("2", f"prefix_{RUN}", HERE, STUDY),
     ("3", RUN, HERE, OTHER),
-    ("4", RUN, ELSEWHERE, MINE),
-    ("5", "my-own-job", HERE, MINE),
+    ("4", RUN, ELSEWHERE, STUDY),
+    ("5", "another-job", HERE, STUDY),
 ]
 
 
 @pytest.fixture
 def queue(tmp_path, monkeypatch):
-    """`squeue` and `scontrol` that tell of `QUEUE`."""
+    """Commands `squeue` and `scontrol` that report the jobs of `QUEUE`."""
     lines = "\n".join("|".join(map(str, job[:3])) for job in QUEUE)
     (tmp_path / "squeue").write_text(f"#!/bin/sh\ncat <<'END'\n{lines}\nEND\n")
     cases = "\n".join(
         f"{job}) echo python -m snakemake --configfiles {study} --mode remote;;"
         for job, _, _, study in QUEUE
     )
-    # It is called as `scontrol write batch_script <id> -`.
+    # Called as `scontrol write batch_script <id> -`.
     (tmp_path / "scontrol").write_text(f"#!/bin/sh\ncase $3 in\n{cases}\nesac\n")
     for name in ("squeue", "scontrol"):
         (tmp_path / name).chmod(0o755)
@@ -37,20 +37,20 @@ def queue(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("queue")
-def test_only_this_study_in_this_folder_is_cancelled():
-    assert orphaned_jobs(HERE, MINE) == ["1", "2"]
+def test_only_jobs_of_this_study_and_folder_are_orphaned():
+    assert orphaned_jobs(HERE, STUDY) == ["1", "2"]
     assert orphaned_jobs(HERE, OTHER) == ["3"]
-    assert orphaned_jobs(ELSEWHERE, MINE) == ["4"]
+    assert orphaned_jobs(ELSEWHERE, STUDY) == ["4"]
 
 
-def test_the_study_is_found_among_the_arguments(monkeypatch, tmp_path):
+def test_the_study_is_read_from_the_arguments(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert study_of(["--profile", "p", "--configfile", "s.yaml"]) == tmp_path / "s.yaml"
     assert study_of(["--configfile=s.yaml", "--jobs", "3"]) == tmp_path / "s.yaml"
     assert study_of(["--jobs", "3"]) is None
 
 
-def test_without_slurm_it_is_said_what_to_do(monkeypatch, tmp_path):
+def test_the_error_without_slurm_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ResumeError, match="no squeue: this machine reaches no Slurm cluster"):
+    with pytest.raises(ResumeError, match="no squeue: this machine is not part of a Slurm cluster"):
         slurm("squeue")

@@ -1,4 +1,4 @@
-"""The tiny study through the real rules: what it makes, and what each change re-runs."""
+"""The tiny study through the real rules: its outputs, and what each change re-runs."""
 
 import json
 import os
@@ -30,8 +30,8 @@ SETS = (
     "black_and_white",
 )
 REPORT = {"write_report"}
-# Rules whose jobs go through images.
-OF_IMAGES = (
+# Rules whose jobs count the images that they process.
+IMAGE_RULES = (
     "ingest_images",
     "ingest_concepts",
     "derive_images",
@@ -49,7 +49,7 @@ OF_IMAGES = (
 
 @contextmanager
 def edited(path, old, new):
-    """A file with one text replaced, put back afterwards."""
+    """Replace a text in a file; undo it at the end of the context."""
     before = path.read_text()
     assert old in before, f"{old!r} is not in {path}"
     path.write_text(before.replace(old, new, 1))
@@ -60,10 +60,7 @@ def edited(path, old, new):
 
 
 def jobs(rule, **wildcards):
-    """Job names as `Workflow.planned` gives them, one for every combination of the lists.
-
-    There can be several rules as well.
-    """
+    """Return job names as `Workflow.planned` does, for every combination of rules and wildcards."""
     names = [rule] if isinstance(rule, str) else list(rule)
     for key, values in wildcards.items():
         values = [values] if isinstance(values, str) else values
@@ -75,7 +72,7 @@ def tables(workflow, name):
     return pd.read_parquet(workflow.folder / f"results/tiny/tables/{name}.parquet")
 
 
-def test_every_table_figure_and_the_report_are_there(tiny):
+def test_all_tables_figures_and_the_report_are_made(tiny):
     made = tiny.folder / "results/tiny"
     names = {path.stem for path in (made / "tables").glob("*.parquet")}
     assert names == {path.stem for path in (made / "tables").glob("*.csv")}
@@ -98,8 +95,8 @@ def test_every_table_figure_and_the_report_are_there(tiny):
         "ablation_by_concept",
     }
     for folder in ("dissection_iou", "top_images", "ablation_flips"):
-        found = {path.stem for path in (made / "tables" / folder).glob("*.parquet")}
-        assert found == set(NETWORKS)
+        stems = {path.stem for path in (made / "tables" / folder).glob("*.parquet")}
+        assert stems == set(NETWORKS)
     figures = {path.name for path in (made / "figures").iterdir()}
     assert {name.removesuffix(".png") for name in figures if name.endswith(".png")} == {
         name.removesuffix(".pdf") for name in figures if name.endswith(".pdf")
@@ -107,17 +104,17 @@ def test_every_table_figure_and_the_report_are_there(tiny):
     assert len(figures) == 24
     report = (made / "report/report.html").read_text()
     assert not re.search(r'(src|href)="https?://', report)
-    # What the report links to is there.
+    # All links of the report lead somewhere.
     for page, place in re.findall(r'href="(channels/[^"#]+)#([^"]+)"', report):
         assert f'<section id="{place}"' in (made / "report" / page).read_text()
     pages = {path.stem for path in (made / "report/channels").iterdir()}
     assert pages == set(NETWORKS)
 
 
-def test_counts_add_up(tiny):
+def test_counts_are_consistent(tiny):
     accuracy = tables(tiny, "accuracy")
-    everything = accuracy[accuracy["selection"] == "all"].set_index(["model", "image_set"])["n"]
-    assert (everything.drop(index="silhouette", level="image_set") == 32).all()
+    totals = accuracy[accuracy["selection"] == "all"].set_index(["model", "image_set"])["n"]
+    assert (totals.drop(index="silhouette", level="image_set") == 32).all()
     both = len(tables(tiny, "correctly_labelled"))
     pair = accuracy[(accuracy["selection"] == "alexnet") & (accuracy["image_set"] == "validation")]
     assert (pair["n"] == both).all()
@@ -125,8 +122,8 @@ def test_counts_add_up(tiny):
     bias = tables(tiny, "shape_bias").query("`class` == 'all'")
     assert (bias[["n_shape", "n_texture", "n_neither"]].sum(axis=1) == 56).all()
     channels = {"conv1": 8, "conv2": 24, "conv3": 48, "conv4": 32, "conv5": 32}
-    counted = tables(tiny, "dissection").groupby(["model", "layer"]).size()
-    assert all(counted[model].to_dict() == channels for model in NETWORKS)
+    n_channels = tables(tiny, "dissection").groupby(["model", "layer"]).size()
+    assert all(n_channels[model].to_dict() == channels for model in NETWORKS)
     ablation = tables(tiny, "ablation")
     assert (ablation.groupby(["model", "layer"]).size() == 32).all()
     flips = pd.concat(
@@ -145,28 +142,28 @@ def test_counts_add_up(tiny):
     assert (both["n_channels"] <= both["n_channels_by_vote"]).all()
 
 
-def test_a_caption_counts_by_its_text(tiny):
+def test_an_edited_caption_re_runs_its_figure(tiny):
     with edited(tiny.folder / "report/shape_bias.rst", "Left: ", "To the left: "):
         assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | REPORT
 
 
-def test_every_log_ends_with_time_memory_and_images_a_second(tiny):
+def test_every_log_ends_with_time_memory_and_images_per_second(tiny):
     logs = list(tiny.folder.glob("results/tiny/logs/**/*.log"))
     assert len(logs) > 60
     for path in logs:
         last = path.read_text().splitlines()[-1]
-        end = r", \d+ images, [\d.]+ images/s" if path.parent.name in OF_IMAGES else ""
+        end = r", \d+ images, [\d.]+ images/s" if path.parent.name in IMAGE_RULES else ""
         assert re.fullmatch(rf"took [\d.]+ s and [\d.]+ s to start, peak \d+ MiB{end}", last), path
 
 
-def test_nothing_is_done_twice(tiny):
+def test_a_second_run_does_nothing(tiny):
     start = time.monotonic()
     result = tiny.run()
     assert "Nothing to be done" in result.stdout + result.stderr
-    print(f"said after {time.monotonic() - start:.1f} s")
+    print(f"nothing to be done after {time.monotonic() - start:.1f} s")
 
 
-def test_touching_files_changes_nothing(tiny):
+def test_touching_files_re_runs_nothing(tiny):
     for folder in ("shapebias", "scripts", "results/tiny/images", "results/tiny/models"):
         for path in (tiny.folder / folder).rglob("*"):
             if path.is_file():
@@ -174,7 +171,7 @@ def test_touching_files_changes_nothing(tiny):
     assert tiny.planned() == set()
 
 
-def test_comments_and_docstrings_change_nothing(tiny):
+def test_comments_and_docstrings_re_run_nothing(tiny):
     library = tiny.folder / "shapebias"
     with (
         edited(library / "ablation/channels.py", '"""', '"""Reworded. '),
@@ -186,15 +183,15 @@ def test_comments_and_docstrings_change_nothing(tiny):
         assert tiny.planned() == set()
 
 
-def test_a_moved_and_renamed_module_changes_nothing(tiny):
+def test_moving_and_renaming_a_module_re_runs_nothing(tiny):
     folders = [tiny.folder / name for name in ("shapebias", "scripts")]
     texts = {path: path.read_text() for folder in folders for path in folder.rglob("*.py")}
-    old, new = "shapebias.behaviour.predict", "shapebias.rooms.labels_of_images"
+    old, new = "shapebias.behaviour.predict", "shapebias.moved.labels_of_images"
     assert any(old in text for text in texts.values())
-    (tiny.folder / "shapebias/rooms").mkdir()
-    (tiny.folder / "shapebias/rooms/__init__.py").touch()
+    (tiny.folder / "shapebias/moved").mkdir()
+    (tiny.folder / "shapebias/moved/__init__.py").touch()
     source = tiny.folder / "shapebias/behaviour/predict.py"
-    target = tiny.folder / "shapebias/rooms/labels_of_images.py"
+    target = tiny.folder / "shapebias/moved/labels_of_images.py"
     try:
         for path, text in texts.items():
             path.write_text(text.replace(old, new))
@@ -203,24 +200,24 @@ def test_a_moved_and_renamed_module_changes_nothing(tiny):
         target.write_text(f"{target.read_text()}\nx = 1\n")
         assert jobs("predict_images", model=NETWORKS, image_set="validation") <= tiny.planned()
     finally:
-        shutil.rmtree(tiny.folder / "shapebias/rooms")
+        shutil.rmtree(tiny.folder / "shapebias/moved")
         for path, text in texts.items():
             path.write_text(text)
 
 
-def backwards(value):
-    """A value with the keys of every mapping in it the other way round."""
+def reverse_keys(value):
+    """Return a value with the keys of every mapping in it in reverse order."""
     if isinstance(value, list):
-        return [backwards(one) for one in value]
+        return [reverse_keys(item) for item in value]
     if isinstance(value, dict):
-        return {key: backwards(value[key]) for key in reversed(value)}
+        return {key: reverse_keys(value[key]) for key in reversed(value)}
     return value
 
 
-def test_an_order_of_keys_and_comments_change_nothing(tiny):
+def test_the_order_of_keys_and_comments_re_run_nothing(tiny):
     path = tiny.folder / tiny.study
     text = path.read_text()
-    study = backwards(yaml.safe_load(text))
+    study = reverse_keys(yaml.safe_load(text))
     # Tables and figures show the entries in the order of the study.
     for family in ("images", "concepts", "segmenters", "attacks", "models", "pairs"):
         study[family] = dict(reversed(study[family].items()))
@@ -232,7 +229,7 @@ def test_an_order_of_keys_and_comments_change_nothing(tiny):
 
 
 def ablation_jobs():
-    """Jobs of the ablation, and what follows."""
+    """Jobs of the ablation and those that depend on them."""
     return (
         jobs("ablate_channels", model=NETWORKS, part=("0", "1"))
         | jobs(("ablate_concepts", "write_channel_page"), model=NETWORKS)
@@ -244,28 +241,32 @@ def ablation_jobs():
     )
 
 
-def test_ablation_code_re_runs_ablation_and_what_follows(tiny):
+def test_ablation_code_re_runs_ablation_and_its_dependents(tiny):
     path = tiny.folder / "shapebias/ablation/channels.py"
     with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
         assert tiny.planned() == ablation_jobs()
 
 
-def test_the_plan_says_why_in_words(tiny):
+def test_the_plan_gives_reasons(tiny):
     path = tiny.folder / "shapebias/ablation/channels.py"
     with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
         arguments = ["--quiet", "--cores", "2", "--configfile", tiny.study]
         command = [sys.executable, "-m", "planning.runs.plan", *arguments]
-        done = subprocess.run(command, cwd=tiny.folder, capture_output=True, text=True, check=True)
-    said = done.stdout.splitlines()
-    assert re.fullmatch(r"15 jobs would run, about \d+ (s|min) of work by the times .*", said[0])
+        result = subprocess.run(
+            command, cwd=tiny.folder, capture_output=True, text=True, check=True
+        )
+    lines = result.stdout.splitlines()
+    assert re.match(r"15 jobs would run, about \d+ (s|min) of work", lines[0])
     for model in NETWORKS:
-        own = said[said.index(f"network {model}") + 1 :]
-        own = "\n".join(own[: own.index("")])
-        assert re.search(r"^    ablate_channels: 2 jobs, \d+ (s|min): its code changed$", own, re.M)
-    assert said[said.index("tables, figures and report") + 1].endswith("is made anew")
+        section = lines[lines.index(f"network {model}") + 1 :]
+        section = "\n".join(section[: section.index("")])
+        line = r"^    ablate_channels: 2 jobs, \d+ (s|min): its code changed$"
+        assert re.search(line, section, re.M)
+    first = lines[lines.index("tables, figures and report") + 1]
+    assert first.endswith("its inputs are computed again")
 
 
-def test_a_transform_re_runs_its_image_set_and_what_follows(tiny):
+def test_a_transform_re_runs_its_image_set_and_its_dependents(tiny):
     expected = (
         jobs("derive_images", image_set="scrambled", part="0")
         | jobs("predict_images", model=NETWORKS, image_set="scrambled")
@@ -282,7 +283,7 @@ def test_a_transform_re_runs_its_image_set_and_what_follows(tiny):
         assert tiny.planned() == expected
 
 
-def test_a_transform_that_is_not_stored_re_runs_what_applies_it(tiny):
+def test_an_unstored_transform_re_runs_the_jobs_that_apply_it(tiny):
     with edited(tiny.folder / tiny.study, "kind: noise, sd: 0.1", "kind: noise, sd: 0.2"):
         assert tiny.planned() == (
             jobs("predict_images", model=NETWORKS, image_set="noisy")
@@ -295,7 +296,7 @@ def test_a_transform_that_is_not_stored_re_runs_what_applies_it(tiny):
 
 
 def network_jobs(model):
-    """Every job that measures one network."""
+    """Every job that trains or measures one network."""
     return (
         jobs("train_network", model=model)
         | jobs("predict_images", model=model, image_set=SETS)
@@ -308,7 +309,7 @@ def network_jobs(model):
     )
 
 
-GATHERING = (
+TABLE_JOBS = (
     jobs(
         "concatenate_table",
         table=(
@@ -339,7 +340,7 @@ FIGURES = (
 )
 
 
-def test_a_network_re_runs_alone(tiny):
+def test_a_network_s_settings_re_run_that_network(tiny):
     old = "training: {<<: *standard, recipe: {kind: adversarial, attack: l2}}"
     with edited(tiny.folder / tiny.study, old, old[:-1] + ", weight_decay: 0.001}"):
         assert tiny.planned() == (
@@ -347,17 +348,17 @@ def test_a_network_re_runs_alone(tiny):
             | {"select_correctly_labelled"}
             | jobs("match_filters", pair="alexnet")
             | jobs("concatenate_table", table="filter_matches")
-            | GATHERING
+            | TABLE_JOBS
             | jobs("draw_figure", figure=(*FIGURES, "matched_filters", "example_stimuli"))
             | REPORT
         )
 
 
-def test_a_new_network_runs_alone(tiny):
+def test_a_new_network_re_runs_no_other(tiny):
     entry = "  alexnet_2: {architecture: *alexnet, training: {<<: *standard, epochs: 1}}\n\npairs:"
     with edited(tiny.folder / tiny.study, "\npairs:", entry):
         assert tiny.planned() == (
-            network_jobs("alexnet_2") | GATHERING | jobs("draw_figure", figure=FIGURES) | REPORT
+            network_jobs("alexnet_2") | TABLE_JOBS | jobs("draw_figure", figure=FIGURES) | REPORT
         )
 
 
@@ -368,7 +369,7 @@ def test_a_figures_code_re_runs_that_figure(tiny):
 
 
 def conflict_jobs(parts):
-    """Jobs that make the conflict set, in so many parts, and what follows."""
+    """Jobs that make the parts of the conflict set, and those that depend on them."""
     return (
         jobs("ingest_images", image_set="conflict", part=parts)
         | jobs("predict_images", model=NETWORKS, image_set="conflict")
@@ -378,22 +379,22 @@ def conflict_jobs(parts):
     )
 
 
-def test_a_source_re_runs_what_derives_from_it(tiny):
+def test_a_source_re_runs_its_dependents(tiny):
     with edited(
         tiny.folder / tiny.study, "split: conflict, count: 56", "split: conflict, count: 112"
     ):
         assert tiny.planned() == conflict_jobs("0")
 
 
-def test_another_clone_gives_the_same_bytes(tiny, tmp_path):
+def test_another_copy_computes_the_same_bytes(tiny, tmp_path):
     other = Workflow(tmp_path)
     result = other.run(cores=1)
     assert result.returncode == 0, result.stderr
     files = sorted(tiny.folder.glob("results/tiny/tables/**/*.parquet"))
     assert len(files) == 22
     for path in files:
-        twin = tmp_path / path.relative_to(tiny.folder)
-        assert path.read_bytes() == twin.read_bytes(), path.name
+        copy = tmp_path / path.relative_to(tiny.folder)
+        assert path.read_bytes() == copy.read_bytes(), path.name
 
 
 def test_published_weights_by_path_are_imported(tiny):
@@ -413,21 +414,21 @@ def test_published_weights_by_path_are_imported(tiny):
     finally:
         tiny.study = study
     assert result.returncode == 0, result.stderr
-    own, imported = (
+    trained, imported = (
         read_predictions(made / f"predictions/{model}/validation.parquet")
         for model in ("alexnet", "imported")
     )
-    pd.testing.assert_frame_equal(own, imported)
+    pd.testing.assert_frame_equal(trained, imported)
 
 
-def test_the_engine_writes_its_own_report(tiny, tmp_path):
+def test_snakemake_writes_its_own_report(tiny, tmp_path):
     result = tiny.run("--report", str(tmp_path / "report.html"))
     assert result.returncode == 0, result.stderr
     text = (tmp_path / "report.html").read_text()
     assert "shape_bias.png" in text and "share of decisions by shape" in text
 
 
-def test_a_mistake_that_a_job_finds_is_one_line_and_leaves_nothing(tiny):
+def test_an_error_in_a_job_is_one_line_and_leaves_no_output(tiny):
     target = "results/wrong/ablation/alexnet/scores-0.parquet"
     text = (tiny.folder / tiny.study).read_text()
     path = tiny.folder / "wrong.yaml"
@@ -446,7 +447,7 @@ def test_a_mistake_that_a_job_finds_is_one_line_and_leaves_nothing(tiny):
     assert "error: in all images of results/wrong/images/validation shape and" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tiny.folder / target).exists()
-    # The end of the run says again what failed, where its log is, and how that ends.
+    # The run ends with a summary of what failed, with the path and last lines of its log.
     end = result.stderr[result.stderr.index("1 job failed:") :]
     log = "results/wrong/logs/ablate_channels/alexnet-0.log"
     assert f"ablate_channels, see {log}" in end

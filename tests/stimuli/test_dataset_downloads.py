@@ -4,7 +4,7 @@ import pytest
 
 from shapebias.errors import ShapebiasError
 from shapebias.io.download import Expected
-from shapebias.stimuli.dataset_downloads import ARCHIVES, Archive, download_with_note, download
+from shapebias.stimuli.dataset_downloads import ARCHIVES, Archive, download, download_with_note
 from tests.helpers.downloads import FILES, running_server, tar
 
 
