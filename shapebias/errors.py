@@ -28,7 +28,7 @@ class UnknownName(ShapebiasError):
         Names that would have been right.
     """
 
-    def __init__(self, what: str, name: object, known: Iterable[str]):
+    def __init__(self, what: str, name: object, known: Iterable[object]):
         known = [str(one) for one in known]
         super().__init__(f"unknown {what}: {name!r}{suggestion(str(name), known)}")
 

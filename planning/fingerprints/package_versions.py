@@ -13,6 +13,7 @@ from shapebias.io.checksums import FOLDER, RESULTS
 # Packages that can change a result, by the name under which they are imported.
 PACKAGES = {
     "cairosvg": "CairoSVG",
+    "cv2": "opencv-python-headless",
     "matplotlib": "matplotlib",
     "numpy": "numpy",
     "pandas": "pandas",

@@ -45,7 +45,7 @@ def study_with(transform=None, **changes):
     ids=lambda value: value["kind"] if isinstance(value, dict) else "",
 )
 def test_values_that_a_transform_refuses_are_told_with_their_place(transform, said):
-    with pytest.raises(StudyError, match=r"^images\.odd\.transform: ") as caught:
+    with pytest.raises(StudyError, match=r"^images\.odd\.transform[.:]") as caught:
         check_values(study_with(transform), [])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -124,7 +124,7 @@ def test_distances_that_no_images_have(attack, said):
         (
             "corruptions",
             {"kind": "frost", "severity": 6, "pictures": "a"},
-            "severity: 6 is not at least 1 and at most 5",
+            "severity: unknown value: 6",
         ),
         (
             "datasets",
