@@ -1,4 +1,4 @@
-"""Corruptions: the published formulas given the same noise, at every severity and size."""
+"""Corruptions equal the published formulas with the same noise, at every severity and size."""
 
 import importlib.util
 import io
@@ -110,8 +110,8 @@ def test_random_numbers_come_from_the_generator_only(kind, frost_pictures):
     before = np.random.get_state()[1].tolist()
     first, drawn = transform(pixels, rng=generator_of(0, "one"), label="cat")
     other, _ = transform(pixels, rng=generator_of(0, "another"))
-    again, _ = transform(pixels, rng=generator_of(0, "one"))
-    assert np.array_equal(first, again)
+    repeated, _ = transform(pixels, rng=generator_of(0, "one"))
+    assert np.array_equal(first, repeated)
     assert drawn == {"corruption": kind, "severity": 3}
     assert np.random.get_state()[1].tolist() == before
     if kind in ALL_DRAW:

@@ -31,7 +31,7 @@ ENTRIES = {
     "reverse": {"kind": "reverse"},
     "fourier": {"kind": "fourier", "inner": 1.0, "outer": 5.0},
     "black_and_white": {"kind": "black_and_white"},
-    "silhouette": {"kind": "silhouette", "segmenter": "own", "min_coverage": 0.2},
+    "silhouette": {"kind": "silhouette", "segmenter": "deeplab", "min_coverage": 0.2},
     "corrupt": {"kind": "corrupt", "corruption": {"kind": "glass_blur", "severity": 2}},
     "stylize, filter_statistics": {"stylizer": {"kind": "filter_statistics", "scales": 2}},
     "stylize, adain": {"stylizer": {"kind": "adain"}},
@@ -66,7 +66,9 @@ def folder(tmp_path_factory):
     classes = ["background", *LABELS]
     network = build("segmenters", classes=classes, **settings).eval()
     balance(network, sources(folder))
-    save_segmenter(network, folder / "own.safetensors", architecture=settings, classes=classes)
+    save_segmenter(
+        network, folder / "segmenter.safetensors", architecture=settings, classes=classes
+    )
     encoder = draw_vgg19(vgg19("relu4_1", padding="reflect"), seed=0)
     torch.save(encoder.state_dict(), folder / "encoder.pth")
     torch.save(random_decoder(), folder / "decoder.pth")
@@ -98,7 +100,7 @@ def entry(request, folder):
             weights = {name: str(folder / f"{name}.pth") for name in ("encoder", "decoder")}
             entry["stylizer"] = entry["stylizer"] | weights
     if "segmenter" in entry:
-        files["segmenter"] = [folder / "own.safetensors"]
+        files["segmenter"] = [folder / "segmenter.safetensors"]
     return entry, files
 
 

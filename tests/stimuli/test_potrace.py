@@ -74,9 +74,9 @@ def test_outlines_of_photos_equal_those_of_the_potrace_command(photos):
     number = 0
     for pixels in photos:
         black = transform.binarise(pixels)
-        ours, theirs = outlines_of(transform.trace(black)), outlines_of(svg_of_command(black))
-        assert sorted(ours) == sorted(theirs)
-        number += len(ours)
+        outlines = outlines_of(transform.trace(black))
+        assert sorted(outlines) == sorted(outlines_of(svg_of_command(black)))
+        number += len(outlines)
     assert number > 20 * len(photos)
 
 
@@ -116,12 +116,12 @@ def drawn_by(tracer, black, monkeypatch):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_two_packages_draw_the_same(potracer, seed, monkeypatch):
     smooth = gaussian_filter(np.random.default_rng(seed).standard_normal((60, 80)), 3)
-    ours, _ = drawn_by(potrace.find_tracer(), smooth > 0, monkeypatch)
-    theirs, drawn = drawn_by(potracer, smooth > 0, monkeypatch)
+    by_pypotrace, _ = drawn_by(potrace.find_tracer(), smooth > 0, monkeypatch)
+    by_potracer, drawn = drawn_by(potracer, smooth > 0, monkeypatch)
     assert drawn["tracer"] == "potracer"
-    difference = np.abs(ours.astype(int) - theirs)
+    difference = np.abs(by_pypotrace.astype(int) - by_potracer)
     assert (difference > 40).mean() < 0.005 and difference.mean() < 0.5
-    assert 0.2 < (theirs < 128).mean() < 0.8
+    assert 0.2 < (by_potracer < 128).mean() < 0.8
 
 
 class Missing:

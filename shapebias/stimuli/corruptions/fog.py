@@ -59,8 +59,8 @@ def plasma(side: int, decay: float, rng: np.random.Generator) -> Float64[np.ndar
         corners = heights[::step, ::step]
         centres = heights[half::step, half::step]
         # The published code adds rows before columns; these sums have the same order.
-        left = corners + np.roll(corners, -1, axis=0)
-        centres[:] = _displaced(left + np.roll(left, -1, axis=1), roughness, rng)
+        pairs = corners + np.roll(corners, -1, axis=0)
+        centres[:] = _displaced(pairs + np.roll(pairs, -1, axis=1), roughness, rng)
         above = centres + np.roll(centres, 1, axis=0) + (corners + np.roll(corners, -1, axis=1))
         heights[::step, half::step] = _displaced(above, roughness, rng)
         beside = centres + np.roll(centres, 1, axis=1) + (corners + np.roll(corners, -1, axis=0))

@@ -29,7 +29,7 @@ def gaussian_blur(
     Examples
     --------
     >>> line = np.array([[[0, 0, 1, 0, 0]]], np.float32)
-    >>> gaussian_blur(line, 0.5).round(2).tolist()
+    >>> gaussian_blur(line, 0.5).astype(float).round(2).tolist()
     [[[0.0, 0.11, 0.79, 0.11, 0.0]]]
     """
     radius = int(truncate * sigma + 0.5)

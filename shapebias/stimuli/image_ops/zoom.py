@@ -20,6 +20,11 @@ def zoom(
         One or more planes.
     factor
         Enlargement along each side, at least 1.
+
+    Examples
+    --------
+    >>> zoom(np.array([[0.0, 10.0, 20.0, 30.0]] * 4), 2)[0].round(2).tolist()
+    [10.0, 13.33, 16.67, 20.0]
     """
     return _zoom_axis(_zoom_axis(image, factor, axis=-2), factor, axis=-1)
 

@@ -182,7 +182,7 @@ def _convolutions() -> Iterator[tuple[str, int, int]]:
     """Yield the name of each convolution ("4_1"), its index here and in torchvision's file."""
     index, torchvision_index = 2, 0
     for block, channels in enumerate(CHANNELS, start=1):
-        for place in range(1, len(channels) + 1):
-            yield f"{block}_{place}", index, torchvision_index
+        for number in range(1, len(channels) + 1):
+            yield f"{block}_{number}", index, torchvision_index
             index, torchvision_index = index + 3, torchvision_index + 2
         index, torchvision_index = index + 1, torchvision_index + 1

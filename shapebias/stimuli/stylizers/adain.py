@@ -92,9 +92,8 @@ class AdaIN:
         style = central_square(style, self.style_size)
         check_size(content, MIN_SIDE, "a content image")
         check_size(style, MIN_SIDE, "a style image")
-        place = next(self.encoder_network.parameters()).device
         content_features, style_features = (
-            self.encoder_network(as_tensor(image, place)) for image in (content, style)
+            self.encoder_network(as_tensor(image, device())) for image in (content, style)
         )
         stylized = match_statistics(content_features, style_features)
         mixed = self.alpha * stylized + (1 - self.alpha) * content_features

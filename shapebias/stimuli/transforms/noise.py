@@ -52,7 +52,7 @@ class Noise:
 def _noise_tables(
     sd: float,
 ) -> tuple[UInt64[np.ndarray, "510"], Int16[np.ndarray, "65536"]]:
-    """Tabulate Gaussian noise in whole levels, which is what rounding leaves of it.
+    """Tabulate Gaussian noise in whole levels, equal to noise that is rounded with the pixels.
 
     Lookup is three times as fast as drawing from the continuous distribution.
 

@@ -10,6 +10,11 @@ from shapebias.plugins import plugin
 class Reverse:
     """Replace every value x in [0, 1] by 1 - x; there are no settings.
 
+    Examples
+    --------
+    >>> Reverse()(np.full((1, 1, 3), 250, np.uint8))[0].tolist()
+    [[[5, 5, 5]]]
+
     References
     ----------
     .. [1] Itazuri, Fukuhara, Kataoka & Morishima (2019). What do adversarially robust models

@@ -62,7 +62,13 @@ class Scramble:
 def cut_patches(
     pixels: UInt8[np.ndarray, "row column 3"], patches: int
 ) -> UInt8[np.ndarray, "patch patch_row patch_column 3"]:
-    """Cut an image into patches, row by row."""
+    """Cut an image into patches, row by row.
+
+    Examples
+    --------
+    >>> cut_patches(np.zeros((8, 4, 3), np.uint8), 2).shape
+    (4, 4, 2, 3)
+    """
     rows, columns, colours = pixels.shape
     if rows % patches or columns % patches:
         raise ShapebiasError(
