@@ -14,6 +14,7 @@ from shapebias.io.checksums import FOLDER, RESULTS
 # Packages that can change a result: import name to distribution.
 PACKAGES = {
     "cairosvg": "CairoSVG",
+    "cv2": "opencv-python-headless",
     "matplotlib": "matplotlib",
     "numpy": "numpy",
     "pandas": "pandas",

@@ -1,4 +1,4 @@
-"""Derived images: one transform over the rows of an image set, stored or made while predicting."""
+"""Derived images: apply a transform to the rows of an image set, stored or on the fly."""
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,17 +17,18 @@ def build_transform(
     styles: Sequence[str | Path] = (),
     segmenter: Sequence[str | Path] = (),
 ) -> Any:
-    """Transform of a study's entry, with the images and networks that it needs.
+    """Build the transform of a study's entry, with the images and networks that it requires.
 
     Parameters
     ----------
     settings
-        The entry: `kind` and the settings of its plug-in. Under each of `plugins.NESTED` stands
-        another plug-in's entry; `styles` and `segmenter` are names, replaced by the files below.
+        The entry: `kind` and the settings of its plug-in. Each key of `plugins.NESTED` contains
+        the entry of another plug-in; `styles` and `segmenter` are names, replaced by the files
+        below.
     styles
         Parts of the image set of style images.
     segmenter
-        The file of a trained segmenter, for a transform that needs one.
+        File of a trained segmenter, for a transform that requires one.
     """
     settings = {key: settings[key] for key in settings if key not in ("styles", "segmenter")}
     for key in plugins.NESTED.keys() & settings.keys():
@@ -46,7 +47,7 @@ def build_transform(
 def derive(
     rows: Iterable[dict[str, Any]], transform: Any, *, seed: int, image_set: str
 ) -> Iterator[dict[str, Any]]:
-    """Rows with transformed `pixels` (None where an image is left out) and what was `drawn`.
+    """Yield rows with transformed `pixels` (None if an image is rejected) and values `drawn`.
 
     Parameters
     ----------
@@ -55,12 +56,12 @@ def derive(
     transform
         Callable of the family `transforms`.
     seed, image_set
-        With an image's id they determine everything drawn for it.
+        Together with an image's id they determine all random numbers of that image.
 
     Raises
     ------
     ShapebiasError
-        If the transform refuses an image; the message names it.
+        If the transform fails for an image; the message names it.
     """
     for row in rows:
         rng = generator_of(seed, image_set, row["image_id"])
@@ -72,13 +73,13 @@ def derive(
 
 
 def encode(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Rows with their pixels as the bytes of a PNG under `image`, or why there are none."""
+    """Yield rows with pixels encoded as PNG in `image`, or the reason for their rejection."""
     for row in rows:
         if row["pixels"] is not None:
             yield {**row, "image": encode_png(row["pixels"])}
             continue
         drawn = ", ".join(f"{name} {value}" for name, value in row["drawn"].items())
-        print(f"left out {row['image_id']}: {drawn}", flush=True)
+        print(f"rejected {row['image_id']}: {drawn}", flush=True)
         yield {**row, "image": None, "rejected": f"left out: {drawn}"}
 
 
@@ -92,24 +93,24 @@ def rows_of(
     segmenter: Sequence[str | Path] = (),
     only: Container[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Rows of an image set, whether its images are stored or made now from its source's.
+    """Read the rows of an image set that is stored, or derive them from its source.
 
     Parameters
     ----------
     paths
-        Parts of the image set, or of its source where `transform` is given.
+        Parts of the image set, or of its source if `transform` is given.
     transform
-        The entry's transform, where its images are not stored.
+        Transform of the entry if its images are not stored.
+    seed, image_set
+        See `derive`.
+    styles, segmenter
+        See `build_transform`.
     only
-        Ids of the images wanted; None for all.
+        Ids of the images to read; None for all.
     """
     rows = read_rows(paths, only=only)
     if transform is None:
         return rows
-    made = derive(
-        rows,
-        build_transform(transform, styles=styles, segmenter=segmenter),
-        seed=seed,
-        image_set=image_set,
-    )
-    return (row for row in made if row["pixels"] is not None)
+    built = build_transform(transform, styles=styles, segmenter=segmenter)
+    derived = derive(rows, built, seed=seed, image_set=image_set)
+    return (row for row in derived if row["pixels"] is not None)

@@ -1,15 +1,17 @@
-"""A few images through every transform, for the figure of example stimuli."""
+"""Select example images of every image set, for the figure of example stimuli."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt8
 
 from shapebias.io.image_sets import read_columns, read_rows
 from shapebias.stimuli.derive import rows_of
 
-Row = tuple[str, list[np.ndarray | None]]
+Pixels = UInt8[np.ndarray, "_ _ 3"]
+Row = tuple[str, list[Pixels | None]]
 
 
 def example_rows(
@@ -19,36 +21,44 @@ def example_rows(
     n: int,
     seed: int,
 ) -> list[Row]:
-    """A few images of the first set, of several classes, in each other set that has them.
+    """Select images of several classes from the first set and find them in every other set.
 
     Parameters
     ----------
     sets
-        Name, first part, and transform where the images are made while predicting.
+        Name, first part, and transform if the images are derived on the fly.
     adversarial
         Heading and file of adversarial examples.
     n
-        Images a set.
+        Images per set.
     seed
-        The study's seed.
+        Seed of the study.
 
     Returns
     -------
-    Heading and images, uint8 of shape (row, column, 3), of each set; None where a set left the
-    image out. A set of other images shows some of its own.
+    Heading and images of each set; None for an image that a set rejected. For a set without any of
+    the images, a selection of its own.
     """
-    wanted = spread_ids(sets[0][1], n)
-    shown = []
+    first_ids = spread_ids(sets[0][1], n)
+    examples = []
     for name, path, transform in sets:
-        own = set(read_columns(path, ["image_id"])["image_id"])
-        ids = wanted if own & set(wanted) else spread_ids(path, n)
+        set_ids = set(read_columns(path, ["image_id"])["image_id"])
+        ids = first_ids if set_ids & set(first_ids) else spread_ids(path, n)
         rows = rows_of([path], transform=transform, seed=seed, image_set=name, only=set(ids))
-        shown.append((name, _in_order(rows, ids)))
-    return shown + [(name, _examples(path, wanted)) for name, path in adversarial]
+        examples.append((name, _in_order(rows, ids)))
+    for name, path in adversarial:
+        rows = list(read_rows([path]))
+        set_ids = [row["image_id"] for row in rows]
+        ids = first_ids if set(first_ids) & set(set_ids) else set_ids
+        examples.append((name, _in_order(rows, ids)))
+    return examples
 
 
 def spread_ids(path: str | Path, n: int) -> list[str]:
-    """Ids of `n` images of one part, of as many classes as there are, far apart in their order."""
+    """Select the ids of `n` images of one part, from distinct classes spread over their order.
+
+    If there are fewer than `n` classes, each contributes several images.
+    """
     frame = read_columns(path, ["image_id", "label", "shape"])
     labels = frame["label"].fillna(frame["shape"])
     nth = labels.groupby(labels, dropna=False).cumcount()
@@ -58,12 +68,7 @@ def spread_ids(path: str | Path, n: int) -> list[str]:
     return frame["image_id"].iloc[nth.argsort(kind="stable")[:n]].tolist()
 
 
-def _examples(path: str | Path, ids: Sequence[str]) -> list[np.ndarray | None]:
-    rows = list(read_rows([path]))
-    own = [row["image_id"] for row in rows]
-    return _in_order(rows, ids if set(ids) & set(own) else own)
-
-
-def _in_order(rows: Iterable[dict[str, Any]], ids: Sequence[str]) -> list[np.ndarray | None]:
+def _in_order(rows: Iterable[dict[str, Any]], ids: Sequence[str]) -> list[Pixels | None]:
+    """Return the pixels of each id, None if no row has it."""
     pixels = {row["image_id"]: row["pixels"] for row in rows}
     return [pixels.get(image_id) for image_id in ids]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, Int64, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -26,62 +26,62 @@ def train_segmenter(
     seed: int,
     progress: Callable[[dict], None] | None = None,
 ) -> list[dict[str, float | int]]:
-    """Train a segmentation network in place, on the device where it is.
+    """Train a segmentation network in place, on its device.
 
     Parameters
     ----------
     network
-        Pixels in [0, 1] of shape ``(image, 3, row, column)`` to class scores of shape
+        Maps images in [0, 1] of shape ``(image, 3, row, column)`` to class scores of shape
         ``(image, class, row, column)``.
     images
         sRGB pixels.
     masks
         Class index of every pixel of every image; 0 is the background.
     epochs, batch
-        Passes over the images, and images a step.
+        Passes over the images, and images per step.
     learning_rate
-        Highest rate of AdamW; it rises over the first tenth of the steps and then falls to 0
-        along a cosine.
+        Highest learning rate of AdamW; it rises linearly over the first tenth of the steps and
+        then decreases to 0 along a cosine.
     seed
-        Start of the order of the images.
+        Seed of the order of the images.
     progress
-        Called with each epoch's row.
+        Called with the row of each epoch.
 
     Returns
     -------
-    A row an epoch: `epoch` (from 1), mean `loss` (nats a pixel), `accuracy` (share of pixels)
-    and the `learning_rate` at its end.
+    One row per epoch: `epoch` (from 1), mean `loss` (nats per pixel), `accuracy` (fraction of
+    pixels) and the `learning_rate` at its end.
 
     Raises
     ------
     ShapebiasError
-        If images and masks do not match, or the loss is no longer a number.
+        If images and masks do not match, or the loss is not finite.
     """
-    _check(images, masks, batch)
+    _check_images(images, masks, batch)
     device = next(network.parameters()).device
     steps = epochs * math.ceil(len(images) / batch)
     optimiser = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps))
-    # The order is drawn on the CPU, so that it is the same on every device.
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _lr_factor(step, steps))
+    # The order is drawn on the CPU, so it is the same on every device.
     generator = torch.Generator().manual_seed(seed)
     network.train()
     rows = []
     for epoch in range(1, epochs + 1):
-        loss_sum, right = 0.0, 0
-        for chosen in torch.randperm(len(images), generator=generator).split(batch):
-            truth = masks[chosen].to(device).long()
-            loss, labels = _step(network, as_input(images[chosen], device), truth, optimiser)
+        loss_sum, n_correct = 0.0, 0
+        for indices in torch.randperm(len(images), generator=generator).split(batch):
+            truth = masks[indices].to(device).long()
+            loss, labels = _step(network, as_input(images[indices], device), truth, optimiser)
             schedule.step()
-            loss_sum += loss * len(chosen)
-            right += int((labels == truth).sum())
+            loss_sum += loss * len(indices)
+            n_correct += int((labels == truth).sum())
         if not math.isfinite(loss_sum):
             raise ShapebiasError(
-                f"the segmenter's loss is {loss_sum} in epoch {epoch}; lower its learning_rate"
+                f"segmenter: the loss is {loss_sum} in epoch {epoch}; lower its learning_rate"
             )
         row = {
             "epoch": epoch,
             "loss": loss_sum / len(images),
-            "accuracy": right / masks.numel(),
+            "accuracy": n_correct / masks.numel(),
             "learning_rate": schedule.get_last_lr()[0],
         }
         rows.append(row)
@@ -91,28 +91,13 @@ def train_segmenter(
     return rows
 
 
-def mean_iou(
-    predicted: Int[Tensor, "*pixels"], truth: Int[Tensor, "*pixels"], *, classes: int
-) -> float:
-    """Intersection over union, pooled over all pixels, mean over the classes that occur.
-
-    Parameters
-    ----------
-    predicted, truth
-        Class index of every pixel.
-    classes
-        Number of classes; one that occurs in neither has no part in the mean.
-    """
-    pairs = truth.flatten().long() * classes + predicted.flatten().long()
-    counts = torch.bincount(pairs, minlength=classes**2).view(classes, classes).double()
-    both = counts.diagonal()
-    either = counts.sum(0) + counts.sum(1) - both
-    return float((both / either)[either > 0].mean())
-
-
 def _step(
-    network: nn.Module, images: Tensor, truth: Tensor, optimiser: torch.optim.Optimizer
-) -> tuple[float, Tensor]:
+    network: nn.Module,
+    images: Float[Tensor, "image 3 row column"],
+    truth: Int[Tensor, "image row column"],
+    optimiser: torch.optim.Optimizer,
+) -> tuple[float, Int[Tensor, "image row column"]]:
+    """Take one optimisation step; return the loss and the predicted classes."""
     scores = network(images)
     loss = functional.cross_entropy(scores, truth)
     optimiser.zero_grad(set_to_none=True)
@@ -121,28 +106,33 @@ def _step(
     return loss.item(), scores.argmax(1)
 
 
-def _rate(step: int, steps: int) -> float:
-    """Share of the highest learning rate at a step."""
-    warm = max(1, steps // 10)
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 + 0.5 * math.cos(math.pi * (step - warm) / max(1, steps - warm))
+def _lr_factor(step: int, steps: int) -> float:
+    """Factor of the highest learning rate at a step: linear warm-up, then cosine decay."""
+    warm_up = max(1, steps // 10)
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up))
 
 
-def _check(images: Tensor, masks: Tensor, batch: int) -> None:
+def _check_images(
+    images: UInt8[Tensor, "image 3 row column"],
+    masks: Int[Tensor, "mask mask_row mask_column"],
+    batch: int,
+) -> None:
+    """Raise `ShapebiasError` unless each image has a mask of its size."""
     if len(images) < 2 or images.shape[2:] != masks.shape[1:] or len(images) != len(masks):
         raise ShapebiasError(
-            "a segmenter needs two images or more and a mask of the same size for each, not"
-            f" images of shape {tuple(images.shape)} and masks of shape {tuple(masks.shape)}"
+            "segmenter: at least two images are required, and a mask of the same size for each;"
+            f" images have shape {tuple(images.shape)} and masks {tuple(masks.shape)}"
         )
     if batch < 1:
-        raise ShapebiasError(f"a segmenter's batch holds at least 1 image, not {batch}")
+        raise ShapebiasError(f"segmenter: batch is {batch}; it must be at least 1")
 
 
 def class_masks(
     rows: Sequence[dict[str, Any]], concepts: Sequence[tuple[int, str, str]], category: str
-) -> tuple[list[str], np.ndarray]:
-    """Label maps of one category with its concepts numbered from 1, background 0.
+) -> tuple[list[str], Int64[np.ndarray, "image row column"]]:
+    """Convert the label maps of one category to masks: its concepts from 1, background 0.
 
     Parameters
     ----------
@@ -155,17 +145,17 @@ def class_masks(
 
     Returns
     -------
-    Class names, "background" first, and an int64 array of shape (image, row, column).
+    Class names, "background" first; and the class index of every pixel.
 
     Raises
     ------
     UnknownName
-        If no concept is of the category.
+        If no concept belongs to the category.
     """
-    chosen = [(number, name) for number, name, kind in concepts if kind == category]
-    if not chosen:
-        raise UnknownName("category", category, {kind for _, _, kind in concepts})
+    names = {number: name for number, name, of in concepts if of == category}
+    if not names:
+        raise UnknownName("category", category, {of for _, _, of in concepts})
     index = np.zeros(max(number for number, _, _ in concepts) + 1, dtype=np.int64)
-    index[[number for number, _ in chosen]] = np.arange(1, len(chosen) + 1)
+    index[list(names)] = np.arange(1, len(names) + 1)
     layers = np.stack(label_maps(rows, category))
-    return ["background", *(name for _, name in chosen)], index[layers].max(axis=0)
+    return ["background", *names.values()], index[layers].max(axis=0)

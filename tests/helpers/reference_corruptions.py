@@ -1,6 +1,7 @@
-"""The published formulas of ImageNet-C, slow and plain: levels in [0, 255] before they are cut off.
+"""Slow references of the published corruptions of ImageNet-C.
 
-Each takes pixels, a severity and a generator, and draws in the published order.
+Each function takes pixels, a severity and a generator, draws in the published order, and returns
+values in [0, 255] before they are truncated to 8 bits.
 """
 
 import colorsys
@@ -13,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 
 def at(line, place, border):
-    """Element of a line at a place that may lie beyond its ends."""
+    """Return an element of a line at an index that may be beyond its ends."""
     last = len(line) - 1
     if border == "nearest":
         return line[min(max(place, 0), last)]
@@ -42,7 +43,7 @@ def blurred(image, sigma, truncate=4, border="nearest"):
 
 
 def filtered(plane, kernel):
-    """Correlation with a kernel, the plane mirrored about its outermost pixels."""
+    """Correlate with a kernel, the plane mirrored about its edge pixels."""
     reach = len(kernel) // 2
     rows, columns = plane.shape
     result = np.zeros(plane.shape)
@@ -58,20 +59,22 @@ def filtered(plane, kernel):
 def zoomed(plane, factor):
     for axis in (0, 1):
         size = plane.shape[axis]
-        kept = ceil(size / factor)
-        first = (size - kept) // 2
-        stretched = round(kept * factor)
-        trim = (stretched - size) // 2
-        places = np.linspace(0, kept - 1, stretched)[trim : trim + size]
-        middle = np.take(plane, range(first, first + kept), axis)
+        cropped = ceil(size / factor)
+        first = (size - cropped) // 2
+        enlarged = round(cropped * factor)
+        trim = (enlarged - size) // 2
+        positions = np.linspace(0, cropped - 1, enlarged)[trim : trim + size]
+        centre = np.take(plane, range(first, first + cropped), axis)
         plane = np.apply_along_axis(
-            lambda line, places=places: np.interp(places, range(len(line)), line), axis, middle
+            lambda line, positions=positions: np.interp(positions, range(len(line)), line),
+            axis,
+            centre,
         )
     return plane
 
 
 def motion_blurred(image, radius, sigma, angle):
-    """ImageMagick's: 16-bit levels, rounded, and rounded once more to 8 bits."""
+    """Blur as ImageMagick does: round to 16-bit levels, then to 8 bits."""
     width = 2 * radius + 1
     weights = [exp(-(i**2) / (2 * sigma**2)) for i in range(width)]
     y, x = width * sin(radians(angle)), width * cos(radians(angle))
@@ -120,14 +123,14 @@ def glass_blur(pixels, severity, rng):
     sigma, reach, rounds = [(0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2)][
         severity - 1
     ]
-    # Levels are cut off here, so that the last bit counts: the very filter that was published.
+    # Truncation makes the last bit matter, so this is the published filter itself.
     x = np.uint8(gaussian_filter(pixels / 255, (sigma, sigma, 0), mode="nearest") * 255)
     rows, columns, _ = x.shape
     for _ in range(rounds):
         for row in range(rows - reach, reach, -1):
             for column in range(columns - reach, reach, -1):
                 dx, dy = rng.integers(-reach, reach, 2)
-                # The published swap of two views copies one way only.
+                # The published swap of two views only copies.
                 x[row, column] = x[row + dy, column + dx]
     return np.clip(blurred(x / 255, sigma), 0, 1) * 255
 
@@ -230,12 +233,12 @@ def frost(pixels, severity, rng, pictures):
 
 
 def with_hsv(pixels, change):
-    """Image whose hue, saturation and value are changed pixel by pixel."""
-    found = [
+    """Change the hue, saturation and value of an image pixel by pixel."""
+    colours = [
         colorsys.hsv_to_rgb(*change(*colorsys.rgb_to_hsv(*colour)))
         for colour in (pixels.reshape(-1, 3) / 255).tolist()
     ]
-    return np.clip(np.reshape(found, pixels.shape), 0, 1) * 255
+    return np.clip(np.reshape(colours, pixels.shape), 0, 1) * 255
 
 
 def brightness(pixels, severity, rng):
@@ -350,7 +353,7 @@ def canny(grey, low, high):
 
 
 def chamfer(edges):
-    """Distance to the edges by steps of a 5 x 5 mask, until nothing becomes shorter."""
+    """Relax distances to the edges by steps of a 5 x 5 mask until none becomes shorter."""
     rows, columns = edges.shape
     distance = np.where(edges, 0, 10.0**6)
     moves = [(a, b, 1.0) for a, b in ((0, 1), (1, 0))] + [(1, 1, 1.4)]

@@ -130,7 +130,7 @@ def test_a_radius_larger_than_any_distance_is_refused(changes, message):
         (
             "corruptions",
             {"kind": "frost", "severity": 6, "pictures": "a"},
-            "severity: 6 is not at least 1 and at most 5",
+            "severity: unknown value: 6",
         ),
         (
             "datasets",

@@ -1,4 +1,4 @@
-"""An image set that is stored and one that is made while predicting are the same image set."""
+"""A stored image set and one that is derived on the fly contain the same images."""
 
 import io
 
@@ -21,7 +21,7 @@ SIDE = 16
 SEED = 3
 PARTS = 3
 LABELS = ("cat", "dog")
-# Every kind of transform, and every kind of plug-in that one takes, as a study states it.
+# Entries of a study for every kind of transform and of nested plug-in.
 ENTRIES = {
     "scramble": {"kind": "scramble", "patches": 4},
     "noise": {"kind": "noise", "sd": 0.08},
@@ -31,7 +31,7 @@ ENTRIES = {
     "reverse": {"kind": "reverse"},
     "fourier": {"kind": "fourier", "inner": 1.0, "outer": 5.0},
     "black_and_white": {"kind": "black_and_white"},
-    "silhouette": {"kind": "silhouette", "segmenter": "own", "min_coverage": 0.2},
+    "silhouette": {"kind": "silhouette", "segmenter": "deeplab", "min_coverage": 0.2},
     "corrupt": {"kind": "corrupt", "corruption": {"kind": "glass_blur", "severity": 2}},
     "stylize, filter_statistics": {"stylizer": {"kind": "filter_statistics", "scales": 2}},
     "stylize, adain": {"stylizer": {"kind": "adain"}},
@@ -41,7 +41,7 @@ SET = "derived_set"
 
 
 def photo(number: int) -> bytes:
-    """A JPEG that has to be brought to size."""
+    """JPEG that has to be resized and cropped."""
     coarse = np.random.default_rng(number).integers(0, 256, (6, 7, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(coarse).resize((35, 30), Image.Resampling.BICUBIC).save(file, "JPEG")
@@ -66,7 +66,9 @@ def folder(tmp_path_factory):
     classes = ["background", *LABELS]
     network = build("segmenters", classes=classes, **settings).eval()
     balance(network, sources(folder))
-    save_segmenter(network, folder / "own.safetensors", architecture=settings, classes=classes)
+    save_segmenter(
+        network, folder / "segmenter.safetensors", architecture=settings, classes=classes
+    )
     encoder = draw_vgg19(vgg19("relu4_1", padding="reflect"), seed=0)
     torch.save(encoder.state_dict(), folder / "encoder.pth")
     torch.save(random_decoder(), folder / "decoder.pth")
@@ -75,9 +77,9 @@ def folder(tmp_path_factory):
 
 @torch.no_grad()
 def balance(network, paths):
-    """Set the classes' scores level, so that untrained masks cover something, but not all."""
-    seen = torch.from_numpy(stack(read_rows(paths))).float() / 255
-    network.scores.bias -= network(seen).mean((0, 2, 3))
+    """Equalise the mean scores of the classes, so that untrained masks cover a part of an image."""
+    images = torch.from_numpy(stack(read_rows(paths))).float() / 255
+    network.scores.bias -= network(images).mean((0, 2, 3))
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +91,7 @@ def model():
 
 @pytest.fixture(params=ENTRIES)
 def entry(request, folder):
-    """Transform as a study states it, and the files that the workflow hands in beside it."""
+    """Transform of a study, and the files that the workflow adds."""
     entry, files = dict(ENTRIES[request.param]), {}
     if "stylizer" in entry:
         entry |= {"kind": "stylize", "styles": "paintings"}
@@ -98,7 +100,7 @@ def entry(request, folder):
             weights = {name: str(folder / f"{name}.pth") for name in ("encoder", "decoder")}
             entry["stylizer"] = entry["stylizer"] | weights
     if "segmenter" in entry:
-        files["segmenter"] = [folder / "own.safetensors"]
+        files["segmenter"] = [folder / "segmenter.safetensors"]
     return entry, files
 
 
@@ -107,7 +109,7 @@ def sources(folder):
 
 
 def stored(folder, tmp_path, entry, files):
-    """Parts of the derived set, each made by itself as a job of the workflow would."""
+    """Write the parts of the derived set separately, as the jobs of the workflow do."""
     paths = []
     for part, source in enumerate(sources(folder)):
         rows = derive(
@@ -118,11 +120,11 @@ def stored(folder, tmp_path, entry, files):
     return paths
 
 
-def made(paths, entry, files):
+def derived(paths, entry, files):
     return rows_of(paths, transform=entry, seed=SEED, image_set=SET, **files)
 
 
-def test_every_kind_is_among_the_entries():
+def test_there_is_an_entry_for_every_kind():
     entries = [entry.get("kind", "stylize") for entry in ENTRIES.values()]
     assert set(entries) == set(kinds("transforms")), "add the new transform to ENTRIES"
     stylizers = [entry["stylizer"]["kind"] for entry in ENTRIES.values() if "stylizer" in entry]
@@ -132,45 +134,46 @@ def test_every_kind_is_among_the_entries():
 def test_stored_and_unstored_images_are_the_same(folder, tmp_path, entry):
     paths = stored(folder, tmp_path, *entry)
     before = list(rows_of(paths, transform=None, seed=SEED, image_set=SET))
-    now = list(made(sources(folder), *entry))
-    assert [row["image_id"] for row in now] == [row["image_id"] for row in before]
-    assert [row["label"] for row in now] == [row["label"] for row in before]
-    assert now and all(
-        np.array_equal(one["pixels"], two["pixels"]) for one, two in zip(now, before, strict=True)
+    rows = list(derived(sources(folder), *entry))
+    assert [row["image_id"] for row in rows] == [row["image_id"] for row in before]
+    assert [row["label"] for row in rows] == [row["label"] for row in before]
+    assert rows and all(
+        np.array_equal(row["pixels"], stored_row["pixels"])
+        for row, stored_row in zip(rows, before, strict=True)
     )
-    for name in now[0]["drawn"]:
+    for name in rows[0]["drawn"]:
         drawn = [value for path in paths for value in read_columns(path, [name])[name]]
-        assert drawn == [row["drawn"][name] for row in now]
-    untouched = {row["image_id"]: row["pixels"] for row in read_rows(sources(folder))}
-    assert any(not np.array_equal(row["pixels"], untouched[row["image_id"]]) for row in now)
+        assert drawn == [row["drawn"][name] for row in rows]
+    source = {row["image_id"]: row["pixels"] for row in read_rows(sources(folder))}
+    assert any(not np.array_equal(row["pixels"], source[row["image_id"]]) for row in rows)
 
 
-def test_an_image_is_the_same_whatever_the_part_the_order_and_its_neighbours(folder, entry):
+def test_an_image_does_not_depend_on_part_order_and_neighbours(folder, entry):
     entry, files = entry
-    whole = {row["image_id"]: row for row in made(sources(folder), entry, files)}
-    by_part = [row for path in sources(folder) for row in made([path], entry, files)]
+    expected = {row["image_id"]: row for row in derived(sources(folder), entry, files)}
+    by_part = [row for path in sources(folder) for row in derived([path], entry, files)]
     transform = build_transform(entry, **files)
     backwards = reversed(list(read_rows(sources(folder))))
     rows = list(derive(backwards, transform, seed=SEED, image_set=SET))
     backwards = [row for row in rows if row["pixels"] is not None]
     for others in (by_part, backwards):
-        assert {row["image_id"] for row in others} == whole.keys()
+        assert {row["image_id"] for row in others} == expected.keys()
         for row in others:
-            assert np.array_equal(row["pixels"], whole[row["image_id"]]["pixels"])
-            assert row["drawn"] == whole[row["image_id"]]["drawn"]
+            assert np.array_equal(row["pixels"], expected[row["image_id"]]["pixels"])
+            assert row["drawn"] == expected[row["image_id"]]["drawn"]
 
 
 def test_predictions_are_the_same(folder, tmp_path, entry, model):
     rows = rows_of(stored(folder, tmp_path, *entry), transform=None, seed=SEED, image_set=SET)
     before = predict(model, batches(rows, size=4))
-    now = predict(model, batches(made(sources(folder), *entry), size=4))
-    assert now.equals(before) and len(now) > 1
+    predictions = predict(model, batches(derived(sources(folder), *entry), size=4))
+    assert predictions.equals(before) and len(predictions) > 1
 
 
 @pytest.mark.parametrize("kind", ["scramble", "noise"])
-def test_another_seed_or_set_draws_anew(folder, kind):
-    def pixels(**changed):
-        settings = {"seed": SEED, "image_set": SET, **changed}
+def test_images_depend_on_seed_and_image_set(folder, kind):
+    def pixels(**changes):
+        settings = {"seed": SEED, "image_set": SET, **changes}
         rows = rows_of(sources(folder), transform=ENTRIES[kind], **settings)
         return np.stack([row["pixels"] for row in rows])
 
@@ -179,10 +182,10 @@ def test_another_seed_or_set_draws_anew(folder, kind):
     assert not np.array_equal(pixels(), pixels(image_set="another"))
 
 
-def test_images_without_a_silhouette_are_listed_with_what_the_mask_covers(tmp_path):
-    covers = {"empty": 0, "half": 8, "full": 16}
+def test_images_without_a_silhouette_are_listed_with_their_coverage(tmp_path):
+    coverages = {"empty": 0, "half": 8, "full": 16}
     rows = []
-    for image_id, columns in covers.items():
+    for image_id, columns in coverages.items():
         pixels = np.zeros((16, 16, 3), np.uint8)
         pixels[:, :columns] = 255
         rows.append({"image_id": image_id, "pixels": pixels, "label": "cat"})
@@ -197,6 +200,4 @@ def test_images_without_a_silhouette_are_listed_with_what_the_mask_covers(tmp_pa
     table = rejected_images({"s": [path]})
     assert list(read_columns(path, ["image_id"])["image_id"]) == ["half"]
     assert table["image_id"].tolist() == ["empty", "full"]
-    assert ["coverage 0.0" in table["reason"][0], "coverage 1.0" in table["reason"][1]] == [
-        True
-    ] * 2
+    assert "coverage 0.0" in table["reason"][0] and "coverage 1.0" in table["reason"][1]

@@ -1,4 +1,4 @@
-"""The weight-free stylizer keeps the layout and takes over the style; style images as a source."""
+"""The weight-free stylizer keeps the layout and adopts the style; style images as a data set."""
 
 import io
 
@@ -21,10 +21,10 @@ def disc(size: int = SIZE) -> np.ndarray:
 
 
 def content(size: int = SIZE) -> np.ndarray:
-    """A light, finely striped disc on a dark, plain ground."""
+    """Light, finely striped disc on a dark, plain background."""
     stripes = 20 * np.sign(np.sin(2 * np.pi * np.arange(size) / 4 + 0.1))
-    inside = np.array([200, 190, 120]) + np.repeat(stripes[None, :, None], size, axis=0)
-    return np.where(disc(size)[..., None], inside, [40, 60, 50]).astype(np.uint8)
+    fill = np.array([200, 190, 120]) + np.repeat(stripes[None, :, None], size, axis=0)
+    return np.where(disc(size)[..., None], fill, [40, 60, 50]).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -43,27 +43,27 @@ def grey(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(float).mean(axis=2)
 
 
-def correlation(one: np.ndarray, two: np.ndarray) -> float:
-    return float(np.corrcoef(one.ravel(), two.ravel())[0, 1])
+def correlation(x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.corrcoef(x.ravel(), y.ravel())[0, 1])
 
 
-def test_colours_become_the_styles(stylized, styles):
+def test_colours_become_those_of_the_style(stylized, styles):
     for image, style in zip(stylized, styles, strict=True):
         for colour in range(3):
-            wanted = np.quantile(style[..., colour], [0.1, 0.5, 0.9])
-            found = np.quantile(image[..., colour], [0.1, 0.5, 0.9])
+            target = np.quantile(style[..., colour], [0.1, 0.5, 0.9])
+            after = np.quantile(image[..., colour], [0.1, 0.5, 0.9])
             before = np.quantile(content()[..., colour], [0.1, 0.5, 0.9])
-            assert np.abs(found - wanted).mean() < 35
-            assert np.abs(found - wanted).mean() < np.abs(before - wanted).mean() + 5
+            assert np.abs(after - target).mean() < 35
+            assert np.abs(after - target).mean() < np.abs(before - target).mean() + 5
 
 
-def test_the_shape_stays_visible(stylized):
-    found = [correlation(grey(image), disc()) for image in stylized]
-    assert np.median(found) > 0.5 and min(found) > 0.15, found
+def test_the_shape_remains_visible(stylized):
+    correlations = [correlation(grey(image), disc()) for image in stylized]
+    assert np.median(correlations) > 0.5 and min(correlations) > 0.15, correlations
 
 
-def test_the_contents_own_texture_goes(stylized):
-    """Power at the stripes' frequency, inside the disc, is no longer above its surroundings."""
+def test_the_texture_of_the_content_is_removed(stylized):
+    """Power at the frequency of the stripes, inside the disc, no longer exceeds that nearby."""
 
     def peak(image):
         power = np.abs(np.fft.fft2(grey(image) * disc())) ** 2
@@ -72,13 +72,13 @@ def test_the_contents_own_texture_goes(stylized):
     assert np.median([peak(image) for image in stylized]) < 0.1 * peak(content())
 
 
-def test_oriented_filters_respond_as_they_do_to_the_style(stylized, styles):
-    """Energies of the fine bands are nearer to the style's than the content's were."""
+def test_oriented_filters_respond_as_to_the_style(stylized, styles):
+    """Energies of the fine bands are closer to the style's than the content's were."""
     filters = _texture_statistics.steerable_filters(SIZE, SIZE, 3)
 
     def energies(image):
-        seen = _texture_statistics.bands(grey(image)[None].astype(np.float32), filters)
-        return np.log(seen[0, 1:-1].std((1, 2)))
+        bands = _texture_statistics.bands(grey(image)[None].astype(np.float32), filters)
+        return np.log(bands[0, 1:-1].std((1, 2)))
 
     for image, style in zip(stylized, styles, strict=True):
         after = np.abs(energies(image) - energies(style)).mean()
@@ -86,7 +86,7 @@ def test_oriented_filters_respond_as_they_do_to_the_style(stylized, styles):
         assert after < 0.35 and after < before
 
 
-def test_without_texture_flattens_stripes_and_keeps_the_outline():
+def test_without_texture_removes_stripes_and_keeps_the_outline():
     smooth = grey(255 * without_texture(content().astype(np.float32) / 255))
     core = np.hypot(*(np.mgrid[:SIZE, :SIZE] - SIZE / 2)) < 0.2 * SIZE
     assert smooth[core].std() < 0.15 * grey(content())[core].std()
@@ -98,14 +98,14 @@ def test_filters_are_a_tight_frame(shape):
     maps = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32)
     filters = _texture_statistics.steerable_filters(*shape, 3)
     assert np.allclose((filters**2).sum(0), 1, atol=1e-5)
-    again = _texture_statistics.joined(_texture_statistics.bands(maps, filters), filters)
-    assert again.shape == maps.shape and np.allclose(again, maps, atol=1e-4)
+    joined = _texture_statistics.from_bands(_texture_statistics.bands(maps, filters), filters)
+    assert joined.shape == maps.shape and np.allclose(joined, maps, atol=1e-4)
 
 
-def test_order_is_a_stable_sort():
+def test_stable_argsort_equals_numpys():
     values = np.random.default_rng(0).integers(-4, 5, (3, 200)).astype(np.float32) / 3 + 0.0
     expected = np.argsort(values, axis=-1, kind="stable")
-    assert np.array_equal(_texture_statistics.order(values), expected)
+    assert np.array_equal(_texture_statistics.stable_argsort(values), expected)
 
 
 def test_histograms_are_matched_exactly():
@@ -135,15 +135,15 @@ def test_any_size_and_any_content(shape, styles):
             assert image.shape == flat.shape and image.dtype == np.uint8
 
 
-def test_wrong_settings_are_refused():
-    for wrong in ({"content": 0.0}, {"iterations": 0}, {"scales": 0}):
+def test_invalid_settings_are_rejected():
+    for settings in ({"content": 0.0}, {"iterations": 0}, {"scales": 0}):
         with pytest.raises(ShapebiasError, match="stylizers/filter_statistics: "):
-            build("stylizers", kind="filter_statistics", **wrong)
-    with pytest.raises(ShapebiasError, match="images/textures: size: 8 is not at least 16"):
+            build("stylizers", kind="filter_statistics", **settings)
+    with pytest.raises(ShapebiasError, match="painted_textures: size: 8 is not at least 16"):
         build("datasets", kind="painted_textures", count=3, size=8, seed=0)
 
 
-def test_textures_are_distinct_colourful_and_without_labels():
+def test_textures_are_distinct_and_colourful_and_have_no_labels():
     rows = list(build("datasets", kind="painted_textures", count=12, size=32, seed=0).rows(0, 1))
     assert [row["image_id"] for row in rows] == [f"texture-{number:05d}" for number in range(12)]
     assert len({row["image"] for row in rows}) == 12
@@ -154,8 +154,8 @@ def test_textures_are_distinct_colourful_and_without_labels():
 
 
 @pytest.mark.parametrize("parts", [1, 3, 5])
-def test_parts_of_the_textures_are_the_whole(parts):
+def test_parts_of_the_textures_join_to_all_rows(parts):
     textures = build("datasets", kind="painted_textures", count=len(MANNERS) + 1, size=16, seed=3)
-    whole = list(textures.rows(0, 1))
-    assert [row for part in range(parts) for row in textures.rows(part, parts)] == whole
-    assert len(whole) == len(textures)
+    rows = list(textures.rows(0, 1))
+    assert [row for part in range(parts) for row in textures.rows(part, parts)] == rows
+    assert len(rows) == len(textures)

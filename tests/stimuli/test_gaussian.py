@@ -1,4 +1,4 @@
-"""Gaussian blur by matrices against SciPy's."""
+"""Gaussian blur by matrix products, compared with SciPy's."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from shapebias.stimuli.image_ops.gaussian import gaussian_blur
     truncate=st.sampled_from([3.0, 4.0]),
     seed=st.integers(0, 2**32),
 )
-def test_is_scipys_to_single_precision(rows, columns, sigma, truncate, seed):
+def test_equals_scipys_blur_to_single_precision(rows, columns, sigma, truncate, seed):
     planes = np.random.default_rng(seed).random((2, rows, columns)).astype(np.float32)
     expected = gaussian_filter(
         planes.astype(np.float64), (0, sigma, sigma), mode="reflect", truncate=truncate
@@ -27,7 +27,7 @@ def test_is_scipys_to_single_precision(rows, columns, sigma, truncate, seed):
 
 
 @pytest.mark.parametrize("sigma", [0.4, 2.0, 9.0])
-def test_the_transform_blur_is_scipys_rounded(sigma):
+def test_the_transform_blur_equals_scipys_rounded(sigma):
     pixels = np.random.default_rng(0).integers(0, 256, (70, 50, 3), dtype=np.uint8)
     blurred, _ = build("transforms", kind="blur", sigma=sigma)(pixels)
     expected = gaussian_filter(pixels.astype(np.float64), (sigma, sigma, 0), mode="reflect")

@@ -1,4 +1,4 @@
-"""Traced outlines against the potrace command on real photos, and between the two packages."""
+"""Traced outlines, compared with the potrace command on photos and between the two packages."""
 
 import importlib.util
 import os
@@ -24,19 +24,19 @@ NUMBERS = {"m": 1, "l": 1, "c": 3}
 
 @pytest.fixture(scope="module")
 def photos(shared_data):
-    """Twelve photographs, brought to the size of the study's images."""
+    """Twelve photos, resized and cropped to the size of the study's images."""
     archives = sorted((shared_data / "imagenette-sample").glob("*.zip"))
     if not archives:
         pytest.skip("no photos beside the checkout (../shared/data/imagenette-sample)")
     with zipfile.ZipFile(archives[0]) as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".JPEG"))
-        chosen = names[:: len(names) // 12][:12]
-        return [decode(archive.read(name), resize=256, crop=224) for name in chosen]
+        names = names[:: len(names) // 12][:12]
+        return [decode(archive.read(name), resize=256, crop=224) for name in names]
 
 
 def outlines_of(svg: str) -> list[list[tuple[str, tuple[int, ...]]]]:
     """Closed outlines of an SVG's paths: letters and absolute points, in tenths of a pixel."""
-    found = []
+    outlines = []
     for path in re.findall(r'\sd="([^"]*)"', svg):
         here = start = np.zeros(2, int)
         letter, numbers = "", []
@@ -53,15 +53,14 @@ def outlines_of(svg: str) -> list[list[tuple[str, tuple[int, ...]]]]:
             here, numbers = points[-1], []
             if letter in "mM":
                 start = here
-                found.append([])
-                found[-1].append(("M", tuple(start)))
+                outlines.append([("M", tuple(start))])
                 letter = "l" if letter == "m" else "L"
             else:
-                found[-1].append((letter.upper(), tuple(points.ravel())))
-    return found
+                outlines[-1].append((letter.upper(), tuple(points.ravel())))
+    return outlines
 
 
-def commands_svg(black: np.ndarray) -> str:
+def svg_of_command(black: np.ndarray) -> str:
     rows, columns = black.shape
     bitmap = f"P4\n{columns} {rows}\n".encode() + np.packbits(black, axis=1).tobytes()
     command = ["potrace", "--svg", "--output", "-", "-"]
@@ -70,18 +69,18 @@ def commands_svg(black: np.ndarray) -> str:
 
 @pytest.mark.skipif(not shutil.which("potrace"), reason="the command potrace is not installed")
 @pytest.mark.skipif(potrace.find_tracer().name != "pypotrace", reason="pypotrace not installed")
-def test_outlines_of_photos_are_the_potrace_commands(photos):
+def test_outlines_of_photos_equal_those_of_the_potrace_command(photos):
     transform = build("transforms", kind="black_and_white")
     number = 0
     for pixels in photos:
         black = transform.binarise(pixels)
-        ours, theirs = outlines_of(transform.trace(black)), outlines_of(commands_svg(black))
-        assert sorted(ours) == sorted(theirs)
-        number += len(ours)
+        outlines = outlines_of(transform.trace(black))
+        assert sorted(outlines) == sorted(outlines_of(svg_of_command(black)))
+        number += len(outlines)
     assert number > 20 * len(photos)
 
 
-def test_the_package_that_traced_is_recorded():
+def test_the_tracing_package_is_recorded():
     _, drawn = build("transforms", kind="black_and_white")(np.zeros((9, 9, 3), np.uint8))
     assert drawn["tracer"] == potrace.find_tracer().name
     assert drawn["tracer"] in ("pypotrace", "potracer")
@@ -89,12 +88,12 @@ def test_the_package_that_traced_is_recorded():
 
 @pytest.fixture(scope="module")
 def potracer():
-    """The pure-Python package, loaded beside the other under a name of its own."""
+    """The pure-Python package, imported under another name than pypotrace."""
     folder = os.environ.get("POTRACER")
     if not folder:
         pytest.skip(
-            "potracer shares its module's name with pypotrace: install it in a folder of its own"
-            " (pip install --no-deps --target) and name that in POTRACER"
+            "potracer has the same module name as pypotrace: install it in a separate folder"
+            " (pip install --no-deps --target) and set POTRACER to that folder"
         )
     package = Path(folder) / "potrace"
     spec = importlib.util.spec_from_file_location(
@@ -108,7 +107,7 @@ def potracer():
 
 
 def drawn_by(tracer, black, monkeypatch):
-    monkeypatch.setattr("shapebias.transforms.black_and_white.find_tracer", lambda: tracer)
+    monkeypatch.setattr("shapebias.stimuli.transforms.black_and_white.find_tracer", lambda: tracer)
     pixels = np.where(black, 0, 255).astype(np.uint8)[..., None].repeat(3, axis=2)
     return build("transforms", kind="black_and_white")(pixels)
 
@@ -117,16 +116,16 @@ def drawn_by(tracer, black, monkeypatch):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_two_packages_draw_the_same(potracer, seed, monkeypatch):
     smooth = gaussian_filter(np.random.default_rng(seed).standard_normal((60, 80)), 3)
-    ours, _ = drawn_by(potrace.find_tracer(), smooth > 0, monkeypatch)
-    theirs, drawn = drawn_by(potracer, smooth > 0, monkeypatch)
+    by_pypotrace, _ = drawn_by(potrace.find_tracer(), smooth > 0, monkeypatch)
+    by_potracer, drawn = drawn_by(potracer, smooth > 0, monkeypatch)
     assert drawn["tracer"] == "potracer"
-    difference = np.abs(ours.astype(int) - theirs)
+    difference = np.abs(by_pypotrace.astype(int) - by_potracer)
     assert (difference > 40).mean() < 0.005 and difference.mean() < 0.5
-    assert 0.2 < (theirs < 128).mean() < 0.8
+    assert 0.2 < (by_potracer < 128).mean() < 0.8
 
 
 class Missing:
-    """Importer that knows no module of a name, and lets others through."""
+    """Importer that fails for modules of some names."""
 
     def __init__(self, *names):
         self.names = names
@@ -138,7 +137,7 @@ class Missing:
 
 @pytest.fixture
 def without(monkeypatch):
-    """Way to hide modules from fresh imports of the tracer."""
+    """Function that hides modules from new imports of the tracer."""
 
     def hide(*names):
         for name in [name for name in sys.modules if name.split(".")[0] == "potrace"]:
@@ -151,13 +150,13 @@ def without(monkeypatch):
     potrace.find_tracer.cache_clear()
 
 
-def test_without_either_package_both_are_named(without):
+def test_the_error_without_a_package_names_both(without):
     without("potrace")
     with pytest.raises(ShapebiasError, match=r"^[^\n]*pip install pypotrace[^\n]*potracer[^\n]*$"):
         potrace.find_tracer()
 
 
-def test_the_pure_package_serves_where_the_compiled_one_is_not(without, tmp_path, monkeypatch):
+def test_potracer_is_used_where_pypotrace_is_not_installed(without, tmp_path, monkeypatch):
     (tmp_path / "potrace").mkdir()
     (tmp_path / "potrace" / "__init__.py").write_text("class Bitmap: ...")
     without()
@@ -166,14 +165,14 @@ def test_the_pure_package_serves_where_the_compiled_one_is_not(without, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("text", "raised"),
+    ("text", "error"),
     [("import no_such_module", ModuleNotFoundError), ("raise ImportError('libpotrace.so')", None)],
 )
-def test_an_error_inside_a_package_is_not_hidden(without, tmp_path, monkeypatch, text, raised):
+def test_an_error_inside_a_package_is_not_hidden(without, tmp_path, monkeypatch, text, error):
     (tmp_path / "potrace").mkdir()
     (tmp_path / "potrace" / "__init__.py").write_text("from potrace._potrace import *")
     (tmp_path / "potrace" / "_potrace.py").write_text(text)
     without()
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(raised or ImportError, match=r"no_such_module|libpotrace\.so"):
+    with pytest.raises(error or ImportError, match=r"no_such_module|libpotrace\.so"):
         potrace.find_tracer()

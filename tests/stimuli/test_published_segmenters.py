@@ -1,4 +1,4 @@
-"""Published segmenters: their files' names and shapes, their arithmetic, their 16 classes."""
+"""Published segmenters: names and shapes of their weights, their scores, their 16 classes."""
 
 import csv
 
@@ -14,7 +14,7 @@ from shapebias.stimuli.segmenter import Segmenter, load_segmenter, save_segmente
 from shapebias.stimuli.segmenters._published import (
     PublishedSegmenter,
     entry_levels,
-    grouped,
+    group_classes,
     import_segmenter,
 )
 from shapebias.torchvision_import import torchvision
@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 
 SIXTEEN = sorted(set(imagenet_16().values()))
 STAGES = {2: (3, 64, 256), 3: (4, 256, 512), 4: (23, 512, 1024), 5: (3, 1024, 2048)}
-MINE = {"kind": "deeplabv2"}
+DEEPLABV2 = {"kind": "deeplabv2"}
 
 
 def convolution(name, outputs, inputs, size):
@@ -34,7 +34,7 @@ def convolution(name, outputs, inputs, size):
 
 
 def public_shapes() -> dict[str, tuple[int, ...]]:
-    """Entries of the public COCO-Stuff checkpoint, written out from its network's definition."""
+    """Shapes in the public COCO-Stuff checkpoint, from the definition of its network."""
     shapes = convolution("layer1.conv1", 64, 3, 7)
     for layer, (blocks, inputs, outputs) in STAGES.items():
         for block in range(1, blocks + 1):
@@ -52,7 +52,7 @@ def public_shapes() -> dict[str, tuple[int, ...]]:
 
 @pytest.fixture(scope="module")
 def checkpoint() -> dict[str, torch.Tensor]:
-    """Random weights under the names of the public file, without batch norm's counters."""
+    """Random weights under the names of the public file, without counters of batch norm."""
     generator = torch.Generator().manual_seed(0)
     weights = {}
     for name, shape in public_shapes().items():
@@ -76,38 +76,38 @@ def file(checkpoint, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def imported(file):
-    return import_segmenter(MINE, file)
+    return import_segmenter(DEEPLABV2, file)
 
 
-def own_scores(weights, images):
-    """DeepLab-v2 by plain operations on the checkpoint's entries, up to its 182 scores."""
+def reference_scores(weights, images):
+    """Compute the 182 scores of DeepLab-v2 by plain operations on the checkpoint's tensors."""
 
-    def unit(name, seen, **shape):
+    def unit(name, maps, **shape):
         name = f"base.{name}"
-        seen = conv2d(seen, weights[f"{name}.conv.weight"], **shape)
+        maps = conv2d(maps, weights[f"{name}.conv.weight"], **shape)
         statistics = [
             weights[f"{name}.bn.{part}"]
             for part in ("running_mean", "running_var", "weight", "bias")
         ]
-        return batch_norm(seen, *statistics, eps=1e-5)
+        return batch_norm(maps, *statistics, eps=1e-5)
 
     mean = torch.tensor([122.675, 116.669, 104.008])[:, None, None]
-    seen = (255 * images - mean)[:, [2, 1, 0]]
-    seen = unit("layer1.conv1", seen, stride=2, padding=3).relu()
-    seen = max_pool2d(seen, 3, 2, 1, ceil_mode=True)
+    maps = (255 * images - mean)[:, [2, 1, 0]]
+    maps = unit("layer1.conv1", maps, stride=2, padding=3).relu()
+    maps = max_pool2d(maps, 3, 2, 1, ceil_mode=True)
     for layer, (blocks, *_) in STAGES.items():
-        wide = {2: 1, 3: 1, 4: 2, 5: 4}[layer]
+        rate = {2: 1, 3: 1, 4: 2, 5: 4}[layer]
         for block in range(1, blocks + 1):
             name = f"layer{layer}.block{block}"
             step = 2 if (layer, block) == (3, 1) else 1
-            inner = unit(f"{name}.reduce", seen, stride=step).relu()
-            inner = unit(f"{name}.conv3x3", inner, padding=wide, dilation=wide).relu()
-            inner = unit(f"{name}.increase", inner)
-            seen = unit(f"{name}.shortcut", seen, stride=step) if block == 1 else seen
-            seen = (inner + seen).relu()
+            residual = unit(f"{name}.reduce", maps, stride=step).relu()
+            residual = unit(f"{name}.conv3x3", residual, padding=rate, dilation=rate).relu()
+            residual = unit(f"{name}.increase", residual)
+            maps = unit(f"{name}.shortcut", maps, stride=step) if block == 1 else maps
+            maps = (residual + maps).relu()
     return sum(
         conv2d(
-            seen,
+            maps,
             weights[f"base.aspp.c{view}.weight"],
             weights[f"base.aspp.c{view}.bias"],
             padding=rate,
@@ -123,48 +123,48 @@ def table(name):
 
 
 def test_deeplabv2_has_the_public_names_and_shapes():
-    found = build("segmenters", **MINE).network.state_dict()
+    weights = build("segmenters", **DEEPLABV2).network.state_dict()
     shapes = {
         name: tuple(value.shape)
-        for name, value in found.items()
+        for name, value in weights.items()
         if not name.endswith("num_batches_tracked")
     }
     assert shapes == public_shapes()
 
 
 @torch.no_grad()
-def test_deeplabv2_gives_the_public_networks_scores(checkpoint, imported):
+def test_deeplabv2_computes_the_public_networks_scores(checkpoint, imported):
     network, _ = imported
     images = torch.rand(2, 3, 65, 49, generator=torch.Generator().manual_seed(1))
-    expected = own_scores(checkpoint, images)
-    found = network.scores(network.prepared(images))
-    assert found.shape == expected.shape == (2, 182, 9, 7)
-    assert torch.allclose(found, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+    expected = reference_scores(checkpoint, images)
+    scores = network.scores(network.prepare(images))
+    assert scores.shape == expected.shape == (2, 182, 9, 7)
+    assert torch.allclose(scores, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
     assert expected.std() > 0.1
 
 
 @torch.no_grad()
-def test_masks_are_those_of_the_fine_classes_brought_to_the_sixteen(checkpoint, imported):
+def test_masks_are_those_of_the_fine_classes_mapped_to_the_sixteen(checkpoint, imported):
     network, classes = imported
     images = torch.rand(1, 3, 40, 56, generator=torch.Generator().manual_seed(2))
-    fine = interpolate(own_scores(checkpoint, images), (40, 56), mode="bilinear").argmax(1)
+    fine = interpolate(reference_scores(checkpoint, images), (40, 56), mode="bilinear").argmax(1)
     levels = [row["entry_level"] for row in table("coco_stuff_classes.csv")]
     expected = [classes.index(levels[number] or "background") for number in fine.flatten()]
-    found = network(images).argmax(1).flatten()
-    assert np.mean(found.numpy() == np.array(expected)) > 0.999
+    labels = network(images).argmax(1).flatten()
+    assert np.mean(labels.numpy() == np.array(expected)) > 0.999
     assert network(images).shape == (1, 17, 40, 56)
 
 
-def test_the_tables_are_in_their_networks_order():
+def test_the_tables_have_the_order_of_their_networks():
     coco, voc = table("coco_stuff_classes.csv"), table("voc_classes.csv")
     assert [int(row["index"]) for row in coco] == list(range(182))
-    # One less than COCO's own numbers, which leave eleven out.
+    # COCO numbers its classes from 1 and skips eleven numbers.
     numbers = {"person": 1, "bear": 23, "bottle": 44, "chair": 62, "oven": 79, "clock": 85}
     assert {name: 1 + [row["name"] for row in coco].index(name) for name in numbers} == numbers
     assert coco[91]["name"] == "banner" and coco[181]["name"] == "wood"
     assert sorted(row["entry_level"] for row in coco if row["entry_level"]) == SIXTEEN
-    theirs = torchvision.models.segmentation.DeepLabV3_ResNet50_Weights.DEFAULT.meta["categories"]
-    assert [row["name"] for row in voc] == ["background", *theirs[1:]]
+    weights = torchvision.models.segmentation.DeepLabV3_ResNet50_Weights.DEFAULT
+    assert [row["name"] for row in voc] == ["background", *weights.meta["categories"][1:]]
     assert len({row["entry_level"] for row in voc} - {""}) == 9
 
 
@@ -175,9 +175,9 @@ def test_the_mask_of_a_class_is_the_union_of_its_parts():
                 torch.nn.Identity(), table="voc_classes.csv", classes=None, short_side=None
             )
             levels = ["", "cat", "dog", "cat", ""]
-            self.classes, self.groups = grouped(levels, ["background", "dog", "cat"])
+            self.classes, self.groups = group_classes(levels, ["background", "dog", "cat"])
 
-        def prepared(self, images):
+        def prepare(self, images):
             return images
 
         def scores(self, prepared):
@@ -188,26 +188,26 @@ def test_the_mask_of_a_class_is_the_union_of_its_parts():
     assert model.groups == [[0, 4], [2], [1, 3]]
 
 
-def test_a_choice_of_classes_leaves_the_others_to_the_background():
-    classes, groups = grouped(entry_levels("voc_classes.csv"), ["background", "dog", "bird"])
+def test_classes_that_are_not_selected_become_background():
+    classes, groups = group_classes(entry_levels("voc_classes.csv"), ["background", "dog", "bird"])
     assert classes == ["background", "dog", "bird"] and groups[1:] == [[12], [3]]
     assert sorted(number for group in groups for number in group) == list(range(21))
     with pytest.raises(UnknownName, match="unknown class of the segmenter: 'oven'"):
-        grouped(entry_levels("voc_classes.csv"), ["background", "oven"])
-    for wrong in (["dog"], ["background", "dog", "dog"], []):
+        group_classes(entry_levels("voc_classes.csv"), ["background", "oven"])
+    for classes in (["dog"], ["background", "dog", "dog"], []):
         with pytest.raises(ShapebiasError, match='start with "background"'):
-            grouped(entry_levels("voc_classes.csv"), wrong)
+            group_classes(entry_levels("voc_classes.csv"), classes)
 
 
 def test_an_imported_segmenter_makes_silhouettes_that_name_their_source(
     imported, file, tmp_path, monkeypatch
 ):
-    # Masks are compared exactly, so on the processor also where there is a graphics card.
+    # Masks are compared exactly, so they are computed on the CPU also if there is a GPU.
     monkeypatch.setattr("shapebias.stimuli.segmenter.device", lambda: torch.device("cpu"))
     network, classes = imported
     assert classes == ["background", *SIXTEEN]
     path = tmp_path / "segmenter.safetensors"
-    save_segmenter(network, path, architecture=MINE, classes=classes, source=file.name)
+    save_segmenter(network, path, architecture=DEEPLABV2, classes=classes, source=file.name)
     segmenter = load_segmenter(path)
     assert segmenter.classes == tuple(classes)
     pixels = np.random.default_rng(0).integers(0, 256, (33, 41, 3), dtype=np.uint8)
@@ -224,11 +224,11 @@ def test_an_imported_segmenter_makes_silhouettes_that_name_their_source(
 
 @pytest.mark.parametrize("backbone", ["resnet50", "mobilenet_v3_large"])
 @torch.no_grad()
-def test_deeplabv3_is_torchvisions(backbone, tmp_path):
+def test_deeplabv3_computes_torchvisions_scores(backbone, tmp_path):
     torch.manual_seed(0)
     make = getattr(torchvision.models.segmentation, f"deeplabv3_{backbone}")
-    theirs = make(weights=None, weights_backbone=None, num_classes=21, aux_loss=True).eval()
-    torch.save(theirs.state_dict(), tmp_path / "deeplabv3_coco.pth")
+    reference = make(weights=None, weights_backbone=None, num_classes=21, aux_loss=True).eval()
+    torch.save(reference.state_dict(), tmp_path / "deeplabv3_coco.pth")
     settings = {"kind": "deeplabv3", "backbone": backbone, "short_side": 64}
     network, classes = import_segmenter(settings, tmp_path / "deeplabv3_coco.pth")
     assert classes == ["background", *(name for name in SIXTEEN if name in classes)]
@@ -237,41 +237,41 @@ def test_deeplabv3_is_torchvisions(backbone, tmp_path):
     large = interpolate(images, (64, 96), mode="bilinear", antialias=True)
     mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
     std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
-    fine = interpolate(theirs((large - mean) / std)["out"], (32, 48), mode="bilinear")
+    fine = interpolate(reference((large - mean) / std)["out"], (32, 48), mode="bilinear")
     rows = table("voc_classes.csv")
-    found = network(images)
+    scores = network(images)
     for number, name in enumerate(classes[1:], start=1):
-        own = next(int(row["index"]) for row in rows if row["entry_level"] == name)
-        assert torch.allclose(found[:, number], fine[:, own], atol=1e-4)
-    rest = [int(row["index"]) for row in rows if not row["entry_level"]]
-    assert torch.allclose(found[:, 0], fine[:, rest].amax(1), atol=1e-4)
+        index = next(int(row["index"]) for row in rows if row["entry_level"] == name)
+        assert torch.allclose(scores[:, number], fine[:, index], atol=1e-4)
+    background = [int(row["index"]) for row in rows if not row["entry_level"]]
+    assert torch.allclose(scores[:, 0], fine[:, background].amax(1), atol=1e-4)
 
 
-def test_what_cannot_be_imported_is_refused_in_one_line(file, tmp_path):
+def test_files_and_settings_that_do_not_match_are_rejected_in_one_line(file, tmp_path):
     torch.save({"base.layer1.conv1.conv.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "half.pth")
     for settings, path, message in (
         ({"kind": "deeplabv3"}, file, "is of another network than DeepLabV3"),
         (
-            MINE,
+            DEEPLABV2,
             tmp_path / "half.pth",
             "is of another network than DilatedResNet101.*missing layer1",
         ),
-        (MINE, tmp_path / "absent.pth", "do not exist: download them"),
+        (DEEPLABV2, tmp_path / "absent.pth", "do not exist: download them"),
         (
             {"kind": "deeplabv3", "backbone": "resnet18"},
             file,
             "unknown backbone of segmenters",
         ),
-        ({**MINE, "short_side": 0}, file, "short_side: 0 is not at least 32"),
+        ({**DEEPLABV2, "short_side": 0}, file, "short_side: 0 is not at least 32"),
         ({"kind": "deeplab", "classes": ["background", "cat"]}, file, "has no published weights"),
     ):
-        with pytest.raises(ShapebiasError, match=message) as caught:
+        with pytest.raises(ShapebiasError, match=message) as error:
             import_segmenter(settings, path)
-        assert "\n" not in str(caught.value)
+        assert "\n" not in str(error.value)
 
 
-class Everything:
-    """Segmenter that sees a dog on the left half of every image."""
+class LeftDog:
+    """Segmenter that labels the left half of every image as a dog."""
 
     classes = ("background", "bird", "dog")
     source = "stand-in"
@@ -282,11 +282,11 @@ class Everything:
         )
 
 
-def test_wordnet_ids_become_their_entry_level_class():
+def test_wordnet_ids_are_mapped_to_their_entry_level_class():
     pixels = np.zeros((8, 8, 3), np.uint8)
-    settings = {"segmenter": Everything(), "entry_level": "imagenet_16"}
+    settings = {"segmenter": LeftDog(), "entry_level": "imagenet_16"}
     strict = build("transforms", kind="silhouette", **settings)
-    mild = build("transforms", kind="silhouette", unknown="leave_out", **settings)
+    lenient = build("transforms", kind="silhouette", unknown="leave_out", **settings)
     poodle, tench, oven = "n02113799", "n01440764", "n04111531"
     assert imagenet_16()[poodle] == "dog" and imagenet_16()[oven] == "oven"
     for label in (poodle, "dog"):
@@ -296,7 +296,7 @@ def test_wordnet_ids_become_their_entry_level_class():
     for label in (tench, oven, None):
         with pytest.raises(UnknownName, match=r"known: bird, dog"):
             strict(pixels, label=label)
-        assert mild(pixels, label=label) == (
+        assert lenient(pixels, label=label) == (
             None,
             {"coverage": 0.0, "mask_source": "stand-in"},
         )

@@ -1,4 +1,4 @@
-"""The noise of whole levels is Gaussian noise, rounded."""
+"""The tabulated noise equals rounded Gaussian noise in distribution."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from shapebias.plugins import build
 
 
 @pytest.mark.parametrize("sd", [0.01, 0.08, 0.2])
-def test_levels_are_as_frequent_as_under_the_gaussian(sd):
+def test_levels_have_the_frequencies_of_the_gaussian(sd):
     grey = np.full((700, 700, 3), 127, np.uint8)
     noisy, _ = build("transforms", kind="noise", sd=sd)(grey, rng=np.random.default_rng(0))
     levels = np.arange(1, 255)
@@ -22,7 +22,7 @@ def test_levels_are_as_frequent_as_under_the_gaussian(sd):
     assert abs(departure - degrees) < 5 * np.sqrt(2 * degrees)
 
 
-def test_no_noise_leaves_the_image_as_it_is():
+def test_zero_noise_leaves_the_image_unchanged():
     pixels = np.random.default_rng(0).integers(0, 256, (30, 20, 3), dtype=np.uint8)
-    still, _ = build("transforms", kind="noise", sd=0.0)(pixels, rng=np.random.default_rng(0))
-    assert np.array_equal(still, pixels)
+    unchanged, _ = build("transforms", kind="noise", sd=0.0)(pixels, rng=np.random.default_rng(0))
+    assert np.array_equal(unchanged, pixels)

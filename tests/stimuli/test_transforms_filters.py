@@ -1,4 +1,4 @@
-"""Median filter, colour reversal and Fourier filters against slow and obvious references."""
+"""Median filter, colour reversal and Fourier filters, compared with slow references."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def mirrored(place: int, length: int) -> int:
 
 
 def medians(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Median of the window about each pixel, pixel by pixel."""
+    """Compute the median of the window about each pixel, pixel by pixel."""
     rows, columns, _ = pixels.shape
     about = range(-(size // 2), size // 2 + 1)
     filtered = np.empty_like(pixels)
@@ -50,7 +50,9 @@ def medians(pixels: np.ndarray, size: int) -> np.ndarray:
     repeats=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
-def test_median_is_the_middle_of_the_window_again_and_again(rows, columns, size, repeats, seed):
+def test_median_equals_the_reference_after_every_number_of_repeats(
+    rows, columns, size, repeats, seed
+):
     pixels = picture(rows, columns, seed)
     filtered, drawn = build("transforms", kind="median", size=size, repeats=repeats)(pixels)
     expected = pixels
@@ -60,7 +62,7 @@ def test_median_is_the_middle_of_the_window_again_and_again(rows, columns, size,
     assert drawn == {"median_size": size, "median_repeats": repeats}
 
 
-def test_median_takes_specks_away_and_leaves_edges():
+def test_median_removes_specks_and_keeps_edges():
     pixels = np.full((20, 20, 3), 40, np.uint8)
     pixels[:, 10:] = 200
     specked = pixels.copy()
@@ -68,7 +70,7 @@ def test_median_takes_specks_away_and_leaves_edges():
     assert np.array_equal(build("transforms", kind="median", size=3)(specked)[0], pixels)
 
 
-def test_reverse_is_one_minus_x_and_its_own_inverse():
+def test_reverse_computes_one_minus_x_and_is_its_own_inverse():
     pixels = picture(7, 5)
     reverse = build("transforms", kind="reverse")
     reversed_, drawn = reverse(pixels)
@@ -78,7 +80,7 @@ def test_reverse_is_one_minus_x_and_its_own_inverse():
 
 
 def ring_filtered(pixels: np.ndarray, inner: float, outer: float) -> np.ndarray:
-    """Filter by the whole centred spectrum, one frequency at a time."""
+    """Filter with the whole centred spectrum, one frequency at a time."""
     rows, columns, _ = pixels.shape
     spectrum = np.fft.fftshift(np.fft.fft2(pixels.astype(float), axes=(0, 1)), axes=(0, 1))
     for row in range(rows):
@@ -92,7 +94,7 @@ def ring_filtered(pixels: np.ndarray, inner: float, outer: float) -> np.ndarray:
     return (filtered.real + (127.5 if inner > 0 else 0)).clip(0, 255)
 
 
-# Radii on which no frequency of these sizes lies, so that rounding decides nothing.
+# No frequency of these sizes has one of these radii, so rounding has no influence.
 @settings(max_examples=40, deadline=None)
 @given(
     rows=st.integers(2, 17),
@@ -101,7 +103,7 @@ def ring_filtered(pixels: np.ndarray, inner: float, outer: float) -> np.ndarray:
     outer=st.sampled_from([None, 3.4321, 6.54321]),
     seed=st.integers(0, 99),
 )
-def test_fourier_is_a_ring_of_the_centred_spectrum(rows, columns, inner, outer, seed):
+def test_fourier_equals_a_ring_filter_of_the_centred_spectrum(rows, columns, inner, outer, seed):
     assume(inner > 0 or outer is not None)
     pixels = picture(rows, columns, seed)
     filtered, drawn = build("transforms", kind="fourier", inner=inner, outer=outer)(pixels)
@@ -114,15 +116,15 @@ def test_fourier_is_a_ring_of_the_centred_spectrum(rows, columns, inner, outer, 
 
 
 @pytest.mark.parametrize("size", [32, 49, 224])
-def test_the_edges_of_the_ring_are_inner_kept_and_outer_not(size):
+def test_the_inner_edge_is_kept_and_the_outer_is_not(size):
     fourier = build("transforms", kind="fourier", inner=3, outer=5)
-    for cycles, kept in ((2, False), (3, True), (4, True), (5, False), (6, False)):
+    for cycles, is_kept in ((2, False), (3, True), (4, True), (5, False), (6, False)):
         for down, across in ((cycles, 0), (0, cycles)):
             filtered, _ = fourier(wave(size, size, down, across))
-            assert (filtered.std() > 30) == kept, (cycles, down)
+            assert (filtered.std() > 30) == is_kept, (cycles, down)
 
 
-def test_low_and_high_pass_are_what_their_names_say():
+def test_low_pass_keeps_coarse_and_high_pass_keeps_fine_waves():
     coarse, fine = wave(64, 64, 2, 1).astype(int), wave(64, 64, 12, 20).astype(int)
     both = ((coarse + fine) // 2).astype(np.uint8)
     low, _ = build("transforms", kind="fourier", outer=8.0)(both)
@@ -131,8 +133,8 @@ def test_low_and_high_pass_are_what_their_names_say():
     assert np.abs(high - (fine + 127) / 2).max() < 2
 
 
-def test_a_radius_is_the_same_frequency_down_and_across_an_oblong_image():
-    """Stripes 8 pixels apart pass together, whichever way they run."""
+def test_a_radius_is_the_same_frequency_along_both_sides_of_an_oblong_image():
+    """A filter passes stripes 8 pixels apart in both directions."""
     fourier = build("transforms", kind="fourier", inner=3.9, outer=4.1)
     assert fourier(wave(32, 64, 32 / 8, 0))[0].std() > 30
     assert fourier(wave(32, 64, 0, 64 / 8))[0].std() > 30
@@ -140,18 +142,18 @@ def test_a_radius_is_the_same_frequency_down_and_across_an_oblong_image():
 
 
 @pytest.mark.parametrize(
-    ("kind", "wrong"),
+    ("kind", "invalid", "message"),
     [
-        ("median", {"size": 4}),
-        ("median", {"size": -1}),
-        ("median", {"size": 3, "repeats": 0}),
-        ("fourier", {}),
-        ("fourier", {"inner": 5.0, "outer": 5.0}),
-        ("fourier", {"inner": -1.0}),
-        ("fourier", {"inner": float("nan")}),
+        ("median", {"size": 4}, "^median: size is 4; it must be odd: use 5"),
+        ("median", {"size": -1}, "^transforms/median: size: -1 is not at least 1"),
+        ("median", {"size": 3, "repeats": 0}, "^transforms/median: repeats: 0 is not at least 1"),
+        ("fourier", {}, "^fourier: inner is 0.0 and outer is None"),
+        ("fourier", {"inner": 5.0, "outer": 5.0}, "^fourier: inner is 5.0 and outer is 5.0"),
+        ("fourier", {"inner": -1.0}, "^transforms/fourier: inner: -1.0 is not at least 0"),
+        ("fourier", {"inner": float("nan")}, "^transforms/fourier: inner: nan is not at least 0"),
     ],
 )
-def test_wrong_settings_are_refused_in_one_line(kind, wrong):
-    with pytest.raises(ShapebiasError) as caught:
-        build("transforms", kind=kind, **wrong)
-    assert "\n" not in str(caught.value) and str(caught.value).startswith(f"{kind} needs")
+def test_invalid_settings_are_rejected_in_one_line(kind, invalid, message):
+    with pytest.raises(ShapebiasError, match=message) as error:
+        build("transforms", kind=kind, **invalid)
+    assert "\n" not in str(error.value)

@@ -1,32 +1,23 @@
-"""Brightness, as of a picture exposed for too long."""
+"""Brightness: an overexposed image."""
 
 import numpy as np
 from jaxtyping import UInt8
 
+from shapebias.plugins import plugin
 from shapebias.stimuli.corruptions._base import Corruption, to_bytes
 from shapebias.stimuli.image_ops.hsv import from_hsv, to_hsv
 
 
-def build(*, severity: int) -> "Brightness":
-    """Corruption that makes an image brighter.
-
-    Parameters
-    ----------
-    severity
-        From 1 to 5.
-    """
-    return Brightness(severity=severity)
-
-
+@plugin
 class Brightness(Corruption):
-    """Every colour's value raised by `LEVELS`; hue and saturation stay."""
+    """Raise the value of every colour by `LEVELS`; hue and saturation stay the same."""
 
     LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5)
 
     def __call__(
         self, pixels: UInt8[np.ndarray, "row column 3"], *, rng: np.random.Generator | None = None
     ) -> UInt8[np.ndarray, "row column 3"]:
-        """Brighter image."""
+        """Brighten an image; nothing is random."""
         hue, saturation, value = to_hsv(pixels.transpose(2, 0, 1) / 255)
         value = (value + self.level).clip(0, 1)
         return to_bytes(from_hsv(hue, saturation, value))

@@ -1,32 +1,25 @@
-"""Elastic transform: the image sheared a little and then stretched like rubber."""
+"""Elastic transform: a small affine map followed by smooth random displacements."""
 
+import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
+from scipy.ndimage import map_coordinates
 
+from shapebias.plugins import plugin
 from shapebias.stimuli.corruptions._base import Corruption, to_bytes
 from shapebias.stimuli.image_ops.gaussian import gaussian_blur
-from shapebias.stimuli.image_ops.warp import affine_map, displace, warp_affine
 
 # The published constants are multiples of 244 where the side of the images, 224, was meant.
 SHARE_OF_SIDE = 244 / 224
 
 
-def build(*, severity: int) -> "ElasticTransform":
-    """Corruption that bends an image.
-
-    Parameters
-    ----------
-    severity
-        From 1 to 5.
-    """
-    return ElasticTransform(severity=severity)
-
-
+@plugin
 class ElasticTransform(Corruption):
-    """A random affine map, then smooth random displacements.
+    """Apply a random affine map, then smooth random displacements.
 
-    `LEVELS` are the strength and the smoothness (a standard deviation) of the displacements and
-    the reach of the affine map's, all as shares of 244 pixels for a shorter side of 224.
+    `LEVELS` are the strength and the smoothness (a standard deviation) of the displacements, and
+    the largest displacement of the affine map's corners, all as fractions of 244 pixels for a
+    shorter side of 224.
     """
 
     LEVELS = (
@@ -40,20 +33,37 @@ class ElasticTransform(Corruption):
     def __call__(
         self, pixels: UInt8[np.ndarray, "row column 3"], *, rng: np.random.Generator
     ) -> UInt8[np.ndarray, "row column 3"]:
-        """Bent image, mirrored where it does not reach."""
-        side = SHARE_OF_SIDE * min(pixels.shape[:2])
-        strength, smoothness, reach = (side * share for share in self.level)
-        planes = warp_affine(pixels, self.shear(pixels.shape[:2], reach, rng))
-        fields = rng.uniform(-1, 1, (2, *pixels.shape[:2])).astype(np.float32)
-        right, down = gaussian_blur(fields, smoothness, truncate=3) * np.float32(strength)
-        # Bytes are brought into an image's order sooner than floats.
-        return np.stack(to_bytes(displace(planes, down, right)), axis=-1)
+        """Distort an image, mirrored beyond its borders, by calls of the published libraries."""
+        shape = pixels.shape[:2]
+        side = SHARE_OF_SIDE * min(shape)
+        strength, smoothness, reach = (side * fraction for fraction in self.level)
+        colours = cv2.warpAffine(
+            pixels / np.float32(255),
+            self.draw_affine_map(shape, reach, rng),
+            shape[::-1],
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
+        noise = rng.uniform(-1, 1, (2, *shape)).astype(np.float32)
+        right, down = gaussian_blur(noise, smoothness, truncate=3) * np.float32(strength)
+        row, column = np.indices(shape)
+        sources = np.stack([row + down, column + right])
+        planes = [
+            map_coordinates(colours[..., colour], sources, order=1, mode="reflect")
+            for colour in range(3)
+        ]
+        # Bytes are interleaved faster than floats.
+        return np.stack(to_bytes(np.stack(planes)), axis=-1)
 
-    def shear(self, shape: tuple[int, int], reach: float, rng: np.random.Generator) -> np.ndarray:
-        """Affine map that moves three corners of a central square by up to `reach` pixels."""
+    def draw_affine_map(
+        self, shape: tuple[int, int], reach: float, rng: np.random.Generator
+    ) -> Float64[np.ndarray, "2 3"]:
+        """Draw an affine map that moves three corners of a central square by up to `reach` pixels.
+
+        The matrix maps points ``(x, y, 1)``.
+        """
         rows, columns = shape
         half = max(min(shape) // 3, 1)
         centre = np.array([columns // 2, rows // 2])
-        before = centre + half * np.array([[1, 1], [1, -1], [-1, -1]])
-        moved = rng.uniform(-reach, reach, (3, 2)).astype(np.float32)
-        return affine_map(before, before.astype(np.float32) + moved)
+        corners = (centre + half * np.array([[1, 1], [1, -1], [-1, -1]])).astype(np.float32)
+        shifts = rng.uniform(-reach, reach, (3, 2)).astype(np.float32)
+        return cv2.getAffineTransform(corners, corners + shifts)

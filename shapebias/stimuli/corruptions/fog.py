@@ -1,30 +1,21 @@
-"""Fog: a plasma fractal laid over the image."""
+"""Fog: a plasma fractal added to the image."""
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float64, UInt8
 
+from shapebias.plugins import plugin
 from shapebias.stimuli.corruptions._base import Corruption, for_each_colour, to_bytes
 
-# Half the range of the first displacements; the fractal is scaled to [0, 1] in the end.
+# Half the range of the first displacements; the fractal is scaled to [0, 1] at the end.
 ROUGHNESS = 100.0
 
 
-def build(*, severity: int) -> "Fog":
-    """Corruption that fills an image with fog.
-
-    Parameters
-    ----------
-    severity
-        From 1 to 5.
-    """
-    return Fog(severity=severity)
-
-
+@plugin
 class Fog(Corruption):
-    """Fractal added to the image, and both dimmed to the image's range.
+    """Add a fractal to the image and scale the sum to the range of the image.
 
-    `LEVELS` are the fog's strength against the image's white, and the factor by which its
-    features weaken from one octave to the next.
+    `LEVELS` are the strength of the fog relative to white, and the factor by which its amplitude
+    decreases from one octave to the next.
     """
 
     LEVELS = ((1.5, 2), (2.0, 2), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))
@@ -32,10 +23,10 @@ class Fog(Corruption):
     def __call__(
         self, pixels: UInt8[np.ndarray, "row column 3"], *, rng: np.random.Generator
     ) -> UInt8[np.ndarray, "row column 3"]:
-        """Image in fog."""
+        """Add fog to an image."""
         strength, decay = self.level
         rows, columns, _ = pixels.shape
-        # The fractal's side is the next power of two: 256 for 224.
+        # The side of the fractal is the next power of two: 256 for 224.
         side = 1 << (max(rows, columns, 2) - 1).bit_length()
         fractal = plasma(side, decay, rng)[:rows, :columns]
         foggy = pixels / 255
@@ -46,15 +37,15 @@ class Fog(Corruption):
         return to_bytes(foggy)
 
 
-def plasma(side: int, decay: float, rng: np.random.Generator) -> Float[np.ndarray, "row column"]:
-    """Plasma fractal by the diamond-square algorithm, scaled to [0, 1]; opposite sides join.
+def plasma(side: int, decay: float, rng: np.random.Generator) -> Float64[np.ndarray, "side side"]:
+    """Draw a periodic plasma fractal in [0, 1] by the diamond-square algorithm.
 
     Parameters
     ----------
     side
         Rows and columns, a power of two.
     decay
-        Factor by which the displacements become smaller from one octave to the next.
+        Factor by which the displacements decrease from one octave to the next.
 
     References
     ----------
@@ -67,9 +58,9 @@ def plasma(side: int, decay: float, rng: np.random.Generator) -> Float[np.ndarra
         half = step // 2
         corners = heights[::step, ::step]
         centres = heights[half::step, half::step]
-        # The published code joins its rows before its columns here, and so do these sums.
-        left = corners + np.roll(corners, -1, axis=0)
-        centres[:] = _displaced(left + np.roll(left, -1, axis=1), roughness, rng)
+        # The published code adds rows before columns; these sums have the same order.
+        pairs = corners + np.roll(corners, -1, axis=0)
+        centres[:] = _displaced(pairs + np.roll(pairs, -1, axis=1), roughness, rng)
         above = centres + np.roll(centres, 1, axis=0) + (corners + np.roll(corners, -1, axis=1))
         heights[::step, half::step] = _displaced(above, roughness, rng)
         beside = centres + np.roll(centres, 1, axis=1) + (corners + np.roll(corners, -1, axis=0))
@@ -80,6 +71,8 @@ def plasma(side: int, decay: float, rng: np.random.Generator) -> Float[np.ndarra
     return heights
 
 
-def _displaced(sums: np.ndarray, roughness: float, rng: np.random.Generator) -> np.ndarray:
-    """Mean of four heights, displaced at random."""
+def _displaced(
+    sums: Float64[np.ndarray, "row column"], roughness: float, rng: np.random.Generator
+) -> Float64[np.ndarray, "row column"]:
+    """Average four heights, given their sums, and displace the averages at random."""
     return sums / 4 + roughness * rng.uniform(-roughness, roughness, sums.shape)

@@ -4,28 +4,19 @@ import numpy as np
 from jaxtyping import UInt8
 from scipy.ndimage import gaussian_filter
 
+from shapebias.plugins import plugin
 from shapebias.stimuli.corruptions._base import Corruption, to_bytes
 
 
-def build(*, severity: int) -> "GaussianBlur":
-    """Corruption that blurs an image.
-
-    Parameters
-    ----------
-    severity
-        From 1 to 5.
-    """
-    return GaussianBlur(severity=severity)
-
-
+@plugin
 class GaussianBlur(Corruption):
-    """Blur by a Gaussian; `LEVELS` are its standard deviations in pixels."""
+    """Blur with a Gaussian; `LEVELS` are its standard deviations in pixels."""
 
     LEVELS = (1, 2, 3, 4, 6)
 
     def __call__(
         self, pixels: UInt8[np.ndarray, "row column 3"], *, rng: np.random.Generator | None = None
     ) -> UInt8[np.ndarray, "row column 3"]:
-        """Blurred image, its outermost pixels continued beyond the borders."""
+        """Blur an image, its edge pixels repeated beyond the borders; nothing is random."""
         sigmas = (self.level, self.level, 0)
         return to_bytes(gaussian_filter(pixels / 255, sigmas, mode="nearest"))

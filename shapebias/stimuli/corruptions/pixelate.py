@@ -1,39 +1,31 @@
-"""Large pixels, as of an image enlarged too much."""
+"""Pixelation: an image of low resolution, enlarged."""
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from PIL import Image
 
+from shapebias.plugins import plugin
 from shapebias.stimuli.corruptions._base import Corruption
 
 
-def build(*, severity: int) -> "Pixelate":
-    """Corruption that makes an image small and large again.
-
-    Parameters
-    ----------
-    severity
-        From 1 to 5.
-    """
-    return Pixelate(severity=severity)
-
-
+@plugin
 class Pixelate(Corruption):
-    """Resolution lost by averaging in boxes; `LEVELS` are the shares of each side that remain."""
+    """Shrink an image by box averaging and enlarge it; `LEVELS` are the factors of each side."""
 
     LEVELS = (0.6, 0.5, 0.4, 0.3, 0.25)
 
     def __call__(
         self, pixels: UInt8[np.ndarray, "row column 3"], *, rng: np.random.Generator | None = None
     ) -> UInt8[np.ndarray, "row column 3"]:
-        """Image of coarser pixels, at its own size."""
+        """Pixelate an image at its own size; nothing is random."""
         rows, columns, _ = pixels.shape
         small = max(1, int(columns * self.level)), max(1, int(rows * self.level))
         image = np.asarray(Image.fromarray(pixels).resize(small, Image.Resampling.BOX))
-        # What Pillow's box finds when it enlarges; its nearest neighbour suffers from rounding.
-        return image.take(_places(small[0], columns), axis=1).take(_places(small[1], rows), axis=0)
+        # Equal to enlarging by Pillow's box filter; Pillow's nearest neighbour has rounding errors.
+        across, down = _source_indices(small[0], columns), _source_indices(small[1], rows)
+        return image.take(across, axis=1).take(down, axis=0)
 
 
-def _places(few: int, many: int) -> np.ndarray:
-    """Which of a few large pixels each of many small ones lies in."""
-    return ((np.arange(many) + 0.5) * (few / many)).astype(np.intp)
+def _source_indices(small: int, large: int) -> Int[np.ndarray, " large"]:
+    """Return for each pixel of the enlarged line the index of the small pixel that covers it."""
+    return ((np.arange(large) + 0.5) * (small / large)).astype(np.intp)

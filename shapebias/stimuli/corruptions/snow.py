@@ -1,33 +1,24 @@
-"""Snow: bright flakes that fall aslant, over an image that whitens."""
+"""Snow: bright slanted flakes over a whitened image."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from shapebias.plugins import plugin
 from shapebias.stimuli.corruptions._base import Corruption, for_each_colour, to_bytes
 from shapebias.stimuli.image_ops.motion_blur import motion_blur
 from shapebias.stimuli.image_ops.zoom import zoom
 
-# Shares of red, green and blue in brightness (Rec. 601).
-BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
+# Weights of red, green and blue in luma (Rec. 601).
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def build(*, severity: int) -> "Snow":
-    """Corruption that lets it snow.
-
-    Parameters
-    ----------
-    severity
-        From 1 to 5.
-    """
-    return Snow(severity=severity)
-
-
+@plugin
 class Snow(Corruption):
-    """Blurred noise above a threshold, laid over the image twice.
+    """Whiten an image and add two layers of thresholded, motion-blurred noise.
 
-    `LEVELS` are the noise's mean and standard deviation, its enlargement, the brightness below
-    which it is no flake, radius and sigma of the flakes' fall in pixels, and the share of the
-    image that does not whiten.
+    `LEVELS` are the mean and the standard deviation of the noise, its enlargement, the threshold
+    below which it is set to 0, radius and sigma of the motion blur in pixels, and the weight of the
+    original against the whitened image.
     """
 
     LEVELS = (
@@ -41,18 +32,18 @@ class Snow(Corruption):
     def __call__(
         self, pixels: UInt8[np.ndarray, "row column 3"], *, rng: np.random.Generator
     ) -> UInt8[np.ndarray, "row column 3"]:
-        """Image in falling snow."""
-        flakes = self.flakes(pixels.shape[:2], rng)
-        share = self.level[-1]
+        """Add snow to an image; the second layer of flakes is the first one turned by 180°."""
+        flakes = self.draw_flakes(pixels.shape[:2], rng)
+        weight = self.level[-1]
         colours = pixels.astype(np.float32) / 255
-        white = for_each_colour(colours @ BRIGHTNESS * 1.5 + 0.5)
-        snowy = share * colours + (1 - share) * np.maximum(colours, white)
+        white = for_each_colour(colours @ LUMA * 1.5 + 0.5)
+        snowy = weight * colours + (1 - weight) * np.maximum(colours, white)
         return to_bytes(snowy + for_each_colour(flakes + flakes[::-1, ::-1]))
 
-    def flakes(
+    def draw_flakes(
         self, shape: tuple[int, int], rng: np.random.Generator
     ) -> Float[np.ndarray, "row column"]:
-        """One layer of flakes, in [0, 1]."""
+        """Draw one layer of flakes, in [0, 1]."""
         mean, sd, enlargement, threshold, radius, sigma, _ = self.level
         noise = zoom(rng.normal(mean, sd, shape), enlargement)
         noise[noise < threshold] = 0

@@ -11,7 +11,13 @@ from shapebias.io.image_codec import encode_png
 from shapebias.plugins import plugin
 from shapebias.ranges import Range
 from shapebias.seeds import generator_of
-from shapebias.stimuli.synthetic.scene import SCENES, Drawing, draw, label_maps, render
+from shapebias.stimuli.synthetic.scene import (
+    BACKGROUNDS,
+    SceneParameters,
+    draw,
+    label_maps,
+    render,
+)
 from shapebias.stimuli.synthetic.shapes import SHAPES
 from shapebias.stimuli.synthetic.textures import TEXTURES
 
@@ -94,10 +100,10 @@ class SyntheticConcepts:
             if masks
         ]
         maps.append(("color", named_colours(pixels, self._numbers)))
-        labels = [("scene", self._numbers["scene", drawing.scene])]
+        labels = [("scene", self._numbers["scene", drawing.background])]
         return {"image_id": image_id, "image": encode_png(pixels), "maps": maps, "labels": labels}
 
-    def drawing(self, rng: np.random.Generator) -> Drawing:
+    def drawing(self, rng: np.random.Generator) -> SceneParameters:
         """What one image shows."""
         shape, texture, patch = rng.choice(list(SHAPES)), *rng.choice(list(TEXTURES), 2)
         shares = {"shape": self.shapes, "texture": self.textures, "patch": self.patches}
@@ -106,7 +112,7 @@ class SyntheticConcepts:
             rng,
             shape=str(shape) if has["shape"] else None,
             texture=str(texture) if has["texture"] else None,
-            patch=str(patch) if has["patch"] else None,
+            disc_texture=str(patch) if has["patch"] else None,
             amplitude=self.amplitude,
             rotation=self.rotation,
         )
@@ -124,7 +130,7 @@ def concepts() -> list[tuple[int, str, str]]:
     names = {
         "object": list(SHAPES),
         "part": sorted({part for shape in SHAPES.values() for part in shape.parts}),
-        "scene": list(SCENES),
+        "scene": list(BACKGROUNDS),
         "texture": list(TEXTURES),
         "color": list(PALETTE),
     }

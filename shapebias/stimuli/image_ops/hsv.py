@@ -1,13 +1,16 @@
-"""Colours as hue, saturation and value, and back; all of them in [0, 1]."""
+"""Conversion between RGB and hue, saturation and value, all in [0, 1].
+
+OpenCV converts in single precision, which changes one in seventy 8-bit values by a level.
+"""
 
 import numpy as np
 from jaxtyping import Float
 
+Plane = Float[np.ndarray, "row column"]
 
-def to_hsv(
-    colours: Float[np.ndarray, "3 row column"],
-) -> tuple[Float[np.ndarray, "row column"], ...]:
-    """Hue, saturation and value of red, green and blue planes; grey has hue 0.
+
+def to_hsv(colours: Float[np.ndarray, "3 row column"]) -> tuple[Plane, Plane, Plane]:
+    """Convert red, green and blue planes to hue, saturation and value; grey has hue 0.
 
     References
     ----------
@@ -18,7 +21,7 @@ def to_hsv(
     range_ = value - np.minimum(np.minimum(red, green), blue)
     grey = range_ == 0
     divisor = np.where(grey, 1, range_)
-    # Where two colours are the brightest, the later one decides, as in the published code.
+    # If two colours are equally bright, the later one determines the hue, as published.
     sextant = np.where(
         blue == value,
         4 + (red - green) / divisor,
@@ -30,20 +33,16 @@ def to_hsv(
     return hue, range_ / np.where(value == 0, 1, value), value
 
 
-def from_hsv(
-    hue: Float[np.ndarray, "row column"],
-    saturation: Float[np.ndarray, "row column"],
-    value: Float[np.ndarray, "row column"],
-) -> Float[np.ndarray, "row column 3"]:
-    """Red, green and blue of hue, saturation and value."""
+def from_hsv(hue: Plane, saturation: Plane, value: Plane) -> Float[np.ndarray, "row column 3"]:
+    """Convert hue, saturation and value to red, green and blue."""
     sextant = np.floor(hue * 6)
-    part = hue * 6 - sextant
+    fraction = hue * 6 - sextant
     low = value * (1 - saturation)
-    falling = value * (1 - part * saturation)
-    rising = value * (1 - (1 - part) * saturation)
-    number = sextant.astype(np.intp) % 6
+    falling = value * (1 - fraction * saturation)
+    rising = value * (1 - (1 - fraction) * saturation)
+    index = sextant.astype(np.intp) % 6
     colours = np.empty((*value.shape, 3))
-    np.choose(number, (value, falling, low, low, rising, value), out=colours[..., 0])
-    np.choose(number, (rising, value, value, falling, low, low), out=colours[..., 1])
-    np.choose(number, (low, low, rising, value, value, falling), out=colours[..., 2])
+    np.choose(index, (value, falling, low, low, rising, value), out=colours[..., 0])
+    np.choose(index, (rising, value, value, falling, low, low), out=colours[..., 1])
+    np.choose(index, (low, low, rising, value, value, falling), out=colours[..., 2])
     return colours

@@ -1,18 +1,18 @@
-"""Motion blur as ImageMagick computes it: one-sided, along a line of whole pixels.
+"""Motion blur as in ImageMagick: one-sided, along a line of whole pixels.
 
-The published corruptions call ImageMagick. Its arithmetic is followed to the last bit: 16-bit
-levels, rounded after the blur, and rounded once more on the way back to 8 bits. (Some of its
-releases, 6.9.11-60 among them, cut off at that second step and so come out half a level darker.)
+The published corruptions call ImageMagick. Its arithmetic is reproduced bit for bit: 16-bit
+levels, rounded after the blur and rounded again when converted to 8 bits. (Some releases, such as
+6.9.11-60, truncate in that conversion, which makes images half a level darker.)
 """
 
 from math import ceil, cos, hypot, radians, sin
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float64, Int, UInt8, UInt32
 
-# ImageMagick's 16-bit level for each step of an 8-bit one.
+# 16-bit levels per 8-bit level.
 QUANTUM = 257
-# Rows at a time: what is worked on stays in the processor's cache.
+# Rows processed at a time, which fit in the processor's cache.
 BLOCK = 32
 
 
@@ -23,58 +23,65 @@ def motion_blur(
     sigma: float,
     angle: float,
 ) -> UInt8[np.ndarray, "row column *colours"]:
-    """Image blurred along one direction, its outermost pixels continued beyond the borders.
+    """Blur an image along one direction, its edge pixels repeated beyond the borders.
 
     Parameters
     ----------
     pixels
-        Grey or coloured image.
+        Grey or colour image.
     radius
-        The trail has ``2 * radius + 1`` pixels.
+        The kernel has ``2 * radius + 1`` pixels.
     sigma
-        Standard deviation in pixels of the half Gaussian that weights the trail.
+        Standard deviation in pixels of the half Gaussian that weights the pixels.
     angle
-        Direction of the trail in degrees, clockwise from the right.
+        Direction of the kernel in degrees, clockwise from the right.
     """
-    weights = trail_weights(2 * radius + 1, sigma)
-    offsets = trail_offsets(len(weights), angle)
+    weights = kernel_weights(2 * radius + 1, sigma)
+    offsets = kernel_offsets(len(weights), angle)
     first, last = offsets.min(axis=0), offsets.max(axis=0)
-    levels = _continued(pixels, first, last)
+    levels = _padded_levels(pixels, first, last)
     starts = (offsets - first) * (1, pixels[0, 0].size)
     blurred = np.empty((len(pixels), pixels[0].size), np.uint8)
     for top in range(0, len(pixels), BLOCK):
         block = blurred[top : top + BLOCK]
-        block[:] = _eight_bit(_weighted(levels[top:], block.shape, weights, starts))
+        block[:] = _to_bytes(_weighted_sum(levels[top:], block.shape, weights, starts))
     return blurred.reshape(pixels.shape)
 
 
-def trail_weights(length: int, sigma: float) -> Float[np.ndarray, "step"]:
-    """Weights of the trail's pixels, from where it starts; they add up to 1."""
+def kernel_weights(length: int, sigma: float) -> Float64[np.ndarray, " step"]:
+    """Compute the weights of the kernel's pixels, from its start; they sum to 1."""
     steps = np.arange(length)
     weights = np.exp(-steps * steps / (2 * sigma * sigma))
     return weights / weights.sum()
 
 
-def trail_offsets(length: int, angle: float) -> Int[np.ndarray, "step 2"]:
-    """Places of the trail's pixels: rows down and columns to the right of where it starts."""
+def kernel_offsets(length: int, angle: float) -> Int[np.ndarray, "step 2"]:
+    """Compute the offsets of the kernel's pixels: rows down and columns right from its start."""
     down, right = length * sin(radians(angle)), length * cos(radians(angle))
-    far = hypot(down, right)
+    norm = hypot(down, right)
     steps = range(length)
-    return np.array([(ceil(i * down / far - 0.5), ceil(i * right / far - 0.5)) for i in steps])
+    return np.array([(ceil(i * down / norm - 0.5), ceil(i * right / norm - 0.5)) for i in steps])
 
 
-def _continued(pixels: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """16-bit levels that reach to the first and last offsets, colours side by side in a row."""
+def _padded_levels(
+    pixels: UInt8[np.ndarray, "row column *colours"],
+    first: Int[np.ndarray, "2"],
+    last: Int[np.ndarray, "2"],
+) -> Float64[np.ndarray, "padded_row padded_column"]:
+    """Extend an image to the first and the last offset, as 16-bit levels, colours interleaved."""
     rows = np.arange(first[0], len(pixels) + last[0]).clip(0, len(pixels) - 1)
     columns = np.arange(first[1], pixels.shape[1] + last[1]).clip(0, pixels.shape[1] - 1)
-    wide = pixels.take(rows, axis=0).take(columns, axis=1)
-    return wide.reshape(len(rows), -1) * float(QUANTUM)
+    padded = pixels.take(rows, axis=0).take(columns, axis=1)
+    return padded.reshape(len(rows), -1) * float(QUANTUM)
 
 
-def _weighted(
-    levels: np.ndarray, shape: tuple[int, int], weights: np.ndarray, starts: np.ndarray
-) -> np.ndarray:
-    """Weighted sum of the parts of a given shape that start at the given places."""
+def _weighted_sum(
+    levels: Float64[np.ndarray, "padded_row padded_column"],
+    shape: tuple[int, int],
+    weights: Float64[np.ndarray, " step"],
+    starts: Int[np.ndarray, "step 2"],
+) -> Float64[np.ndarray, "row column"]:
+    """Sum the parts of the given shape at the given positions, weighted."""
     total, scaled = np.zeros(shape), np.empty(shape)
     rows, columns = shape
     for weight, (row, column) in zip(weights, starts, strict=True):
@@ -83,7 +90,8 @@ def _weighted(
     return total
 
 
-def _eight_bit(levels: np.ndarray) -> np.ndarray:
+def _to_bytes(levels: Float64[np.ndarray, "row column"]) -> UInt32[np.ndarray, "row column"]:
+    """Round to 16 bits, then to 8 bits; the argument is modified."""
     levels += 0.5
     quanta = levels.astype(np.uint32)
     quanta += 128

@@ -1,4 +1,4 @@
-"""A small DeepLab: dilated convolutions, pyramid pooling and bilinear upsampling."""
+"""Small DeepLab: dilated convolutions, pyramid pooling and bilinear upsampling."""
 
 from typing import Annotated
 
@@ -10,27 +10,29 @@ from torch.nn import functional
 from shapebias.errors import ShapebiasError
 from shapebias.ranges import Range
 
-# Dilations of the pyramid, in positions of the encoder's output, a quarter of the resolution.
+# Dilations of the pyramid, in positions of the encoder's output (a quarter of the resolution).
 RATES = (2, 4, 6)
 
 
-def build(*, classes: list, width: Annotated[int, Range(ge=1)] = 16) -> "DeepLab":
-    """Segmentation network with fresh weights from torch's global random numbers.
+def build(*, classes: list[str], width: Annotated[int, Range(ge=1)] = 16) -> "DeepLab":
+    """Build a segmentation network with weights from torch's global random state.
 
     Parameters
     ----------
     classes
         Class names, "background" first.
     width
-        Channels of the first convolution; the others have twice as many.
+        Channels of the first convolution; the others have twice this number.
     """
     if not classes or classes[0] != "background":
-        raise ShapebiasError('segmenters/deeplab needs classes that start with "background"')
+        raise ShapebiasError(
+            f'segmenters/deeplab: classes must start with "background", not {classes}'
+        )
     return DeepLab(classes=len(classes), width=width)
 
 
 class DeepLab(nn.Module):
-    """Encoder at a quarter of the resolution, dilated instead of pooled, under a pyramid.
+    """Dilated encoder at a quarter of the resolution, followed by pyramid pooling.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ class DeepLab(nn.Module):
     def forward(
         self, images: Float[Tensor, "image 3 row column"]
     ) -> Float[Tensor, "image class row column"]:
-        """Class scores of every pixel; pixels in [0, 1] are normalised inside."""
+        """Compute class scores of every pixel; images in [0, 1] are normalised here."""
         features = self.pyramid(self.encoder(4 * images - 2))
         return functional.interpolate(
             self.scores(features), images.shape[-2:], mode="bilinear", align_corners=False
@@ -66,7 +68,7 @@ class DeepLab(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two dilated convolutions whose outcome is added to their input."""
+    """Residual block of two dilated convolutions."""
 
     def __init__(self, channels: int, *, dilation: int):
         super().__init__()
@@ -76,13 +78,15 @@ class Residual(nn.Module):
             nn.BatchNorm2d(channels),
         )
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Features with the block's correction, after a ReLU."""
+    def forward(
+        self, features: Float[Tensor, "image channel row column"]
+    ) -> Float[Tensor, "image channel row column"]:
+        """Add the output of the convolutions to the input and apply a ReLU."""
         return functional.relu(features + self.inner(features))
 
 
 class Pyramid(nn.Module):
-    """Views of the features at several rates and of their mean over the image, merged."""
+    """Pyramid pooling: convolutions of several dilations and the global mean, merged."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -92,12 +96,14 @@ class Pyramid(nn.Module):
                 *(_convolution(channels, channels, dilation=rate) for rate in RATES),
             ]
         )
-        # No batch norm on the pooled view: it has one value an image, too few for small batches.
+        # No batch norm after pooling: one value per image is too few for small batches.
         self.pooled = nn.Conv2d(channels, channels, kernel_size=1)
         self.merge = _convolution(channels * (len(RATES) + 2), channels, kernel_size=1)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Merged features, of the input's shape."""
+    def forward(
+        self, features: Float[Tensor, "image channel row column"]
+    ) -> Float[Tensor, "image channel row column"]:
+        """Merge the branches into features of the input's shape."""
         mean = functional.relu(self.pooled(features.mean((2, 3), keepdim=True)))
         views = [view(features) for view in self.views]
         return self.merge(torch.cat([*views, mean.expand_as(features)], dim=1))
@@ -106,6 +112,7 @@ class Pyramid(nn.Module):
 def _convolution(
     inputs: int, outputs: int, *, kernel_size: int = 3, stride: int = 1, dilation: int = 1
 ) -> nn.Sequential:
+    """Convolution that keeps the size (before striding), batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(
             inputs,

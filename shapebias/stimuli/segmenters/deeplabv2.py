@@ -15,25 +15,25 @@ CLASSES = 182
 # Blocks, channels, stride and dilation of layer2 ... layer5.
 STAGES = ((3, 256, 1, 1), (4, 512, 2, 1), (23, 1024, 1, 2), (3, 2048, 1, 4))
 RATES = (6, 12, 18, 24)
-# Mean pixel, blue, green and red, of colours in 0 ... 255.
+# Mean pixel: blue, green and red in [0, 255].
 MEAN = (104.008, 116.669, 122.675)
 
 
 def build(
-    *, classes: list | None = None, short_side: Annotated[int, Range(ge=32)] | None = None
+    *, classes: list[str] | None = None, short_side: Annotated[int, Range(ge=32)] | None = None
 ) -> "DeepLabV2":
-    """Segmentation network with random weights, to be imported from a file.
+    """Build a segmentation network with random weights, to be loaded from a file.
 
     The file is `deeplabv2_resnet101_msc-cocostuff164k-100000.pth` of [2]_. It was evaluated at
-    three scales; here one is used, so that a mask is that of the image as it is.
+    three scales; here only the scale of the image itself is used.
 
     Parameters
     ----------
     classes
-        "background" first, then entry-level classes; None is all 16.
+        "background" first, then entry-level classes; None for all 16.
     short_side
-        Length in pixels to which images' shorter side is brought for the network; None, as
-        published, leaves them as they are.
+        Length in pixels to which the shorter side of images is resized for the network; None, as
+        published, does not resize.
 
     References
     ----------
@@ -46,9 +46,9 @@ def build(
 
 
 class DeepLabV2(PublishedSegmenter):
-    """The network of `build`; its parameters have their published names under `network`."""
+    """Network of `build`; the parameters of `network` have their published names."""
 
-    def __init__(self, *, classes: list | None, short_side: int | None):
+    def __init__(self, *, classes: list[str] | None, short_side: int | None):
         network, inputs = OrderedDict(layer1=Stem(64)), 64
         for number, (blocks, outputs, stride, dilation) in enumerate(STAGES, start=2):
             network[f"layer{number}"] = _stage(inputs, blocks, outputs, stride, dilation)
@@ -62,15 +62,15 @@ class DeepLabV2(PublishedSegmenter):
         )
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
 
-    def prepared(
+    def prepare(
         self, images: Float[Tensor, "image 3 row column"]
     ) -> Float[Tensor, "image 3 row column"]:
-        """Blue, green, red in 0 ... 255, less the mean pixel."""
+        """Convert to blue, green and red in [0, 255] minus the mean pixel."""
         return 255 * images.flip(1) - self.mean
 
 
 class DilatedResNet101(nn.Sequential):
-    """The layers by their published names, from prepared images to the scores of 182 classes."""
+    """Layers by their published names, from prepared images to the scores of 182 classes."""
 
 
 class Stem(nn.Sequential):
@@ -83,7 +83,7 @@ class Stem(nn.Sequential):
 
 
 class Bottleneck(nn.Module):
-    """Three convolutions whose outcome is added to their input; the first one strides."""
+    """Bottleneck block of three convolutions; the first one has the stride."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int, dilation: int):
         super().__init__()
@@ -93,32 +93,36 @@ class Bottleneck(nn.Module):
             middle, middle, kernel_size=3, padding=dilation, dilation=dilation
         )
         self.increase = _convolution(middle, outputs, rectified=False)
-        same = inputs == outputs
-        self.shortcut = (
-            nn.Identity() if same else _convolution(inputs, outputs, stride=stride, rectified=False)
-        )
+        self.shortcut = nn.Identity()
+        if inputs != outputs:
+            self.shortcut = _convolution(inputs, outputs, stride=stride, rectified=False)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Features at the block's resolution, after a ReLU."""
-        inner = self.increase(self.conv3x3(self.reduce(features)))
-        return relu(inner + self.shortcut(features))
+    def forward(
+        self, features: Float[Tensor, "image channel row column"]
+    ) -> Float[Tensor, "image block_channel block_row block_column"]:
+        """Add the output of the convolutions to the shortcut and apply a ReLU."""
+        residual = self.increase(self.conv3x3(self.reduce(features)))
+        return relu(residual + self.shortcut(features))
 
 
 class Pyramid(nn.Module):
-    """Class scores at several rates of dilation, added up."""
+    """Sum of class scores at several dilations."""
 
     def __init__(self, inputs: int):
         super().__init__()
         for number, rate in enumerate(RATES):
-            view = nn.Conv2d(inputs, CLASSES, 3, padding=rate, dilation=rate)
-            self.add_module(f"c{number}", view)
+            convolution = nn.Conv2d(inputs, CLASSES, 3, padding=rate, dilation=rate)
+            self.add_module(f"c{number}", convolution)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Scores at the features' resolution."""
-        return sum(view(features) for view in self.children())
+    def forward(
+        self, features: Float[Tensor, "image channel row column"]
+    ) -> Float[Tensor, "image class row column"]:
+        """Compute scores at the resolution of the features."""
+        return sum(convolution(features) for convolution in self.children())
 
 
 def _stage(inputs: int, blocks: int, outputs: int, stride: int, dilation: int) -> nn.Sequential:
+    """Blocks of one resolution, by their published names."""
     stage = OrderedDict(block1=Bottleneck(inputs, outputs, stride=stride, dilation=dilation))
     for number in range(2, blocks + 1):
         stage[f"block{number}"] = Bottleneck(outputs, outputs, stride=1, dilation=dilation)
@@ -128,6 +132,7 @@ def _stage(inputs: int, blocks: int, outputs: int, stride: int, dilation: int) -
 def _convolution(
     inputs: int, outputs: int, *, kernel_size: int = 1, rectified: bool = True, **shape: int
 ) -> nn.Sequential:
+    """Convolution, batch norm and an optional ReLU, by their published names."""
     parts = OrderedDict(
         conv=nn.Conv2d(inputs, outputs, kernel_size, bias=False, **shape),
         bn=nn.BatchNorm2d(outputs),

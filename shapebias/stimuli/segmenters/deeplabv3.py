@@ -11,29 +11,28 @@ from shapebias.stimuli.segmenters._published import PublishedSegmenter
 from shapebias.torchvision_import import torchvision
 
 CLASSES = 21
-BACKBONES = ("resnet50", "resnet101", "mobilenet_v3_large")
 
 
 def build(
     *,
     backbone: Literal["resnet50", "resnet101", "mobilenet_v3_large"] = "resnet50",
-    classes: list | None = None,
+    classes: list[str] | None = None,
     short_side: Annotated[int, Range(ge=32)] | None = 520,
 ) -> "DeepLabV3":
-    """Segmentation network with random weights, to be imported from a file.
+    """Build a segmentation network with random weights, to be loaded from a file.
 
-    The files are torchvision's `deeplabv3_<backbone>_coco-*.pth`, trained on those images of
-    COCO that show a class of PASCAL VOC. Nine of the 16 entry-level classes are among these.
+    The files are torchvision's `deeplabv3_<backbone>_coco-*.pth`, trained on the images of COCO
+    that show a class of PASCAL VOC. Nine of the 16 entry-level classes are classes of VOC.
 
     Parameters
     ----------
     backbone
         "resnet50", "resnet101" or "mobilenet_v3_large".
     classes
-        "background" first, then entry-level classes; None is all nine.
+        "background" first, then entry-level classes; None for all nine.
     short_side
-        Length in pixels to which images' shorter side is brought for the network; 520 is the
-        published one, None leaves the images as they are.
+        Length in pixels to which the shorter side of images is resized for the network; 520 as
+        published, None does not resize.
 
     References
     ----------
@@ -44,12 +43,12 @@ def build(
 
 
 class DeepLabV3(PublishedSegmenter):
-    """The network of `build`; its parameters have their published names under `network`.
+    """Network of `build`; the parameters of `network` have their published names.
 
-    Published files also hold a second classifier that serves in training alone; it is left out.
+    Published files also contain an auxiliary classifier for training, which is not loaded.
     """
 
-    def __init__(self, backbone: str, *, classes: list | None, short_side: int | None):
+    def __init__(self, backbone: str, *, classes: list[str] | None, short_side: int | None):
         make = getattr(torchvision.models.segmentation, f"deeplabv3_{backbone}")
         super().__init__(
             make(weights=None, weights_backbone=None, num_classes=CLASSES),
@@ -61,14 +60,14 @@ class DeepLabV3(PublishedSegmenter):
         self.register_buffer("mean", mean[:, None, None], persistent=False)
         self.register_buffer("std", std[:, None, None], persistent=False)
 
-    def prepared(
+    def prepare(
         self, images: Float[Tensor, "image 3 row column"]
     ) -> Float[Tensor, "image 3 row column"]:
-        """Pixels less ImageNet's mean, over its standard deviation."""
+        """Normalise with the mean and the standard deviation of ImageNet."""
         return (images - self.mean) / self.std
 
     def scores(
         self, prepared: Float[Tensor, "image 3 row column"]
     ) -> Float[Tensor, "image class row column"]:
-        """Scores of VOC's classes at the prepared images' resolution."""
+        """Compute the scores of VOC's classes at the resolution of the prepared images."""
         return self.network(prepared)["out"]

@@ -1,66 +1,50 @@
-"""Weight-free stylizer: a content's layout with the filter statistics of a style image.
+"""Weight-free stylizer: the layout of the content with the filter statistics of a style image.
 
-Texture synthesis by matched filter histograms starts from noise; here it starts from the
-content's outlines and noise together. Every oriented band is then given the style's histogram, in
-the style's own colour axes. Matching keeps the order of a band's values, so the strongest
-outlines stay the strongest, while colours and fine texture become the style's.
+Texture synthesis by matched filter histograms starts from noise; here it starts from the outlines
+of the content plus noise. Every oriented band is then given the histogram of the style, in the
+colour axes of the style. Matching preserves the order of the values in a band, so the strongest
+outlines stay the strongest, while colours and fine texture become those of the style.
 """
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from PIL import Image
 from scipy.ndimage import gaussian_filter, uniform_filter
 
+from shapebias.plugins import plugin
 from shapebias.ranges import Range
 from shapebias.stimuli.stylizers._texture_statistics import (
     bands,
     flat,
-    joined,
+    from_bands,
     random_phases,
     steerable_filters,
     with_histograms,
 )
 
-# Features along a side: what is finer is texture, what is coarser is outline.
+# Features along a side: finer ones are texture, coarser ones are outlines.
 FEATURES = 28
-# Variance of a window, for colours in [0, 1], below which it holds no outline.
+# Variance of a window, for colours in [0, 1], below which it contains no outline.
 FLAT = 0.002
 ROUNDS = 3
-# Cycles along a side below which the layout is the content's alone.
+# Cycles along a side below which only the content determines the layout.
 LAYOUT_CYCLES = 8.0
 
 
-def build(
-    *,
-    content: Annotated[float, Range(gt=0)] = 2.0,
-    iterations: Annotated[int, Range(ge=1)] = 2,
-    scales: Annotated[int, Range(ge=1)] = 4,
-) -> "FilterStatistics":
-    """Stylizer ``stylizer(content, style, rng)`` of uint8 images ``(row, column, 3)``.
+@plugin
+class FilterStatistics:
+    """Match histograms of oriented filters at several scales to those of a style image.
 
     Parameters
     ----------
     content
-        Strength of the content's outlines against the style's texture, above 0.
+        Strength of the content's outlines relative to the style's texture.
     iterations
-        Rounds of matching, at least 1; more rounds bring the statistics nearer to the style's.
+        Rounds of matching; with more rounds the statistics are closer to those of the style.
     scales
-        Octaves of filters, at least 1; what is coarser belongs to the layout.
-    """
-    return FilterStatistics(content=content, iterations=iterations, scales=scales)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FilterStatistics:
-    """Histograms of oriented filters at several scales, matched to those of a style image.
-
-    Parameters
-    ----------
-    content, iterations, scales
-        See `build`.
+        Octaves of filters; coarser structure belongs to the layout.
 
     References
     ----------
@@ -70,9 +54,9 @@ class FilterStatistics:
        complex wavelet coefficients. IJCV. :DOI:`10.1023/A:1026553619983`
     """
 
-    content: float = 2.0
-    iterations: int = 2
-    scales: int = 4
+    content: Annotated[float, Range(gt=0)] = 2.0
+    iterations: Annotated[int, Range(ge=1)] = 2
+    scales: Annotated[int, Range(ge=1)] = 4
 
     def __call__(
         self,
@@ -80,11 +64,14 @@ class FilterStatistics:
         style: UInt8[np.ndarray, "style_row style_column 3"],
         rng: np.random.Generator,
     ) -> UInt8[np.ndarray, "row column 3"]:
-        """Content in the style's colours and texture; the style is brought to its size."""
+        """Stylize an image; the style is resized to the size of the content."""
         rows, columns, _ = content.shape
-        # The Fourier transform joins opposite borders; the margin keeps them apart.
+        # The Fourier transform joins opposite borders; the margin separates them.
         margin = max(rows, columns) // 16
-        style_maps, axes, mean = principal_maps(_padded(_resized(style, rows, columns), margin))
+        if style.shape != content.shape:
+            resized = Image.fromarray(style).resize((columns, rows), Image.Resampling.LANCZOS)
+            style = np.asarray(resized)
+        style_maps, axes, mean = principal_maps(_padded(style, margin))
         layout, _, _ = principal_maps(without_texture(_padded(content, margin)))
         texture = random_phases(style_maps, rng, cycles=LAYOUT_CYCLES)
         start = self.content * _scaled(layout, style_maps) + texture
@@ -96,25 +83,30 @@ class FilterStatistics:
     def match(
         self, start: Float[np.ndarray, "map row column"], style: Float[np.ndarray, "map row column"]
     ) -> Float[np.ndarray, "map row column"]:
-        """Maps whose bands, and whose values, have the style's histograms."""
+        """Give the values and the bands of maps the histograms of the style."""
         filters = steerable_filters(*style.shape[1:], self.scales)
-        # The coarsest band stays as it is: it holds the content's layout.
+        # The coarsest band is not matched: it contains the layout of the content.
         targets = np.sort(flat(bands(style, filters[:-1])), axis=-1)
         values = np.sort(flat(style), axis=-1)
         maps = with_histograms(start, values)
         for _ in range(self.iterations):
-            seen = bands(maps, filters)
-            seen[:, :-1] = with_histograms(seen[:, :-1], targets)
-            maps = with_histograms(joined(seen, filters), values)
+            map_bands = bands(maps, filters)
+            map_bands[:, :-1] = with_histograms(map_bands[:, :-1], targets)
+            maps = with_histograms(from_bands(map_bands, filters), values)
         return maps
 
 
 def principal_maps(
     colours: Float[np.ndarray, "row column 3"],
-) -> tuple[Float[np.ndarray, "map row column"], Float[np.ndarray, "map 3"], Float[np.ndarray, "3"]]:
-    """Image along its uncorrelated colour axes, strongest first; the axes; and its mean colour.
+) -> tuple[
+    Float32[np.ndarray, "3 row column"], Float32[np.ndarray, "3 3"], Float32[np.ndarray, "3"]
+]:
+    """Project an image onto its principal colour axes.
 
-    Each axis points towards the light, so that what is lighter in one image stays so in another.
+    Returns
+    -------
+    Maps, strongest first; the axes, one in a row, each pointing towards lighter colours so that
+    lighter parts of two images correspond; and the mean colour.
     """
     mean = colours.mean((0, 1))
     centred = (colours - mean).reshape(-1, 3)
@@ -128,10 +120,10 @@ def principal_maps(
 def without_texture(
     colours: Float[np.ndarray, "row column 3"],
 ) -> Float[np.ndarray, "row column 3"]:
-    """Image whose fine texture is smoothed away while its larger outlines stay.
+    """Smooth away the fine texture of an image and keep its larger outlines.
 
-    A blur removes the texture; then the image is fitted, window by window, to what is left, so
-    that outlines which survived the blur become sharp again and texture which did not stays away.
+    A blur removes the texture. Then the image is regressed on the blurred one, window by window,
+    so that outlines which survived the blur become sharp again and texture does not return.
 
     References
     ----------
@@ -154,19 +146,17 @@ def without_texture(
     return guide
 
 
-def _scaled(layout: np.ndarray, style: np.ndarray) -> np.ndarray:
-    """Content's maps in the style's strengths; its weak axes stay weak beside the strongest."""
-    strength = np.maximum(layout.std((1, 2)), 0.3 * layout.std((1, 2))[0]).clip(1e-3)
-    return layout * (style.std((1, 2)) / strength)[:, None, None]
+def _scaled(
+    layout: Float[np.ndarray, "map row column"], style: Float[np.ndarray, "map row column"]
+) -> Float[np.ndarray, "map row column"]:
+    """Scale content maps to the spread of the style's; weak axes are not amplified fully."""
+    spread = np.maximum(layout.std((1, 2)), 0.3 * layout.std((1, 2))[0]).clip(1e-3)
+    return layout * (style.std((1, 2)) / spread)[:, None, None]
 
 
-def _resized(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    if pixels.shape[:2] == (rows, columns):
-        return pixels
-    return np.asarray(Image.fromarray(pixels).resize((columns, rows), Image.Resampling.LANCZOS))
-
-
-def _padded(pixels: np.ndarray, margin: int) -> np.ndarray:
-    """Colours in [0, 1], mirrored beyond the borders."""
+def _padded(
+    pixels: UInt8[np.ndarray, "row column 3"], margin: int
+) -> Float32[np.ndarray, "padded_row padded_column 3"]:
+    """Convert to colours in [0, 1] with a mirrored margin."""
     edges = ((margin, margin), (margin, margin), (0, 0))
     return np.pad(pixels.astype(np.float32) / 255, edges, mode="symmetric")

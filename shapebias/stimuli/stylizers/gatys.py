@@ -1,6 +1,6 @@
-"""Style transfer by optimisation: an image with one's features and another's Gram matrices."""
+"""Style transfer by optimisation of an image's features and Gram matrices."""
 
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
@@ -9,15 +9,15 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.plugins import FilePath
+from shapebias.errors import ShapebiasError
+from shapebias.plugins import FilePath, plugin
 from shapebias.ranges import Range
 from shapebias.runtime.gpus import device
 from shapebias.stimuli.stylizers._vgg import (
     VGG19,
     as_pixels,
     as_tensor,
-    check_sides,
+    check_size,
     draw_vgg19,
     features,
     load_vgg19,
@@ -27,75 +27,38 @@ from shapebias.stimuli.stylizers._vgg import (
 CONTENT = "relu4_2"
 STYLE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.02}
-# relu5_1 sees one position for each sixteen pixels.
-LEAST = 16
+# relu5_1 has one position for each sixteen pixels.
+MIN_SIDE = 16
 
 
-def build(
-    *,
-    weights: FilePath | None = None,
-    seed: int = 0,
-    steps: Annotated[int, Range(ge=1)] = 300,
-    optimiser: Literal["lbfgs", "adam"] = "lbfgs",
-    learning_rate: Annotated[float, Range(gt=0)] | None = None,
-    content_weight: Annotated[float, Range(ge=0)] = 1.0,
-    style_weight: Annotated[float, Range(ge=0)] = 1000.0,
-    start: Literal["content", "noise"] = "content",
-    pooling: Literal["average", "max"] = "average",
-) -> "Gatys":
-    """Stylizer ``stylizer(content, style, rng)`` of uint8 images ``(row, column, 3)``.
+@plugin
+class Gatys:
+    """Optimise an image for the content's features at relu4_2 and the style's Gram matrices.
 
     Parameters
     ----------
     weights
-        File of VGG-19's weights (`vgg_conv.pth` as published, torchvision's, or
+        File of the weights of VGG-19 (`vgg_conv.pth` as published, torchvision's, or
         `vgg_normalised.pth`); None draws them at random from `seed`.
     seed
-        Of random weights.
+        Seed of random weights.
     steps
-        Steps of the optimiser, at least 1.
+        Steps of the optimiser.
     optimiser
         "lbfgs" with a line search, or "adam".
     learning_rate
-        Length of a step for pixels in [0, 1]; None is 1 for lbfgs and 0.02 for adam.
+        Step size for pixels in [0, 1]; None is 1 for lbfgs and 0.02 for adam.
     content_weight, style_weight
-        Weights of the two losses, not negative. In what proportion they look well depends on
-        the weights' scale.
+        Weights of the two losses. A suitable ratio depends on the scale of the network's weights.
     start
-        "content", or "noise" drawn for each image.
+        First image: "content", or "noise" drawn for each image.
     pooling
         "average", as published, or "max".
 
     Raises
     ------
     ShapebiasError
-        If the file is missing, damaged, needs code to be opened, or is of another network.
-    """
-    if pooling not in ("average", "max"):
-        raise UnknownName("pooling of gatys", pooling, ("average", "max"))
-    network = vgg19(STYLE[-1], padding="zeros", pooling=pooling)
-    network = draw_vgg19(network, seed=seed) if weights is None else load_vgg19(network, weights)
-    return Gatys(
-        network=network.to(device()),
-        steps=steps,
-        optimiser=optimiser,
-        learning_rate=learning_rate,
-        content_weight=content_weight,
-        style_weight=style_weight,
-        start=start,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gatys:
-    """Image whose features at relu4_2 are the content's and whose Gram matrices are the style's.
-
-    Parameters
-    ----------
-    network
-        VGG-19 of `shapebias.stimuli.stylizers._vgg`, up to relu5_1.
-    steps, optimiser, learning_rate, content_weight, style_weight, start
-        See `build`.
+        If the file is missing, damaged, requires code to be opened, or is of another network.
 
     References
     ----------
@@ -103,19 +66,27 @@ class Gatys:
        CVPR. :DOI:`10.1109/CVPR.2016.265`
     """
 
-    network: VGG19 = field(repr=False)
-    steps: int
-    optimiser: str
-    learning_rate: float | None
-    content_weight: float
-    style_weight: float
-    start: str
+    weights: FilePath | None = None
+    seed: int = 0
+    steps: Annotated[int, Range(ge=1)] = 300
+    optimiser: Literal["lbfgs", "adam"] = "lbfgs"
+    learning_rate: Annotated[float, Range(gt=0)] | None = None
+    content_weight: Annotated[float, Range(ge=0)] = 1.0
+    style_weight: Annotated[float, Range(ge=0)] = 1000.0
+    start: Literal["content", "noise"] = "content"
+    pooling: Literal["average", "max"] = "average"
 
     def __post_init__(self):
-        if self.optimiser not in LEARNING_RATES:
-            raise UnknownName("optimiser of gatys", self.optimiser, LEARNING_RATES)
-        if self.start not in ("content", "noise"):
-            raise UnknownName("start of gatys", self.start, ("content", "noise"))
+        # Loading the network now reports a wrong file before the first image.
+        _ = self.network
+
+    @cached_property
+    def network(self) -> VGG19:
+        """VGG-19 up to relu5_1."""
+        network = vgg19(STYLE[-1], padding="zeros", pooling=self.pooling)
+        if self.weights is None:
+            return draw_vgg19(network, seed=self.seed).to(device())
+        return load_vgg19(network, self.weights).to(device())
 
     def __call__(
         self,
@@ -123,8 +94,8 @@ class Gatys:
         style: UInt8[np.ndarray, "style_row style_column 3"],
         rng: np.random.Generator,
     ) -> UInt8[np.ndarray, "row column 3"]:
-        """Content in the style, which is brought to the content's size as published."""
-        check_sides(content, LEAST, "a content image")
+        """Stylize an image; the style is resized to the size of the content, as published."""
+        check_size(content, MIN_SIDE, "a content image")
         rows, columns, _ = content.shape
         style = np.array(Image.fromarray(style).resize((columns, rows), Image.Resampling.LANCZOS))
         first = content if self.start == "content" else rng.integers(0, 256, content.shape)
@@ -138,21 +109,21 @@ class Gatys:
         style: Float[Tensor, "1 3 row column"],
         first: Float[Tensor, "1 3 row column"],
     ) -> tuple[Float[Tensor, "1 3 row column"], list[float]]:
-        """Image found from a first one, and the loss at every evaluation.
+        """Optimise an image from a first one; return it and the loss at every evaluation.
 
         Raises
         ------
         ShapebiasError
-            If the loss is no longer a number.
+            If the loss is not finite.
         """
-        wanted = features(self.network, content, [CONTENT])[CONTENT]
-        grams = [gram(seen) for seen in features(self.network, style, STYLE).values()]
+        target = features(self.network, content, [CONTENT])[CONTENT]
+        grams = [gram(maps) for maps in features(self.network, style, STYLE).values()]
         image = first.clone().requires_grad_()
         optimiser, losses = self._optimiser(image), []
 
         def evaluate() -> Tensor:
             optimiser.zero_grad()
-            loss = self.loss(image, wanted, grams)
+            loss = self.loss(image, target, grams)
             loss.backward()
             losses.append(loss.item())
             return loss
@@ -165,18 +136,32 @@ class Gatys:
         return image.detach(), losses
 
     def loss(
-        self, image: Tensor, wanted: Tensor, grams: list[Float[Tensor, "channel channel"]]
+        self,
+        image: Float[Tensor, "1 3 row column"],
+        target: Float[Tensor, "1 channel map_row map_column"],
+        grams: list[Float[Tensor, "_ _"]],
     ) -> Float[Tensor, ""]:
-        """Weighted sum of the content's loss and the style's, with the published factors."""
-        seen = features(self.network, image, [*STYLE, CONTENT])
-        content = (seen[CONTENT] - wanted).square().sum() / 2
+        """Weighted sum of the content loss and the style loss, with the published factors.
+
+        Parameters
+        ----------
+        image
+            Image that is evaluated.
+        target
+            Features of the content at relu4_2.
+        grams
+            Gram matrices of the style.
+        """
+        activations = features(self.network, image, [*STYLE, CONTENT])
+        content = (activations[CONTENT] - target).square().sum() / 2
         style = [
-            (gram(seen[name]) - target).square().mean() / 4
-            for name, target in zip(STYLE, grams, strict=True)
+            (gram(activations[name]) - style_gram).square().mean() / 4
+            for name, style_gram in zip(STYLE, grams, strict=True)
         ]
         return self.content_weight * content + self.style_weight * sum(style) / len(STYLE)
 
-    def _optimiser(self, image: Tensor) -> torch.optim.Optimizer:
+    def _optimiser(self, image: Float[Tensor, "1 3 row column"]) -> torch.optim.Optimizer:
+        """Build the optimiser of an image."""
         rate = LEARNING_RATES[self.optimiser] if self.learning_rate is None else self.learning_rate
         if self.optimiser == "adam":
             return torch.optim.Adam([image], lr=rate)
@@ -190,7 +175,7 @@ class Gatys:
         )
 
 
-def gram(seen: Float[Tensor, "1 channel row column"]) -> Float[Tensor, "channel channel"]:
-    """Products of all pairs of channels, mean over positions."""
-    maps = seen[0].flatten(1)
+def gram(activations: Float[Tensor, "1 channel row column"]) -> Float[Tensor, "channel channel"]:
+    """Compute the Gram matrix of feature maps: products of channels, averaged over positions."""
+    maps = activations[0].flatten(1)
     return maps @ maps.T / maps.shape[1]

@@ -1,7 +1,7 @@
-"""A drawn world of textured shapes before backgrounds, with exact labels of every pixel.
+"""Synthetic scenes: textured shapes on backgrounds, with exact labels of every pixel.
 
-A class has a shape and a texture. The shape is large and of high contrast; the texture is a
-faint, fine pattern on it: a cue that predicts as well, and that a small perturbation can hide.
+A class has a shape and a texture. The shape is large and of high contrast; the texture is a faint,
+fine pattern on it. Both cues predict the class, but a small perturbation can hide the texture.
 """
 
 from dataclasses import dataclass
@@ -15,73 +15,87 @@ from shapebias.stimuli.synthetic.textures import TEXTURES
 
 CLASSES = tuple(SHAPES)
 TEXTURE_OF = dict(zip(SHAPES, TEXTURES, strict=True))
-SCENES = ("plain", "gradient", "clouds", "horizon")
-# Each pixel is the mean of this many squared samples.
+BACKGROUNDS = ("plain", "gradient", "clouds", "horizon")
+# Each pixel is the mean of SAMPLES x SAMPLES samples.
 SAMPLES = 2
 
 Plane = Float[np.ndarray, "row column"]
+Mask = Bool[np.ndarray, "row column"]
+Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """Everything that one image shows; lengths are in sides of the image, angles in radians.
+class SceneParameters:
+    """Parameters of one image; lengths are fractions of its side, angles are in radians.
 
     Parameters
     ----------
     shape, texture
-        Names in `SHAPES` and `TEXTURES`; none where there is no shape, or no texture on it.
-    patch
-        Texture of a disc on the background behind the shape; none for no disc.
+        Names in `SHAPES` and `TEXTURES`; None for no shape, or for no texture on it.
+    disc_texture
+        Texture of a disc on the background behind the shape; None for no disc.
+    background
+        One of `BACKGROUNDS`, a mixture of the two `background_colours`.
+    centre, radius, rotation, colour
+        Position, size, rotation and fill of the shape.
+    texture_rotation, texture_shift, period, amplitude
+        Rotation of the patterns, their shift in periods, their period, and their greatest
+        deviation from the fill, of a lightness range of 1.
+    disc_centre, disc_radius
+        Position and size of the disc.
+    seed
+        Seed of what is random in the background and the patterns.
     """
 
     shape: str | None
     texture: str | None
-    patch: str | None
-    scene: str
+    disc_texture: str | None
+    background: str
     centre: tuple[float, float]
     radius: float
-    turn: float
-    texture_turn: float
+    rotation: float
+    texture_rotation: float
     texture_shift: tuple[float, float]
     period: float
     amplitude: float
-    colour: tuple[float, float, float]
-    grounds: tuple[tuple[float, float, float], tuple[float, float, float]]
-    patch_centre: tuple[float, float]
-    patch_radius: float
+    colour: Colour
+    background_colours: tuple[Colour, Colour]
+    disc_centre: tuple[float, float]
+    disc_radius: float
     seed: int
 
 
-def render(drawing: Drawing, size: int) -> UInt8[np.ndarray, "row column 3"]:
-    """Pixels of a drawing, anti-aliased."""
-    x, y = grid_of(size * SAMPLES)
-    picture = background(drawing, x, y)
-    if drawing.patch:
-        picture += (pattern(drawing, drawing.patch, x, y) * patch_of(drawing, x, y))[..., None]
-    if drawing.shape:
-        fill = np.broadcast_to(np.float32(drawing.colour), picture.shape)
-        if drawing.texture:
-            fill = fill + pattern(drawing, drawing.texture, x, y)[..., None]
-        picture = np.where(shape_of(drawing, x, y)[..., None], fill, picture)
+def render(scene: SceneParameters, size: int) -> UInt8[np.ndarray, "row column 3"]:
+    """Render a scene with anti-aliasing."""
+    x, y = pixel_grid(size * SAMPLES)
+    picture = draw_background(scene, x, y)
+    if scene.disc_texture:
+        disc = pattern(scene, scene.disc_texture, x, y) * disc_mask(scene, x, y)
+        picture += disc[..., None]
+    if scene.shape:
+        fill = np.broadcast_to(np.float32(scene.colour), picture.shape)
+        if scene.texture:
+            fill = fill + pattern(scene, scene.texture, x, y)[..., None]
+        picture = np.where(shape_mask(scene, x, y)[..., None], fill, picture)
     picture = picture.reshape(size, SAMPLES, size, SAMPLES, 3).mean(axis=(1, 3))
     return np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
 
 
-def label_maps(drawing: Drawing, size: int) -> dict[str, dict[str, Bool[np.ndarray, "row column"]]]:
-    """Pixels of each concept that is drawn, by category (object, part, texture) and name."""
-    x, y = grid_of(size)
+def label_maps(scene: SceneParameters, size: int) -> dict[str, dict[str, Mask]]:
+    """Compute the mask of each visible concept by category (object, part, texture) and name."""
+    x, y = pixel_grid(size)
     maps = {"object": {}, "part": {}, "texture": {}}
-    if drawing.patch:
-        maps["texture"][drawing.patch] = patch_of(drawing, x, y)
-    if drawing.shape:
-        inside = shape_of(drawing, x, y)
-        maps["object"][drawing.shape] = inside
+    if scene.disc_texture:
+        maps["texture"][scene.disc_texture] = disc_mask(scene, x, y)
+    if scene.shape:
+        inside = shape_mask(scene, x, y)
+        maps["object"][scene.shape] = inside
         maps["texture"] = {name: mask & ~inside for name, mask in maps["texture"].items()}
-        if drawing.texture:
-            covered = maps["texture"].get(drawing.texture, np.zeros_like(inside))
-            maps["texture"][drawing.texture] = covered | inside
-        local = local_coordinates(drawing, x, y)
-        maps["part"] = {name: test(*local) for name, test in SHAPES[drawing.shape].parts.items()}
+        if scene.texture:
+            disc = maps["texture"].get(scene.texture, np.zeros_like(inside))
+            maps["texture"][scene.texture] = disc | inside
+        local = local_coordinates(scene, x, y)
+        maps["part"] = {name: test(*local) for name, test in SHAPES[scene.shape].parts.items()}
     return maps
 
 
@@ -90,114 +104,116 @@ def draw(
     *,
     shape: str | None,
     texture: str | None,
-    patch: str | None = None,
+    disc_texture: str | None = None,
     amplitude: float,
     rotation: float,
-) -> Drawing:
-    """Draw at random all that the shape and the texture leave open.
+) -> SceneParameters:
+    """Draw a random scene with a given shape and given textures.
 
     Parameters
     ----------
     rng
-        Gives the same drawing for the same state and arguments.
-    shape, texture, patch
-        As in `Drawing`.
+        Source of all random numbers.
+    shape, texture, disc_texture
+        As in `SceneParameters`.
     amplitude
-        Mean over images of the texture's greatest departure from the fill, of a lightness range
-        of 1.
+        Mean over images of the greatest deviation of the texture from the fill, of a lightness
+        range of 1.
     rotation
-        Greatest turn of the shape to either side, in degrees.
+        Largest rotation of the shape to either side, in degrees.
     """
     radius = rng.uniform(0.27, 0.4)
-    free = 0.5 - radius * 0.95
-    colour, grounds = draw_colours(rng)
-    return Drawing(
+    max_shift = 0.5 - radius * 0.95
+    colour, background_colours = draw_colours(rng)
+    return SceneParameters(
         shape=shape,
         texture=texture,
-        patch=patch,
-        scene=SCENES[rng.integers(len(SCENES))],
-        centre=tuple(0.5 + rng.uniform(-free, free, 2)),
+        disc_texture=disc_texture,
+        background=BACKGROUNDS[rng.integers(len(BACKGROUNDS))],
+        centre=tuple(0.5 + rng.uniform(-max_shift, max_shift, 2)),
         radius=radius,
-        turn=np.radians(rng.uniform(-rotation, rotation)),
-        texture_turn=np.radians(rng.uniform(-12, 12)),
+        rotation=np.radians(rng.uniform(-rotation, rotation)),
+        texture_rotation=np.radians(rng.uniform(-12, 12)),
         texture_shift=tuple(rng.uniform(0, 1, 2)),
         period=rng.uniform(0.9, 1.1) / 15,
         amplitude=amplitude * rng.uniform(0.8, 1.2),
         colour=colour,
-        grounds=grounds,
-        patch_centre=tuple(rng.uniform(0.15, 0.85, 2)),
-        patch_radius=rng.uniform(0.2, 0.35),
+        background_colours=background_colours,
+        disc_centre=tuple(rng.uniform(0.15, 0.85, 2)),
+        disc_radius=rng.uniform(0.2, 0.35),
         seed=int(rng.integers(2**31)),
     )
 
 
-def draw_colours(rng: np.random.Generator) -> tuple:
-    """Fill, and two colours of the background, of which each differs in luminance from it.
+def draw_colours(rng: np.random.Generator) -> tuple[Colour, tuple[Colour, Colour]]:
+    """Draw a fill and two background colours, both lighter or both darker than the fill.
 
-    Colours keep away from black and white, where a texture would be clipped.
+    No colour is close to black or white, where a texture would be clipped.
     """
     weights = np.array([0.2126, 0.7152, 0.0722])
     while True:
         fill, first, second = (0.12 + 0.76 * draw_colour(rng) for _ in range(3))
         second = 0.6 * first + 0.4 * second
-        differences = [weights @ fill - weights @ ground for ground in (first, second)]
+        differences = [weights @ fill - weights @ colour for colour in (first, second)]
         if min(np.abs(differences)) >= 0.25 and differences[0] * differences[1] > 0:
             return tuple(fill), (tuple(first), tuple(second))
 
 
 def draw_colour(rng: np.random.Generator) -> Float[np.ndarray, " 3"]:
-    """RGB of random hue, saturation and value."""
+    """Draw an RGB colour of random hue, saturation and value."""
     hue, saturation, value = rng.uniform(0, 6), rng.uniform(0.1, 1), rng.uniform(0.1, 1)
     distance = np.abs((hue - np.array([0, 2, 4]) + 3) % 6 - 3)
     return value * (1 - saturation * np.clip(distance - 1, 0, 1))
 
 
-def grid_of(side: int) -> tuple[Plane, Plane]:
-    """Pixel centres: x to the right and y downwards, in [0, 1]."""
+def pixel_grid(side: int) -> tuple[Plane, Plane]:
+    """Compute the pixel centres: x to the right and y downwards, in [0, 1]."""
     centres = (np.arange(side, dtype=np.float32) + 0.5) / side
     return np.meshgrid(centres, centres)
 
 
-def background(drawing: Drawing, x: Plane, y: Plane) -> Float[np.ndarray, "row column 3"]:
-    """Mixture of the two ground colours, as the scene has it."""
-    rng = np.random.default_rng(drawing.seed)
-    if drawing.scene == "plain":
-        share = np.zeros_like(x)
-    elif drawing.scene == "gradient":
+def draw_background(
+    scene: SceneParameters, x: Plane, y: Plane
+) -> Float[np.ndarray, "row column 3"]:
+    """Mix the two background colours as the kind of background requires."""
+    rng = np.random.default_rng(scene.seed)
+    if scene.background == "plain":
+        weight = np.zeros_like(x)
+    elif scene.background == "gradient":
         angle = rng.uniform(0, 2 * np.pi)
-        share = 0.5 + np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5)
-    elif drawing.scene == "clouds":
+        weight = 0.5 + np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5)
+    elif scene.background == "clouds":
         blobs = Image.fromarray(rng.uniform(0, 1, (6, 6)).astype(np.float32))
-        share = np.asarray(blobs.resize(x.shape, Image.Resampling.BICUBIC))
+        weight = np.asarray(blobs.resize(x.shape, Image.Resampling.BICUBIC))
     else:
-        share = (y > rng.uniform(0.4, 0.75)) + np.zeros_like(x)
-    first, second = np.float32(drawing.grounds)
-    return first + np.clip(share, 0, 1).astype(np.float32)[..., None] * (second - first)
+        weight = (y > rng.uniform(0.4, 0.75)) + np.zeros_like(x)
+    first, second = np.float32(scene.background_colours)
+    return first + np.clip(weight, 0, 1).astype(np.float32)[..., None] * (second - first)
 
 
-def pattern(drawing: Drawing, texture: str, x: Plane, y: Plane) -> Plane:
-    """What a texture adds to the colour, over the whole image."""
-    cosine, sine = np.float32([np.cos(drawing.texture_turn), np.sin(drawing.texture_turn)])
-    period, (left, up) = np.float32(drawing.period), np.float32(drawing.texture_shift)
+def pattern(scene: SceneParameters, texture: str, x: Plane, y: Plane) -> Plane:
+    """Compute what a texture adds to the colour, over the whole image."""
+    cosine, sine = np.float32([np.cos(scene.texture_rotation), np.sin(scene.texture_rotation)])
+    period, (left, up) = np.float32(scene.period), np.float32(scene.texture_shift)
     u, v = (cosine * x + sine * y) / period + left, (cosine * y - sine * x) / period + up
-    rng = np.random.default_rng(drawing.seed)
-    return np.float32(drawing.amplitude) * TEXTURES[texture](u, v, rng)
+    rng = np.random.default_rng(scene.seed)
+    return np.float32(scene.amplitude) * TEXTURES[texture](u, v, rng)
 
 
-def shape_of(drawing: Drawing, x: Plane, y: Plane) -> Bool[np.ndarray, "row column"]:
-    """Points inside the shape."""
-    return SHAPES[drawing.shape].distance(*local_coordinates(drawing, x, y)) < 0
+def shape_mask(scene: SceneParameters, x: Plane, y: Plane) -> Mask:
+    """Find the points inside the shape."""
+    return SHAPES[scene.shape].distance(*local_coordinates(scene, x, y)) < 0
 
 
-def local_coordinates(drawing: Drawing, x: Plane, y: Plane) -> tuple[Plane, Plane]:
-    """Points in the shape's own coordinates, y upwards."""
-    cosine, sine = np.float32([np.cos(drawing.turn), np.sin(drawing.turn)])
-    dx, dy = ((points - np.float32(at)) for points, at in zip((x, y), drawing.centre, strict=True))
-    radius = np.float32(drawing.radius)
+def local_coordinates(scene: SceneParameters, x: Plane, y: Plane) -> tuple[Plane, Plane]:
+    """Transform points to the coordinates of the shape, y upwards."""
+    cosine, sine = np.float32([np.cos(scene.rotation), np.sin(scene.rotation)])
+    dx, dy = x - np.float32(scene.centre[0]), y - np.float32(scene.centre[1])
+    radius = np.float32(scene.radius)
     return (cosine * dx + sine * dy) / radius, (sine * dx - cosine * dy) / radius
 
 
-def patch_of(drawing: Drawing, x: Plane, y: Plane) -> Bool[np.ndarray, "row column"]:
-    """Points inside the disc of texture on the background."""
-    left, up = drawing.patch_centre
-    return np.hypot(x - np.float32(left), y - np.float32(up)) < np.float32(drawing.patch_radius)
+def disc_mask(scene: SceneParameters, x: Plane, y: Plane) -> Mask:
+    """Find the points inside the textured disc on the background."""
+    left, up = scene.disc_centre
+    return np.hypot(x - np.float32(left), y - np.float32(up)) < np.float32(scene.disc_radius)

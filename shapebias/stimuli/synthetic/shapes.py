@@ -1,7 +1,7 @@
-"""The shapes of the drawn world: signed distances, and the parts that each shape has.
+"""Shapes of synthetic scenes: signed distances and parts.
 
-Coordinates are a shape's own: x to the right, y upwards, the origin at its middle, and 1 its
-radius. A distance is negative inside, and exact or nearly so close to the outline.
+Coordinates are those of the shape: x to the right, y upwards, the origin at the centre, and 1 the
+radius. Distances are negative inside, and exact or nearly exact close to the outline.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,15 +16,15 @@ Mask = Bool[np.ndarray, "row column"]
 
 @dataclass(frozen=True)
 class Shape:
-    """A shape by its outline.
+    """Shape, defined by the signed distance to its outline.
 
     Parameters
     ----------
     distance
         Signed distance of points ``(x, y)`` to the outline.
     parts
-        Part name to a test of points ``(x, y)``, which need not lie inside the outline (a hole
-        does not). The parts of one shape are disjoint.
+        Part name to a test of points ``(x, y)``, which may be outside the outline (as a hole is).
+        The parts of one shape are disjoint.
     """
 
     distance: Callable[[Plane, Plane], Plane]
@@ -32,7 +32,14 @@ class Shape:
 
 
 def distance_to_polygon(x: Plane, y: Plane, vertices: Float[np.ndarray, "vertex 2"]) -> Plane:
-    """Signed distance to a closed polygon, by its edges; inside is where crossings are odd."""
+    """Signed distance to the edges of a closed polygon, by the even-odd rule.
+
+    Examples
+    --------
+    >>> triangle = np.float32([[0, 0], [2, 0], [0, 2]])
+    >>> distance_to_polygon(np.float32([[0.5, -1]]), np.float32([[0.5, 0]]), triangle).tolist()
+    [[-0.5, 1.0]]
+    """
     squared = np.full_like(x, np.inf)
     inside = np.zeros(x.shape, bool)
     for (ax, ay), (bx, by) in zip(vertices, np.roll(vertices, -1, axis=0), strict=True):
@@ -45,26 +52,26 @@ def distance_to_polygon(x: Plane, y: Plane, vertices: Float[np.ndarray, "vertex 
 
 
 def on_circle(radius: float, start: float, count: int) -> Float[np.ndarray, "vertex 2"]:
-    """Points at equal angles (radians) on a circle about the origin."""
+    """Place points at equal angles on a circle about the origin; `start` is in radians."""
     angles = start + 2 * np.pi * np.arange(count) / count
     return (radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)).astype(np.float32)
 
 
 def distance_to_box(x: Plane, y: Plane, half_width: float, half_height: float) -> Plane:
-    """Signed distance to an upright box about the origin."""
+    """Signed distance to an axis-aligned box about the origin."""
     outside_x, outside_y = np.abs(x) - half_width, np.abs(y) - half_height
     outside = np.hypot(np.maximum(outside_x, 0), np.maximum(outside_y, 0))
     return outside + np.minimum(np.maximum(outside_x, outside_y), 0)
 
 
 def near_any(x: Plane, y: Plane, points: Float[np.ndarray, "point 2"], radius: float) -> Mask:
-    """Points closer than `radius` to one of some points."""
+    """Find the positions closer than `radius` to at least one of the points."""
     return np.any([np.hypot(x - px, y - py) < radius for px, py in points], axis=0)
 
 
 SQUARE = on_circle(1.1, np.pi / 4, 4)
 TRIANGLE = on_circle(1.15, np.pi / 2, 3)
-# Ten corners, outer and inner in turn.
+# Ten corners, alternately outer and inner.
 STAR = np.stack([on_circle(1.15, np.pi / 2, 5), on_circle(0.5, 0.7 * np.pi, 5)], 1).reshape(10, 2)
 CROSS_HALF_WIDTH = 0.32
 RING_INNER, RING_OUTER = 0.52, 1.0
@@ -77,12 +84,12 @@ def circle(x: Plane, y: Plane) -> Plane:
 
 
 def square(x: Plane, y: Plane) -> Plane:
-    """Upright square."""
-    return distance_to_box(x, y, SQUARE[0, 0], SQUARE[0, 1])
+    """Axis-aligned square."""
+    return distance_to_box(x, y, float(SQUARE[0, 0]), float(SQUARE[0, 1]))
 
 
 def triangle(x: Plane, y: Plane) -> Plane:
-    """Equilateral triangle that stands on a side."""
+    """Equilateral triangle with a horizontal base."""
     return distance_to_polygon(x, y, TRIANGLE)
 
 
@@ -92,9 +99,9 @@ def star(x: Plane, y: Plane) -> Plane:
 
 
 def cross(x: Plane, y: Plane) -> Plane:
-    """Upright cross with four equal arms."""
-    lying = distance_to_box(x, y, 1.05, CROSS_HALF_WIDTH)
-    return np.minimum(lying, distance_to_box(x, y, CROSS_HALF_WIDTH, 1.05))
+    """Axis-aligned cross with four equal arms."""
+    horizontal = distance_to_box(x, y, 1.05, CROSS_HALF_WIDTH)
+    return np.minimum(horizontal, distance_to_box(x, y, CROSS_HALF_WIDTH, 1.05))
 
 
 def ring(x: Plane, y: Plane) -> Plane:
@@ -104,7 +111,7 @@ def ring(x: Plane, y: Plane) -> Plane:
 
 
 def heart(x: Plane, y: Plane) -> Plane:
-    """Heart that stands on its tip: two arcs over a square on its corner."""
+    """Heart with its tip at the bottom: two arcs on a square that is turned by 45 degrees."""
     scale = 1.75
     x, y = np.abs(x) / scale, y / scale + 0.55
     arc = np.hypot(x - 0.25, y - 0.75) - np.float32(np.sqrt(2) / 4)
@@ -114,16 +121,16 @@ def heart(x: Plane, y: Plane) -> Plane:
 
 
 def crescent(x: Plane, y: Plane) -> Plane:
-    """Disc with a round bite out of its right side."""
+    """Disc without a smaller disc at its right side."""
     return np.maximum(np.hypot(x, y) - 1, BITE_RADIUS - np.hypot(x - BITE_X, y))
 
 
 def within(radius: float) -> Callable[[Plane, Plane], Mask]:
-    """Test of lying in a disc about the origin."""
+    """Return a test for points in a disc about the origin."""
     return lambda x, y: np.hypot(x, y) < radius
 
 
-# Order matters: the k-th shape's own texture is the k-th of the textures.
+# Order matters: the k-th shape and the k-th texture belong to the same class.
 SHAPES: dict[str, Shape] = {
     "circle": Shape(
         circle,

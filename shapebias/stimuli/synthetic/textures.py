@@ -1,7 +1,7 @@
-"""The textures of the drawn world: fine patterns of lightness, with values in [-1, 1].
+"""Textures of synthetic scenes: fine patterns of lightness with values in [-1, 1].
 
-A pattern is a function of points in units of its period (about four pixels where an image has
-64), so that it is fine-grained at every image size.
+A pattern is a function of points in units of its period (about four pixels in an image of 64), so
+it is fine-grained at every image size.
 """
 
 from collections.abc import Callable
@@ -14,17 +14,17 @@ TURN = np.float32(2 * np.pi)
 
 
 def stripes(x: Plane, y: Plane, rng: np.random.Generator) -> Plane:
-    """Upright stripes."""
+    """Vertical stripes."""
     return np.sin(TURN * x)
 
 
 def checks(x: Plane, y: Plane, rng: np.random.Generator) -> Plane:
-    """Checkerboard of squares half a period wide, soft at the edges."""
+    """Checkerboard of squares half a period wide, with soft edges."""
     return np.clip(2.5 * np.sin(TURN * x / 2) * np.sin(TURN * y / 2), -1, 1)
 
 
 def waves(x: Plane, y: Plane, rng: np.random.Generator) -> Plane:
-    """Lying stripes that undulate."""
+    """Horizontal wavy stripes."""
     return np.sin(TURN * y + np.float32(1.6) * np.sin(TURN * x / 3))
 
 
@@ -42,7 +42,7 @@ def hatching(x: Plane, y: Plane, rng: np.random.Generator) -> Plane:
 
 
 def bricks(x: Plane, y: Plane, rng: np.random.Generator) -> Plane:
-    """Courses of bricks with dark joints, each shifted by half a brick."""
+    """Rows of bricks with dark joints, each shifted by half a brick."""
     course = np.floor(y * np.float32(0.75))
     height = np.abs(y * np.float32(0.75) - course - np.float32(0.5))
     length = (x / 2 + course / 2) % 1
@@ -52,7 +52,7 @@ def bricks(x: Plane, y: Plane, rng: np.random.Generator) -> Plane:
 
 
 def grid(x: Plane, y: Plane, rng: np.random.Generator) -> Plane:
-    """Light lines that cross at right angles."""
+    """Grid of light lines."""
     lines = np.maximum(np.cos(TURN * x / np.float32(1.2)), np.cos(TURN * y / np.float32(1.2)))
     return np.clip(2 * lines - 1, -1, 1)
 
@@ -65,7 +65,7 @@ def speckle(x: Plane, y: Plane, rng: np.random.Generator) -> Plane:
     return np.clip(lightness[row, column], -1, 1)
 
 
-# Order matters: the k-th texture is the k-th shape's own.
+# Order matters: the k-th texture and the k-th shape belong to the same class.
 TEXTURES: dict[str, Callable[[Plane, Plane, np.random.Generator], Plane]] = {
     function.__name__: function
     for function in (stripes, checks, waves, dots, hatching, bricks, grid, speckle)

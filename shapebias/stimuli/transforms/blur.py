@@ -1,40 +1,26 @@
 """Blurred images."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import UInt8
 
-from shapebias.errors import ShapebiasError
+from shapebias.plugins import plugin
+from shapebias.ranges import Range
 from shapebias.stimuli.image_ops.gaussian import gaussian_blur
 
 
-def build(*, sigma: float) -> "Blur":
-    """Transform that blurs an image.
-
-    Parameters
-    ----------
-    sigma
-        Standard deviation of the Gaussian, in pixels; 0 leaves the image as it is.
-    """
-    return Blur(sigma=sigma)
-
-
-@dataclass(frozen=True, kw_only=True)
+@plugin
 class Blur:
-    """Gaussian blur of each colour, the image mirrored at its borders.
+    """Blur each colour with a Gaussian, the image mirrored at its borders.
 
     Parameters
     ----------
     sigma
-        Standard deviation of the Gaussian, in pixels.
+        Standard deviation of the Gaussian, in pixels; 0 leaves the image unchanged.
     """
 
-    sigma: float
-
-    def __post_init__(self):
-        if not 0 <= self.sigma < np.inf:
-            raise ShapebiasError(f"blur needs a finite sigma of at least 0, not {self.sigma}")
+    sigma: Annotated[float, Range(ge=0)]
 
     def __call__(
         self,
@@ -43,7 +29,12 @@ class Blur:
         rng: np.random.Generator | None = None,
         label: str | None = None,
     ) -> tuple[UInt8[np.ndarray, "row column 3"], dict[str, float]]:
-        """Blurred image, rounded to 8 bits; and ``blur_sigma``, the width in pixels."""
+        """Blur an image and round it to 8 bits; nothing is random.
+
+        Returns
+        -------
+        The image; and ``blur_sigma``, the standard deviation in pixels.
+        """
         planes = np.stack([pixels[..., colour] for colour in range(3)]).astype(np.float32)
         blurred = np.rint(gaussian_blur(planes, self.sigma)).astype(np.uint8)
         return np.stack(blurred, axis=-1), {"blur_sigma": float(self.sigma)}

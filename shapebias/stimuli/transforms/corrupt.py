@@ -1,32 +1,22 @@
 """Corrupted images: noise, blur, weather and digital artefacts of ImageNet-C."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import UInt8
 
-
-def build(*, corruption: Callable) -> "Corrupt":
-    """Transform that corrupts an image.
-
-    Parameters
-    ----------
-    corruption
-        ``corruption(pixels, rng=rng)`` gives the corrupted image; its `kind` and `severity` are
-        recorded. In a study, the entry of a plug-in in `shapebias.corruptions`.
-    """
-    return Corrupt(corruption=corruption)
+from shapebias.plugins import plugin
 
 
-@dataclass(frozen=True, kw_only=True)
+@plugin
 class Corrupt:
-    """One corruption at one severity, its noise drawn afresh for each image.
+    """Apply one corruption at one severity, with independent random numbers for each image.
 
     Parameters
     ----------
     corruption
-        See `build`.
+        ``corruption(pixels, rng=rng)`` returns the corrupted image; its `kind` and `severity` are
+        recorded. In a study, the entry of a plug-in in `shapebias.stimuli.corruptions`.
 
     References
     ----------
@@ -43,6 +33,11 @@ class Corrupt:
         rng: np.random.Generator,
         label: str | None = None,
     ) -> tuple[UInt8[np.ndarray, "row column 3"], dict[str, str | int]]:
-        """Corrupted image; and the ``corruption`` and its ``severity``, from 1 to 5."""
+        """Corrupt an image.
+
+        Returns
+        -------
+        The image; ``corruption``, its kind; and ``severity``, from 1 to 5.
+        """
         drawn = {"corruption": self.corruption.kind, "severity": self.corruption.severity}
         return self.corruption(pixels, rng=rng), drawn

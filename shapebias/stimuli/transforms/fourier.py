@@ -1,49 +1,38 @@
-"""Low-, high- and band-passed images: the frequencies in a ring about zero."""
+"""Low-, high- and band-pass filtered images."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 from scipy.fft import irfft2, rfft2
 
 from shapebias.errors import ShapebiasError
+from shapebias.plugins import plugin
+from shapebias.ranges import Range
 
 MID_GREY = 127.5
 
 
-def build(*, inner: float = 0.0, outer: float | None = None) -> "Fourier":
-    """Transform that keeps the frequencies from one radius up to another.
+@plugin
+class Fourier:
+    """Keep the frequencies with ``inner <= radius < outer``.
+
+    The radius is the distance from zero frequency, the *centre* of the centred spectrum. A filter
+    that removes the mean colour adds mid grey instead; otherwise half of the values would be
+    below black.
 
     Parameters
     ----------
     inner
-        Lowest frequency that is kept, in cycles along the image's shorter side; above 0 it makes
-        a high-pass filter.
+        Lowest frequency that is kept, in cycles along the shorter side of the image.
     outer
-        Frequency from which on none is kept, in the same unit, so that None and an `inner` above
-        0 is a high-pass, `outer` alone a low-pass, and both a band-pass filter.
-    """
-    return Fourier(inner=inner, outer=float("inf") if outer is None else outer)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fourier:
-    """Frequencies with ``inner <= radius < outer``, about the centre of the spectrum.
-
-    The radius is the distance from zero frequency, which is the *centre* of the spectrum once
-    that is centred; for a square image it is the distance in positions of the spectrum. Where
-    the mean colour is filtered out with the low frequencies, mid grey takes its place, since
-    otherwise half of what is left would be below black.
-
-    Parameters
-    ----------
-    inner, outer
-        See `build`.
+        Frequency from which on none is kept, in the same unit; None keeps all above `inner`.
+        `inner` above 0 alone is a high-pass, `outer` alone a low-pass, both a band-pass filter.
 
     Notes
     -----
-    The filters published with [1]_ take the distance from the middle of a spectrum that was not
-    centred, so that their low-pass filter keeps the highest frequencies; this one does not.
+    The filters published with [1]_ measure the distance from the middle of a spectrum that was not
+    centred, so their low-pass filter keeps the highest frequencies; this one does not.
 
     References
     ----------
@@ -51,15 +40,20 @@ class Fourier:
        ICML. https://proceedings.mlr.press/v97/zhang19s.html
     """
 
-    inner: float
-    outer: float
+    inner: Annotated[float, Range(ge=0)] = 0.0
+    outer: float | None = None
 
     def __post_init__(self):
-        if not 0 <= self.inner < self.outer or (self.inner, self.outer) == (0, np.inf):
+        if not self.inner < self.cutoff or (self.inner, self.cutoff) == (0, np.inf):
             raise ShapebiasError(
-                "fourier needs 0 <= inner < outer and one of the two, not"
-                f" inner {self.inner} and outer {self.outer}"
+                f"fourier: inner is {self.inner} and outer is {self.outer}; set inner above 0,"
+                " or outer above inner, or both"
             )
+
+    @property
+    def cutoff(self) -> float:
+        """`outer` as a number: infinite for a high-pass filter."""
+        return np.inf if self.outer is None else self.outer
 
     def __call__(
         self,
@@ -68,23 +62,26 @@ class Fourier:
         rng: np.random.Generator | None = None,
         label: str | None = None,
     ) -> tuple[UInt8[np.ndarray, "row column 3"], dict[str, float]]:
-        """Filtered image, clipped and rounded to 8 bits; ``fourier_inner``, ``fourier_outer``.
+        """Filter an image, clip it and round it to 8 bits; nothing is random.
 
-        Both are in cycles along the shorter side; the outer one is infinite in a high-pass.
+        Returns
+        -------
+        The image; ``fourier_inner`` and ``fourier_outer``, in cycles along the shorter side; the
+        latter is infinite for a high-pass filter.
         """
         spectrum = rfft2(pixels.astype(np.float64), axes=(0, 1))
-        kept = spectrum * self.ring(*pixels.shape[:2])[..., None]
-        filtered = irfft2(kept, s=pixels.shape[:2], axes=(0, 1))
+        spectrum *= self.passband(*pixels.shape[:2])[..., None]
+        filtered = irfft2(spectrum, s=pixels.shape[:2], axes=(0, 1))
         if self.inner > 0:
             filtered += MID_GREY
-        drawn = {"fourier_inner": float(self.inner), "fourier_outer": float(self.outer)}
+        drawn = {"fourier_inner": float(self.inner), "fourier_outer": float(self.cutoff)}
         return np.rint(filtered.clip(0, 255)).astype(np.uint8), drawn
 
-    def ring(self, rows: int, columns: int) -> Bool[np.ndarray, "row half_column"]:
-        """Which frequencies are kept, in the order and the half that `rfft2` gives."""
+    def passband(self, rows: int, columns: int) -> Bool[np.ndarray, "row half_column"]:
+        """Mark the frequencies that are kept, in the layout of `rfft2`."""
         shorter = min(rows, columns)
-        # Whole numbers stay whole for a square image: a radius on the edge is never rounded.
+        # Integers stay integers for a square image, so a radius on an edge is not rounded.
         down = np.fft.fftfreq(rows, 1 / rows).round()[:, None] * (shorter / rows)
         across = np.arange(columns // 2 + 1)[None] * (shorter / columns)
         radius = np.hypot(down, across)
-        return (self.inner <= radius) & (radius < self.outer)
+        return (self.inner <= radius) & (radius < self.cutoff)

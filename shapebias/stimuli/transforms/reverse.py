@@ -1,19 +1,19 @@
 """Images with reversed colours, as in a photographic negative."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from jaxtyping import UInt8
 
-
-def build() -> "Reverse":
-    """Transform that turns every colour x in [0, 1] into 1 - x; it has no settings."""
-    return Reverse()
+from shapebias.plugins import plugin
 
 
-@dataclass(frozen=True)
+@plugin
 class Reverse:
-    """Colour reversal; twice over it gives the image back.
+    """Replace every value x in [0, 1] by 1 - x; there are no settings.
+
+    Examples
+    --------
+    >>> Reverse()(np.full((1, 1, 3), 250, np.uint8))[0].tolist()
+    [[[5, 5, 5]]]
 
     References
     ----------
@@ -28,5 +28,5 @@ class Reverse:
         rng: np.random.Generator | None = None,
         label: str | None = None,
     ) -> tuple[UInt8[np.ndarray, "row column 3"], dict[str, int]]:
-        """Reversed image; nothing is drawn for it."""
+        """Reverse the colours of an image; nothing is random or recorded."""
         return 255 - pixels, {}

@@ -1,35 +1,23 @@
-"""Saturated images: every colour pushed towards black and white, or drawn to mid grey."""
-
-from dataclasses import dataclass
+"""Saturated images: every colour moved towards black and white, or towards mid grey."""
 
 import numpy as np
 from jaxtyping import UInt8
 
 from shapebias.errors import ShapebiasError
+from shapebias.plugins import plugin
 
 
-def build(*, level: float) -> "Saturate":
-    """Transform that saturates an image.
-
-    Parameters
-    ----------
-    level
-        Above 0. At 2 the image stays as it is, at infinity every colour is 0 or 1, and towards
-        0 the image becomes mid grey.
-    """
-    return Saturate(level=level)
-
-
-@dataclass(frozen=True, kw_only=True)
+@plugin
 class Saturate:
-    """Saturation by a power of each colour's distance from mid grey.
+    """Saturate an image by a power of each value's distance from mid grey.
 
-    A colour v in [0, 1] becomes ``sign(x) |x|**(2 / level) / 2 + 1 / 2`` with ``x = 2 v - 1``.
+    A value v in [0, 1] becomes ``sign(x) |x|**(2 / level) / 2 + 1 / 2`` with ``x = 2 v - 1``.
 
     Parameters
     ----------
     level
-        The exponent's denominator, above 0, infinity included.
+        Above 0. At 2 the image is unchanged, at infinity every value becomes 0 or 1, and towards
+        0 the image becomes mid grey.
 
     References
     ----------
@@ -40,8 +28,9 @@ class Saturate:
     level: float
 
     def __post_init__(self):
+        # Infinity is allowed, which no `Range` contains.
         if not self.level > 0:
-            raise ShapebiasError(f"saturate needs a level above 0, not {self.level}")
+            raise ShapebiasError(f"saturate: level is {self.level}; it must be above 0")
 
     def __call__(
         self,
@@ -50,11 +39,14 @@ class Saturate:
         rng: np.random.Generator | None = None,
         label: str | None = None,
     ) -> tuple[UInt8[np.ndarray, "row column 3"], dict[str, float]]:
-        """Saturated image, rounded to 8 bits; and ``saturation``, the level."""
-        return self.table()[pixels], {"saturation": float(self.level)}
+        """Saturate an image and round it to 8 bits; nothing is random.
 
-    def table(self) -> UInt8[np.ndarray, "256"]:
-        """What becomes of each 8-bit colour; none of them is exactly mid grey."""
+        Returns
+        -------
+        The image; and ``saturation``, the level.
+        """
+        # No 8-bit value is exactly mid grey.
         x = np.arange(256) / 127.5 - 1
         saturated = np.sign(x) * np.abs(x) ** (2 / self.level)
-        return np.rint(127.5 * (saturated + 1)).astype(np.uint8)
+        table = np.rint(127.5 * (saturated + 1)).astype(np.uint8)
+        return table[pixels], {"saturation": float(self.level)}

@@ -1,9 +1,9 @@
-"""Scrambled images: equal square patches, in another order."""
+"""Scrambled images: equal patches in random order."""
 
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 
 from shapebias.errors import ShapebiasError
 from shapebias.plugins import plugin
@@ -34,11 +34,11 @@ class Scramble:
         rng: np.random.Generator,
         label: str | None = None,
     ) -> tuple[UInt8[np.ndarray, "row column 3"], dict[str, str]]:
-        """Scrambled image, and the permutation drawn.
+        """Scramble an image.
 
         Returns
         -------
-        The image; and ``permutation``, the number of the patch that stands at each place, both
+        The image; and ``permutation``, for each position the index of the patch that it shows,
         counted from 0 row by row.
 
         Raises
@@ -50,8 +50,8 @@ class Scramble:
         scrambled = join_patches(cut_patches(pixels, self.patches)[order], self.patches)
         return scrambled, {"permutation": " ".join(map(str, order))}
 
-    def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """Permutation of the patches, uniform over all but the identity."""
+    def draw(self, rng: np.random.Generator) -> Int[np.ndarray, " patch"]:
+        """Draw a permutation of the patches, uniform over all but the identity."""
         identity = np.arange(self.patches**2)
         order = rng.permutation(identity)
         while np.array_equal(order, identity):
@@ -62,7 +62,13 @@ class Scramble:
 def cut_patches(
     pixels: UInt8[np.ndarray, "row column 3"], patches: int
 ) -> UInt8[np.ndarray, "patch patch_row patch_column 3"]:
-    """Patches of an image, row by row."""
+    """Cut an image into patches, row by row.
+
+    Examples
+    --------
+    >>> cut_patches(np.zeros((8, 4, 3), np.uint8), 2).shape
+    (4, 4, 2, 3)
+    """
     rows, columns, colours = pixels.shape
     if rows % patches or columns % patches:
         raise ShapebiasError(
@@ -76,7 +82,7 @@ def cut_patches(
 def join_patches(
     pieces: UInt8[np.ndarray, "patch patch_row patch_column 3"], patches: int
 ) -> UInt8[np.ndarray, "row column 3"]:
-    """Image of patches set row by row: the inverse of `cut_patches`."""
+    """Join patches row by row: the inverse of `cut_patches`."""
     _, rows, columns, colours = pieces.shape
     grid = pieces.reshape(patches, patches, rows, columns, colours).swapaxes(1, 2)
     return np.ascontiguousarray(grid.reshape(patches * rows, patches * columns, colours))

@@ -1,83 +1,52 @@
 """Silhouettes: the mask of the image's own class in black and white."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 
 from shapebias.errors import ShapebiasError, UnknownName
+from shapebias.plugins import plugin
 from shapebias.ranges import Range
 from shapebias.stimuli.entry_level_classes import entry_level_of
 
 
-def build(
-    *,
-    segmenter: Callable,
-    background: Literal["white", "black"] = "white",
-    min_coverage: Annotated[float, Range(ge=0, le=1)] = 0.01,
-    max_coverage: Annotated[float, Range(ge=0, le=1)] = 0.95,
-    entry_level: Literal["none", "imagenet_16"] = "none",
-    unknown: Literal["refuse", "leave_out"] = "refuse",
-) -> "Silhouette":
-    """Transform that draws the segmented object of an image's own class, filled.
+@plugin
+class Silhouette:
+    """Draw the segmented object of an image's own class, filled.
 
     Parameters
     ----------
     segmenter
-        ``segmenter(pixels)`` gives the index of each pixel's class in ``segmenter.classes``, as
-        an integer array ``(row, column)``; the first class is "background". ``segmenter.source``
-        says which segmenter it is.
+        ``segmenter(pixels)`` returns the index of each pixel's class in ``segmenter.classes``, an
+        integer array ``(row, column)``; the first class is "background". ``segmenter.source``
+        is recorded.
     background
-        Colour of what is not the object: "white" (the object is black) or "black" (it is white).
+        Colour of the background: "white" (the object is black) or "black" (it is white).
     min_coverage, max_coverage
-        Share of the image that the mask must cover, both ends included; an image outside, or
-        without a mask, is left out.
+        Fraction of the image that the mask must cover, both bounds included; images outside these
+        bounds, or without a mask, are rejected.
     entry_level
-        "imagenet_16" where labels are WordNet ids, to be brought to their entry-level class;
-        "none" where they are the segmenter's classes themselves.
+        "imagenet_16" if labels are WordNet ids, to be mapped to their entry-level class; "none"
+        if they are classes of the segmenter.
     unknown
-        What becomes of an image whose label is no class of the segmenter: "refuse" stops there,
-        "leave_out" leaves it out and counts it.
-    """
-    return Silhouette(
-        segmenter=segmenter,
-        background=background,
-        min_coverage=min_coverage,
-        max_coverage=max_coverage,
-        entry_level=entry_level,
-        unknown=unknown,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Silhouette:
-    """Mask of an image's own label, as a segmenter sees it, in black and white.
-
-    Parameters
-    ----------
-    segmenter, background, min_coverage, max_coverage, entry_level, unknown
-        See `build`.
+        What to do with an image whose label is not a class of the segmenter: "refuse" raises an
+        error, "leave_out" rejects the image and counts it.
     """
 
     segmenter: Callable
-    background: str = "white"
-    min_coverage: float = 0.01
-    max_coverage: float = 0.95
-    entry_level: str = "none"
-    unknown: str = "refuse"
+    background: Literal["white", "black"] = "white"
+    min_coverage: Annotated[float, Range(ge=0, le=1)] = 0.01
+    max_coverage: Annotated[float, Range(ge=0, le=1)] = 0.95
+    entry_level: Literal["none", "imagenet_16"] = "none"
+    unknown: Literal["refuse", "leave_out"] = "refuse"
 
     def __post_init__(self):
-        entry_level_of(self.entry_level)
-        if self.unknown not in ("refuse", "leave_out"):
-            raise UnknownName("`unknown` of a silhouette", self.unknown, ("refuse", "leave_out"))
-        if self.background not in ("white", "black"):
-            raise UnknownName("background of a silhouette", self.background, ("white", "black"))
-        if not 0 <= self.min_coverage <= self.max_coverage <= 1:
+        if self.min_coverage > self.max_coverage:
             raise ShapebiasError(
-                "a silhouette needs 0 <= min_coverage <= max_coverage <= 1, not"
-                f" min_coverage {self.min_coverage} and max_coverage {self.max_coverage}"
+                f"silhouette: min_coverage {self.min_coverage} is above max_coverage"
+                f" {self.max_coverage}; exchange them"
             )
 
     def __call__(
@@ -87,28 +56,28 @@ class Silhouette:
         rng: np.random.Generator | None = None,
         label: str | None,
     ) -> tuple[UInt8[np.ndarray, "row column 3"] | None, dict[str, float | int | str]]:
-        """Silhouette of the label's class.
+        """Draw the silhouette of the label's class; nothing is random.
 
         Returns
         -------
-        The image, or None where it is left out; ``coverage``, the share of the image that the
+        The image, or None if it is rejected; ``coverage``, the fraction of the image that the
         mask covers, in [0, 1]; and ``mask_source``, the segmenter.
 
         Raises
         ------
         UnknownName
-            If the segmenter does not know the label, or there is none, and that is refused.
+            If the label is None or not a class of the segmenter, and `unknown` is "refuse".
         """
         mask = self.mask(pixels, label)
         coverage = float(mask.mean())
-        kept = self.min_coverage <= coverage <= self.max_coverage and mask.any()
+        is_valid = self.min_coverage <= coverage <= self.max_coverage and mask.any()
         drawn = {"coverage": coverage, "mask_source": self.segmenter.source}
-        return (self.draw(mask) if kept else None), drawn
+        return (self.draw(mask) if is_valid else None), drawn
 
     def mask(
         self, pixels: UInt8[np.ndarray, "row column 3"], label: str | None
     ) -> Bool[np.ndarray, "row column"]:
-        """Pixels of the label's class; none where the label is unknown and that is allowed."""
+        """Segment the label's class; empty if the label is unknown and that is allowed."""
         entry_level = entry_level_of(self.entry_level) or {}
         name, known = entry_level.get(label, label), self.segmenter.classes[1:]
         if name in known:
@@ -117,7 +86,7 @@ class Silhouette:
             raise UnknownName("class of the segmenter", name, known)
         return np.zeros(pixels.shape[:2], bool)
 
-    def draw(self, mask: np.ndarray) -> UInt8[np.ndarray, "row column 3"]:
-        """Mask in black on white, or white on black."""
-        white = mask if self.background == "black" else ~mask
-        return np.repeat(np.where(white, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
+    def draw(self, mask: Bool[np.ndarray, "row column"]) -> UInt8[np.ndarray, "row column 3"]:
+        """Draw a mask in black on white, or white on black."""
+        is_white = mask if self.background == "black" else ~mask
+        return np.repeat(np.where(is_white, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
