@@ -17,7 +17,7 @@ def main(images, validation, weights, description, log, speed, *, name, starts, 
     save_network(network, **files, architecture=architecture, provenance=provenance, norm=norm)
     write_table(epochs.drop(columns="images_per_second"), log, schema="training_log")
     write_table(epochs[["model", "epoch", "images_per_second"]], speed, schema="training_speed")
-    state.discard()
+    state.delete()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from shapebias.attacks import spatial
 from shapebias.errors import ShapebiasError
 from shapebias.networks.architectures import resnet
 from shapebias.plugins import build
-from shapebias.training.loop import train
 from shapebias.training.recipes import adversarial
+from tests.helpers.training import train
 
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
 
