@@ -16,7 +16,6 @@ from shapebias.io.image_codec import decode
 from shapebias.io.image_sets import encoded_rows, read_columns, resize_crop_of_part, row_groups
 
 Images = UInt8[Tensor, "image 3 row column"]
-# Indices of images; those of one batch are as many as its images.
 Indices = Int[Tensor, " image"]
 Batches = Sequence[Int[Tensor, " _"]]
 # Encoded image, its id, and the index of its row group.

@@ -142,7 +142,7 @@ class Trainer:
         return int(self.labels.max()) + 1
 
     def _train(self) -> list[Entry]:
-        """Train from where an earlier job stopped, if it did, and return the entries of epochs."""
+        """Train the epochs that an earlier job has not finished; return the entries of all."""
         position = Position()
         if self.state:
             position = self.state.restore(*self._saved_parts)
@@ -186,7 +186,7 @@ class Trainer:
         }
 
     def _take_steps(self, position: Position) -> None:
-        # The last images of the order may be too few for a batch.
+        # Images left over at the end of the order are too few for a batch.
         batches = self._order(position).split(self.settings.batch)[position.step : self._n_steps]
         share = slice(self.fabric.global_rank, None, self.fabric.world_size)
         for pixels, indices in zip(self.images.batches(batches, share), batches, strict=True):
@@ -199,7 +199,7 @@ class Trainer:
             if self._counter:
                 self._counter(self.settings.batch)
             if not math.isfinite(position.loss) and self.fabric.world_size == 1:
-                # The rest of the epoch is lost. No device may leave before the others, however.
+                # Only a single device may stop early: several must take equal numbers of steps.
                 break
             if self.state and position.step < self._n_steps and self.state.should_save(self.fabric):
                 # A step can break the weights before the loss shows it.
@@ -224,10 +224,11 @@ class Trainer:
         return self.fabric.broadcast(order) if self.fabric.world_size > 1 else order
 
     def _save_after_epoch(self, position: Position) -> None:
+        if self.state is None:
+            return
         epoch = len(position.history)
-        is_due = self.state and epoch % self.state.every == 0
         jumped = has_loss_jump([entry["loss"] for entry in position.history], self._n_classes)
-        if self.state and (epoch == self.settings.epochs or (is_due and not jumped)):
+        if epoch == self.settings.epochs or (epoch % self.state.every == 0 and not jumped):
             self.state.save(*self._saved_parts, position)
 
     @property
