@@ -36,9 +36,10 @@ from shapebias.networks.classifier import Classifier
 from shapebias.networks.folded.fold import fold
 from shapebias.plugins import build
 from shapebias.training.fabric import PRECISIONS
-from shapebias.training.image_loaders import StreamedImages
-from shapebias.training.loop import train
+from shapebias.training.image_loaders import InMemoryImages, StreamedImages
+from shapebias.training.loop import Trainer
 from shapebias.training.recipes import adversarial, standard
+from shapebias.training.settings import TrainingSettings
 
 ROUNDS = 3
 # Steps of training in one measurement.
@@ -207,9 +208,11 @@ def noise(count: int, size: int) -> tuple[Tensor, Tensor]:
 def trained(model: Classifier, images: Tensor, labels: Tensor, batch: int, **changes) -> None:
     """Our loop, for one epoch."""
     attack = pgd.build(norm="linf", eps=EPS, step=STEP, steps=STEPS)
-    settings = {"recipe": adversarial.build(attack=attack), "fabric": fabric_on(PROCESSOR)}
-    settings |= {**SETTINGS, **changes}
-    train(model, images, labels, batch=batch, **settings)
+    work = {"recipe": adversarial.build(attack=attack), "fabric": fabric_on(PROCESSOR)}
+    work |= {key: changes.pop(key) for key in work.keys() & changes.keys()}
+    settings = TrainingSettings(batch=batch, **SETTINGS, **changes)
+    loader = InMemoryImages(images)
+    Trainer(model=model, settings=settings, images=loader, labels=labels, **work).run()
 
 
 def plain_loop(model: Classifier, images: Tensor, labels: Tensor, batch: int) -> None:

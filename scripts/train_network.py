@@ -33,7 +33,7 @@ def main(
     write_table(log.drop(columns="images_per_second"), path_to_log, schema="training_log")
     speed = log[["model", "epoch", "images_per_second"]]
     write_table(speed, path_to_speed, schema="training_speed")
-    state.discard()
+    state.delete()
 
 
 if __name__ == "__main__":

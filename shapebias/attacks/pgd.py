@@ -1,32 +1,23 @@
 """Projected gradient descent in an L2 or L-infinity ball."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from shapebias.attacks._types import Generators, Images, Labels
 from shapebias.errors import ShapebiasError
 from shapebias.networks.eval_mode import eval_mode
+from shapebias.plugins import plugin
 from shapebias.ranges import Range, distance_error
 
-Images = Float[Tensor, "image channel row column"]
 
-
-def build(
-    *,
-    norm: Literal["l2", "linf"],
-    eps: Annotated[float, Range(ge=0)],
-    step: Annotated[float, Range(ge=0)],
-    steps: Annotated[int, Range(ge=0)],
-    random_start: bool = False,
-    best_iterate: bool = False,
-    step_rule: Literal["steepest", "gradient", "sign"] = "steepest",
-) -> "ProjectedGradient":
-    """Attack that climbs a network's cross-entropy within a ball about each image.
+@plugin
+class ProjectedGradient:
+    """Attack that maximises a network's cross-entropy within a ball around each image.
 
     Parameters
     ----------
@@ -39,116 +30,108 @@ def build(
     steps
         Number of steps.
     random_start
-        Start from a point drawn uniformly from the ball, not from the image.
+        Start from a point drawn uniformly from the ball instead of the image.
     best_iterate
-        Return the iterate of greatest loss, not the last.
+        Return the iterate of greatest loss instead of the last.
     step_rule
-        "gradient" steps along the gradient over its L2 norm, "sign" along its sign, and
-        "steepest" along the one of the two that is steepest in the norm: the gradient for l2,
-        the sign for linf.
+        "gradient" steps along the gradient divided by its L2 norm, "sign" along its sign, and
+        "steepest" along the steepest of the two in the norm: the gradient for l2, the sign for
+        linf.
 
     References
     ----------
     .. [1] Madry et al. (2018). Towards deep learning models resistant to adversarial attacks.
        ICLR. :DOI:`10.48550/arXiv.1706.06083`
     """
-    return ProjectedGradient(
-        norm=norm,
-        eps=eps,
-        step=step,
-        steps=steps,
-        random_start=random_start,
-        best_iterate=best_iterate,
-        step_rule=step_rule,
-    )
 
-
-@dataclass(frozen=True, kw_only=True)
-class ProjectedGradient:
-    """The attack that `build` describes."""
-
-    norm: str
-    eps: float
-    step: float
-    steps: int
-    random_start: bool
-    best_iterate: bool
-    step_rule: str
+    norm: Literal["l2", "linf"]
+    eps: Annotated[float, Range(ge=0)]
+    step: Annotated[float, Range(ge=0)]
+    steps: Annotated[int, Range(ge=0)]
+    random_start: bool = False
+    best_iterate: bool = False
+    step_rule: Literal["steepest", "gradient", "sign"] = "steepest"
 
     def __post_init__(self):
         for name in ("eps", "step"):
-            if wrong := distance_error(self.norm, getattr(self, name)):
-                raise ShapebiasError(f"attacks: {name}: {wrong}")
+            if error := distance_error(self.norm, getattr(self, name)):
+                raise ShapebiasError(f"attacks: {name}: {error}")
 
     def __call__(
         self,
         model: nn.Module,
         images: Images,
-        labels: Int[Tensor, " image"],
+        labels: Labels,
         *,
-        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        generator: Generators | None = None,
     ) -> Images:
-        """Adversarial images in [0, 1], found with the model in eval mode.
+        """Compute adversarial images with the network in eval mode.
 
-        The model's modes and its parameters' gradients are left as they were.
+        The network's modes and the gradients of its parameters are left unchanged.
 
         Parameters
         ----------
         model
-            From images to class scores.
+            Maps images to class scores.
         images
             sRGB pixels in [0, 1].
         labels
-            Class index to lead away from.
+            Index of the class whose cross-entropy is maximised, one per image.
         generator
-            Of the random start, or one an image; torch's global one where none is given.
+            Draws the random start: one for all images, or one per image. None is torch's global
+            generator.
+
+        Returns
+        -------
+        Pixels in [0, 1], within the ball around each image.
         """
+        images = images.detach()
         with eval_mode(model):
-            return self._climb(model, images.detach(), labels, generator)
-
-    def _climb(self, model, images, labels, generator) -> Images:
-        current = self._start(images, generator)
-        if not self.best_iterate:
+            iterate = self._start(images, generator)
+            if self.best_iterate:
+                return self._best_iterate(model, images, labels, iterate)
             for _ in range(self.steps):
-                gradient, _ = gradient_of(model, current, labels)
-                current = self._stepped(current, gradient, images)
-            return current
-        best, highest = current, images.new_full((len(images),), -torch.inf)
-        for _ in range(self.steps):
-            gradient, losses = gradient_of(model, current, labels)
-            higher = losses > highest
-            best = torch.where(higher[:, None, None, None], current, best)
-            highest = torch.where(higher, losses, highest)
-            current = self._stepped(current, gradient, images)
-        # The last iterate counts too, and needs no gradient.
-        with torch.no_grad():
-            losses = cross_entropy(model(current), labels, reduction="none")
-        return torch.where((losses > highest)[:, None, None, None], current, best)
+                gradient, _ = gradient_of(model, iterate, labels)
+                iterate = self._next_iterate(iterate, gradient, images)
+            return iterate
 
-    def _stepped(self, current: Images, gradient: Images, images: Images) -> Images:
+    def _best_iterate(
+        self, model: nn.Module, images: Images, labels: Labels, iterate: Images
+    ) -> Images:
+        best, highest = iterate, images.new_full((len(images),), -torch.inf)
+        for _ in range(self.steps):
+            gradient, losses = gradient_of(model, iterate, labels)
+            higher = losses > highest
+            best = torch.where(higher[:, None, None, None], iterate, best)
+            highest = torch.where(higher, losses, highest)
+            iterate = self._next_iterate(iterate, gradient, images)
+        # The last iterate is a candidate too, and needs no gradient.
+        with torch.no_grad():
+            losses = cross_entropy(model(iterate), labels, reduction="none")
+        return torch.where((losses > highest)[:, None, None, None], iterate, best)
+
+    def _next_iterate(self, iterate: Images, gradient: Images, images: Images) -> Images:
         by_sign = self.step_rule == "sign" or (self.step_rule == "steepest" and self.norm == "linf")
         direction = gradient.sign() if by_sign else gradient * inverse_norms(gradient)
-        return self._within(current + self.step * direction - images, images)
+        return self._project(iterate + self.step * direction - images, images)
 
-    def _start(
-        self, images: Images, generator: torch.Generator | Sequence[torch.Generator] | None
-    ) -> Images:
+    def _start(self, images: Images, generator: Generators | None) -> Images:
         if not self.random_start:
             return images
         if isinstance(generator, Sequence):
             pairs = zip(images, generator, strict=True)
-            return torch.cat([self._start(image[None], own) for image, own in pairs])
+            return torch.cat([self._start(image[None], draws) for image, draws in pairs])
         if self.norm == "linf":
             noise = torch.empty_like(images).uniform_(-self.eps, self.eps, generator=generator)
-            return self._within(noise, images)
+            return self._project(noise, images)
         noise = torch.empty_like(images).normal_(generator=generator)
-        shares = torch.rand(len(images), generator=generator, device=images.device)
+        uniform = torch.rand(len(images), generator=generator, device=images.device)
         # Volume grows with the radius to the power of the dimension.
-        radii = self.eps * shares ** (1 / images[0].numel())
-        return self._within(noise * inverse_norms(noise) * radii[:, None, None, None], images)
+        radii = self.eps * uniform ** (1 / images[0].numel())
+        return self._project(noise * inverse_norms(noise) * radii[:, None, None, None], images)
 
-    def _within(self, change: Images, images: Images) -> Images:
-        """Apply a change after projecting it on the ball; keep the sum in [0, 1]."""
+    def _project(self, change: Images, images: Images) -> Images:
+        """Add a change to images after projecting it on the ball, and clip the sum to [0, 1]."""
         if self.norm == "linf":
             change = change.clamp(-self.eps, self.eps)
         else:
@@ -157,18 +140,23 @@ class ProjectedGradient:
 
 
 def gradient_of(
-    model: nn.Module, images: Images, labels: Int[Tensor, " image"]
+    model: nn.Module, images: Images, labels: Labels
 ) -> tuple[Images, Float[Tensor, " image"]]:
-    """Gradient of each image's own cross-entropy, and those losses."""
+    """Compute each image's cross-entropy and its gradient with respect to the image.
+
+    Returns
+    -------
+    The gradients, and the losses, detached.
+    """
     images = images.detach().requires_grad_()
     with torch.enable_grad():
         losses = cross_entropy(model(images), labels, reduction="none")
-        # With respect to the images alone: the parameters' gradients are never touched.
+        # Differentiating by the images only leaves the parameters' gradients untouched.
         (gradient,) = torch.autograd.grad(losses.sum(), images)
     return gradient, losses.detach()
 
 
 def inverse_norms(change: Images) -> Float[Tensor, "image 1 1 1"]:
-    """One over each image's L2 norm; finite where that norm is zero."""
+    """Invert each image's L2 norm; the result is finite where the norm is zero."""
     norms = torch.linalg.vector_norm(change, dim=(1, 2, 3), keepdim=True)
     return 1 / norms.clamp(min=torch.finfo(change.dtype).tiny ** 0.5)

@@ -1,9 +1,10 @@
-"""Adversarial images of one network, made batch by batch."""
+"""Adversarial images of a network, made batch by batch."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from shapebias.io.image_codec import encode_png
 from shapebias.networks.classifier import Classifier
@@ -14,44 +15,57 @@ from shapebias.seeds import seed_of
 
 
 def attack_batches(
-    model: Classifier, batches: Iterable[Batch], attack: Any, *, seed: int
+    model: Classifier, batches: Iterable[Batch], attack: Callable[..., Tensor], *, seed: int
 ) -> Iterator[Batch]:
-    """Batches with every image changed so that the network loses its label.
+    """Yield batches with every image replaced by an adversarial one.
 
     Parameters
     ----------
     model
-        Network whose gradients are used.
+        Network that is attacked.
     batches
-        Image ids, pixels in [0, 1] of shape (image, 3, row, column), labels. An image whose
-        label is not a class of the network is attacked at the class that the network gives it.
+        Image ids, pixels in [0, 1] of shape (image, 3, row, column), labels. The attack leads away
+        from the label if it is a class of the network, and else from the predicted class.
     attack
         Plug-in of the family `attacks`.
     seed
-        With an image's id it determines that image's random start.
+        Together with an image's id, the seed of the image's random start.
     """
     index = {name: number for number, name in enumerate(model.classes)}
-    climbed = fold(model)
-    for ids, images, labels in batches:
+    folded = fold(model)
+    for image_ids, images, labels in batches:
         images = images.to(device())
         with torch.no_grad():
-            given = model(images).argmax(1)
-        known = [index.get(label, int(own)) for label, own in zip(labels, given, strict=True)]
-        # One an image, so that nothing depends on which images share a batch.
-        generators = [
-            torch.Generator(images.device).manual_seed(seed_of(seed, "attack", one)) for one in ids
+            predicted = model(images).argmax(1)
+        targets = [
+            index.get(label, number)
+            for label, number in zip(labels, predicted.tolist(), strict=True)
         ]
-        yield ids, attack(climbed, images, given.new_tensor(known), generator=generators), labels
+        # One generator per image, so that no image depends on the others of its batch.
+        generators = [
+            torch.Generator(images.device).manual_seed(seed_of(seed, "attack", image_id))
+            for image_id in image_ids
+        ]
+        attacked = attack(folded, images, predicted.new_tensor(targets), generator=generators)
+        yield image_ids, attacked, labels
 
 
 def keep_examples(
-    batches: Iterable[Batch], kept: list[dict[str, Any]], wanted: Container[str]
+    batches: Iterable[Batch], examples: list[dict[str, Any]], image_ids: Container[str]
 ) -> Iterator[Batch]:
-    """Pass batches on, keeping the images wanted, by id, as rows of an image set."""
-    for ids, images, labels in batches:
-        for image_id, image, label in zip(ids, images, labels, strict=True):
-            if image_id in wanted:
+    """Yield batches unchanged, and append the images of some ids to `examples`.
+
+    Parameters
+    ----------
+    examples
+        Rows of an image set: image_id, image (PNG) and label.
+    image_ids
+        Ids of the images to keep.
+    """
+    for batch in batches:
+        for image_id, image, label in zip(*batch, strict=True):
+            if image_id in image_ids:
                 # ASSUME rounding to eight bits is good enough to look at; scores are not rounded.
                 pixels = (image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-                kept.append({"image_id": image_id, "image": encode_png(pixels), "label": label})
-        yield ids, images, labels
+                examples.append({"image_id": image_id, "image": encode_png(pixels), "label": label})
+        yield batch

@@ -1,6 +1,7 @@
-"""One row an image: what a network makes of it."""
+"""Predicted classes and probabilities, one row per image."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import torch
@@ -14,8 +15,6 @@ from shapebias.networks.eval_mode import eval_without_gradients
 from shapebias.runtime.batches import Batch
 from shapebias.runtime.system_errors import out_of_memory
 
-# Image ids, pixels in [0, 1], and the class name of each image where it has one.
-
 
 def predict(
     model: Classifier,
@@ -23,42 +22,51 @@ def predict(
     *,
     entry_level: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Classes and probabilities that a network gives each image, in eval mode and float32.
+    """Predict the classes of images with a network in eval mode and float32.
 
     Parameters
     ----------
-    model
-        Network to ask.
     batches
-        Of ``(image_ids, images, labels)``; the images are sRGB pixels in [0, 1].
+        Tuples ``(image_ids, images, labels)``; images are sRGB pixels in [0, 1].
     entry_level
-        Fine class to entry-level class; where it is given, entry-level probabilities are added.
+        Maps fine classes to entry-level classes; if given, entry-level probabilities are added.
 
     Returns
     -------
-    Frame with image_id; label (str or None); top5, class names from the likeliest (fewer where the
-    network has fewer classes; ties in the order of its classes); top5_probability;
-    label_probability, NaN where the label is None or not a class of the network; and, with
+    Frame with image_id; label (str or None); top5, class names from the most probable (fewer if
+    the network has fewer classes; ties in the order of its classes); top5_probability;
+    label_probability, NaN if the label is None or not a class of the network; and, with
     `entry_level`, entry_probabilities in the order of ``frame.attrs["entry_classes"]``, which is
     alphabetical.
 
     Raises
     ------
     ShapebiasError
-        If a score is not finite, or a label is neither a class of the network nor an entry-level
-        one.
+        If a score is not finite; if a label is neither a class of the network nor an entry-level
+        class; or if the network rejects images of this size.
     UnknownName
         If `entry_level` names a class that the network does not have.
+
+    Examples
+    --------
+    >>> from shapebias.plugins import build
+    >>> settings = {"kind": "resnet", "depth": 18, "width": 0.125, "input_size": 32}
+    >>> model = build("architectures", classes=["cat", "dog"], **settings)
+    >>> batches = [(["a", "b"], torch.rand(2, 3, 32, 32), ["cat", None])]
+    >>> predict(model, batches)[["image_id", "label"]]
+      image_id label
+    0        a   cat
+    1        b  None
     """
     columns = ["image_id", "label", "top5", "top5_probability", "label_probability"]
     names, weights = (
         (None, None) if entry_level is None else entry_weights(model.classes, entry_level)
     )
-    known = {None, *model.classes, *(names or ())}
+    known_labels = {None, *model.classes, *(names or ())}
     rows = []
     for image_ids, images, labels in batches:
-        _check_labels(image_ids, labels, known)
-        # Around each batch, not all: an attack that makes the batches needs gradients.
+        _check_labels(image_ids, labels, known_labels)
+        # Not around the whole loop: an attack that makes the batches needs gradients.
         with eval_without_gradients(model):
             scores = _scores(model, images)
             _check_finite(scores, image_ids)
@@ -79,12 +87,12 @@ def _scores(
         return model(images.to(model.mean.device, torch.float32)).float()
     # Transformers check the size by assertions.
     except (RuntimeError, ValueError, AssertionError) as error:
-        size, meant = tuple(images.shape[2:]), (model.input_size, model.input_size)
-        if size == meant or out_of_memory(error):
+        (height, width), side = images.shape[2:], model.input_size
+        if (height, width) == (side, side) or out_of_memory(error):
             raise
         raise ShapebiasError(
-            f"a network for images of {meant[1]}×{meant[0]} cannot take those of "
-            f"{size[1]}×{size[0]}: give the image set `resize` and `crop`"
+            f"a network for images of {side}×{side} pixels cannot take images of {width}×{height}: "
+            "give the image set `resize` and `crop`"
         ) from error
 
 
@@ -94,21 +102,21 @@ def _rows(
     scores: Float[Tensor, "image class"],
     classes: Sequence[str],
     weights: Float64[Tensor, "class entry"] | None,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     index = {name: number for number, name in enumerate(classes)}
     probabilities = scores.softmax(dim=1)
-    # By score and not by probability: probabilities that round to 0 or 1 tie.
+    # Sorted by score, because probabilities that round to 0 or 1 tie.
     order = scores.sort(dim=1, descending=True, stable=True).indices[:, : min(5, len(classes))]
     top = probabilities.gather(1, order)
     rows = [
         {
             "image_id": image_id,
             "label": label,
-            "top5": [classes[number] for number in numbers],
-            "top5_probability": values,
-            "label_probability": own[index[label]] if label in index else float("nan"),
+            "top5": [classes[number] for number in top_classes],
+            "top5_probability": top_values,
+            "label_probability": values[index[label]] if label in index else float("nan"),
         }
-        for image_id, label, numbers, values, own in zip(
+        for image_id, label, top_classes, top_values, values in zip(
             image_ids, labels, order.tolist(), top.tolist(), probabilities.tolist(), strict=True
         )
     ]
@@ -124,15 +132,15 @@ def _check_labels(
 ) -> None:
     for image_id, label in zip(image_ids, labels, strict=True):
         if label not in known:
-            some = sorted(name for name in known if name)[:3]
+            examples = ", ".join(sorted(name for name in known if name)[:3])
             raise ShapebiasError(
-                f"image {image_id!r} has the label {label!r}, which is no class of the network "
-                f"({', '.join(some)}, …): remove the image, or name its folder for a class"
+                f"image {image_id!r} has the label {label!r}, which is not a class of the network "
+                f"({examples}, …): remove the image, or rename its folder to one of the classes"
             )
 
 
 def _check_finite(scores: Float[Tensor, "image class"], image_ids: Sequence[str]) -> None:
     finite = scores.isfinite().all(dim=1).tolist()
     if not all(finite):
-        first = image_ids[finite.index(False)]
-        raise ShapebiasError(f"the network's scores of image {first!r} are not finite")
+        image_id = image_ids[finite.index(False)]
+        raise ShapebiasError(f"the network's scores of image {image_id!r} are not finite")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,28 +11,38 @@ from jaxtyping import Float
 from shapebias.errors import ShapebiasError
 from shapebias.intervals import paired_bootstrap, wilson
 
+# Tuples of (model, image_set) and its predictions.
 Scored = Iterable[tuple[tuple[str, str], pd.DataFrame]]
 
 
 def shape_bias(frame: pd.DataFrame) -> pd.DataFrame:
-    """Shape bias on cue-conflict images, pooled and for each shape class.
+    """Compute the shape bias on cue-conflict images, pooled and for each shape class.
 
     Parameters
     ----------
     frame
-        One row an image, with image_id, shape and texture (its two classes) and decision. Images
-        whose shape and texture agree are left out.
+        One row per image: image_id, shape and texture (its two classes) and decision. Images whose
+        shape and texture agree are excluded.
 
     Returns
     -------
     Frame with class ("all", then each shape class), n_shape, n_texture, n_neither, shape_bias =
     n_shape / (n_shape + n_texture), and low and high of its 95 % Wilson interval. NaN where no
-    decision was for shape or texture.
+    decision is the shape or the texture class.
 
     References
     ----------
     .. [1] Geirhos et al. (2019). ImageNet-trained CNNs are biased towards texture. ICLR.
        :DOI:`10.48550/arXiv.1811.12231`
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"image_id": list("ijkl"), "shape": "cat", "texture": "dog"})
+    >>> frame["decision"] = ["cat", "cat", "cat", "dog"]
+    >>> shape_bias(frame)[["class", "n_shape", "n_texture", "shape_bias"]]
+      class  n_shape  n_texture  shape_bias
+    0   all        3          1        0.75
+    1   cat        3          1        0.75
     """
     conflict = frame[frame["shape"] != frame["texture"]]
     rows = [_bias_row("all", conflict)]
@@ -39,7 +50,7 @@ def shape_bias(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _bias_row(name: str, images: pd.DataFrame) -> dict:
+def _bias_row(name: str, images: pd.DataFrame) -> dict[str, Any]:
     n_shape = int((images["decision"] == images["shape"]).sum())
     n_texture = int((images["decision"] == images["texture"]).sum())
     low, high = wilson(n_shape, n_shape + n_texture)
@@ -55,9 +66,10 @@ def _bias_row(name: str, images: pd.DataFrame) -> dict:
 
 
 def shape_outcomes(frame: pd.DataFrame) -> pd.Series:
-    """Outcome of each conflict image, by image_id: 1 shape, 0 texture, NaN neither.
+    """Return the outcome of each conflict image, by image_id: 1 shape, 0 texture, NaN neither.
 
-    The mean of the outcomes is the shape bias; `paired_difference` compares two of them.
+    The mean of the outcomes is the shape bias; `paired_difference` compares the outcomes of two
+    networks.
     """
     conflict = frame[frame["shape"] != frame["texture"]]
     outcomes = np.select(
@@ -75,26 +87,26 @@ def paired_difference(
     seed: int,
     resamples: int,
 ) -> tuple[float, float, float]:
-    """Difference of two proportions or shape biases over the same images, a minus b.
+    """Compute the difference of two proportions or shape biases over the same images, a minus b.
 
     Parameters
     ----------
     a, b
-        Outcome of each image: 1, 0 or, where it does not count, NaN. Two Series are paired by
-        index (`shape_outcomes`), arrays by position.
+        Outcome of each image: 1, 0 or, if it is excluded, NaN. Series are paired by index
+        (`shape_outcomes`), arrays by position.
     seed
-        Of the resampling.
+        Seed of the bootstrap.
     resamples
-        Number of samples of the images, drawn with replacement.
+        Number of bootstrap samples of the images.
 
     Returns
     -------
-    The difference, and low and high of its 95 % interval: paired bootstrap over images.
+    The difference, and low and high of its 95 % interval, by a paired bootstrap over images.
 
     Raises
     ------
     ShapebiasError
-        If the two are not of the same images.
+        If the outcomes are not of the same images.
     """
     if isinstance(a, pd.Series) and isinstance(b, pd.Series):
         check_same_images(a.index, b.index)
@@ -105,21 +117,29 @@ def paired_difference(
 
 
 def entry_decisions(predictions: pd.DataFrame, entry_classes: Sequence[str] | None) -> pd.Series:
-    """Decision on each image: the likeliest entry-level class, or else the top-1 class.
+    """Return the decision on each image: the most probable entry-level class, or the top-1 class.
 
     Parameters
     ----------
     predictions
-        As `shapebias.behaviour.predict.predict` gives them.
+        Frame with top5 and, for entry-level decisions, entry_probabilities, as
+        `shapebias.behaviour.predict.predict` returns it.
     entry_classes
-        Names in the order of the column entry_probabilities; None where there is none. Ties go to
-        the first in alphabetical order.
+        Names in the order of entry_probabilities; None for the top-1 class. Ties go to the first
+        name in alphabetical order.
+
+    Raises
+    ------
+    ShapebiasError
+        If the predictions have no entry-level probabilities.
     """
     if entry_classes is None:
         decisions = [names[0] for names in predictions["top5"]]
         return pd.Series(decisions, index=predictions.index, name="decision", dtype=str)
     if "entry_probabilities" not in predictions:
-        raise ShapebiasError("these predictions have no entry-level probabilities")
+        raise ShapebiasError(
+            "the predictions have no entry-level probabilities: predict with `entry_level`"
+        )
     alphabetical = np.argsort(np.array(entry_classes, dtype=str), kind="stable")
     table = np.array(predictions["entry_probabilities"].tolist(), dtype=float)
     best = table.reshape(len(predictions), len(entry_classes))[:, alphabetical].argmax(axis=1)
@@ -128,29 +148,28 @@ def entry_decisions(predictions: pd.DataFrame, entry_classes: Sequence[str] | No
 
 
 def check_same_images(a: pd.Series | pd.Index, b: pd.Series | pd.Index) -> None:
-    """Raise `ShapebiasError` unless two results are on the same images."""
+    """Raise `ShapebiasError` unless two results are for the same images, each once."""
     if len(set(a)) != len(a) or len(set(b)) != len(b):
-        raise ShapebiasError("an image appears twice in what should hold each image once")
-    if set(a) != set(b):
-        apart = sorted(set(a) ^ set(b))
+        raise ShapebiasError("an image id occurs twice in the results of a network")
+    if difference := sorted(set(a) ^ set(b)):
         raise ShapebiasError(
-            f"two networks were given different images: {len(apart)} are in only one of the two, "
-            f"such as {apart[0]!r}"
+            f"the results of two networks are for different images: {len(difference)} are in only "
+            f"one of the two, such as {difference[0]!r}"
         )
 
 
 def ratio(part: int, whole: int) -> float:
-    """Return ``part / whole``; NaN where `whole` is 0."""
+    """Return ``part / whole``; NaN if `whole` is 0."""
     return part / whole if whole else math.nan
 
 
 def shape_bias_table(scored: Scored, cues: pd.DataFrame) -> pd.DataFrame:
-    """Shape bias of each network on each cue-conflict set.
+    """Compute the shape bias of each network on each cue-conflict set.
 
     Parameters
     ----------
     scored
-        Pairs of (model, image_set) and its predictions.
+        Tuples of (model, image_set) and its predictions.
     cues
         Columns image_set, image_id, shape and texture of the conflict images.
 
@@ -159,17 +178,18 @@ def shape_bias_table(scored: Scored, cues: pd.DataFrame) -> pd.DataFrame:
     ShapebiasError
         If an image has no shape or texture class.
     """
-    for name in ("shape", "texture"):
-        for image_set, image_id in cues.loc[cues[name].isna(), ["image_set", "image_id"]].values:
+    for cue in ("shape", "texture"):
+        for image_set, image_id in cues.loc[cues[cue].isna(), ["image_set", "image_id"]].values:
             raise ShapebiasError(
-                f"{image_set}: image {image_id!r} has no {name}; this is no cue-conflict set"
+                f"{image_set}: image {image_id!r} has no {cue} class; shape bias needs a "
+                "cue-conflict set"
             )
     frames = []
     for (model, image_set), predictions in scored:
-        decided = predictions[["image_id"]].assign(
+        decisions = predictions[["image_id"]].assign(
             decision=entry_decisions(predictions, predictions.attrs["entry_classes"]).to_numpy()
         )
-        known = cues[cues["image_set"] == image_set]
-        joined = decided.merge(known, on="image_id", how="left", validate="one_to_one")
-        frames.append(shape_bias(joined).assign(model=model, image_set=image_set))
+        cues_of_set = cues[cues["image_set"] == image_set]
+        frame = decisions.merge(cues_of_set, on="image_id", how="left", validate="one_to_one")
+        frames.append(shape_bias(frame).assign(model=model, image_set=image_set))
     return pd.concat(frames, ignore_index=True)

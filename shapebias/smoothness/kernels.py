@@ -11,14 +11,27 @@ from shapebias.smoothness.total_variation import total_variation
 
 
 def kernel_tv(model: Classifier) -> pd.DataFrame:
-    """Mean total variation of the kernels of each convolution that is larger than 1 x 1.
+    """Compute the mean total variation of the kernels of each convolution larger than 1×1.
 
     Returns
     -------
     Frame with layer, the convolution's name in the network's `state_dict`; n_filters; and mean_tv,
     the mean over its filters and their input channels. The last row, "all", has the number of
-    filters of all those convolutions and the mean over all their filters and input channels, so
-    that each two-dimensional kernel weighs the same. NaN where there are none.
+    filters of these convolutions and the mean over all their filters and input channels, so that
+    each two-dimensional kernel has the same weight. NaN if there is no such convolution.
+
+    Examples
+    --------
+    >>> from shapebias.plugins import build
+    >>> model = build("architectures", kind="alexnet", classes=["cat", "dog"], width=0.125)
+    >>> kernel_tv(model)[["layer", "n_filters"]]
+             layer  n_filters
+    0   features.0          8
+    1   features.3         24
+    2   features.6         48
+    3   features.8         32
+    4  features.10         32
+    5          all        144
     """
     tvs = {
         name: total_variation(module.weight.detach().double().cpu())
@@ -32,8 +45,14 @@ def kernel_tv(model: Classifier) -> pd.DataFrame:
 
 
 def first_kernels(model: Classifier) -> Float[Tensor, "filter in row column"]:
-    """Weights of the network's first convolution, detached."""
+    """Return the weights of the network's first convolution, detached.
+
+    Raises
+    ------
+    ShapebiasError
+        If the network has no convolution.
+    """
     for module in model.network.modules():
         if isinstance(module, nn.Conv2d):
             return module.weight.detach()
-    raise ShapebiasError(f"{model!r} has no convolution, so no kernels to match")
+    raise ShapebiasError("filter matching needs networks with a convolution; this one has none")

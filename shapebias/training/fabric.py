@@ -1,4 +1,4 @@
-"""Where a training runs and in which precision: Lightning Fabric, one process a device."""
+"""Devices and precision of a training: Lightning Fabric, with one process per device."""
 
 import contextlib
 import os
@@ -18,101 +18,106 @@ from torch import Tensor, nn
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.runtime.gpus import claim
 
-# Names in a study to Fabric's. Weights stay in float32 in each.
+# Names in a study to Fabric's names. Weights stay in float32 in both.
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
 def fabric_of(*, devices: int = 1, precision: str = "float32") -> Fabric:
-    """Graphics cards that no other job has, where there are any, else processes on the processor.
+    """Claim free GPUs, or use processes on the CPU of a machine without GPUs.
 
     Parameters
     ----------
     devices
-        Number of them, in one machine. Processes that `torchrun` has started are taken as they
-        are; there must be as many.
+        Number of devices, all in one machine. Under `torchrun` it must equal the number of
+        processes that `torchrun` has started.
     precision
-        "float32", or "bfloat16" for what torch computes in it under autocast.
+        "float32", or "bfloat16" for torch's autocast.
 
     Raises
     ------
     UnknownName
         If there is no such precision.
     ShapebiasError
-        If there are fewer cards, or `torchrun` has started another number of processes.
+        If there are fewer GPUs, or `torchrun` has started another number of processes.
     """
     if precision not in PRECISIONS:
         raise UnknownName("precision", precision, PRECISIONS)
-    started = TorchElasticEnvironment.detect()
-    if started and (processes := int(os.environ["WORLD_SIZE"])) != devices:
+    torchrun = TorchElasticEnvironment.detect()
+    if torchrun and (processes := int(os.environ["WORLD_SIZE"])) != devices:
         raise ShapebiasError(
             f"torchrun started {processes} processes for `devices: {devices}`: give both the same "
             "number"
         )
-    cards = torch.cuda.device_count()
-    if cards and devices > cards:
+    gpus = torch.cuda.device_count()
+    if gpus and devices > gpus:
         raise ShapebiasError(
-            f"`devices: {devices}` is more than this machine's {cards}: lower it, or let the "
-            "scheduler give the job as many"
+            f"`devices: {devices}` is more than this machine's {gpus} GPUs: lower it, or request "
+            "more GPUs from the scheduler"
         )
     claim(devices)
     return Fabric(
-        accelerator="cuda" if cards else "cpu",
-        # One device is in this process, which may have counted more cards before it took one.
-        devices=[torch.cuda.current_device()] if cards and devices == 1 else devices,
-        strategy=("ddp" if started else "ddp_spawn") if devices > 1 else "auto",
+        accelerator="cuda" if gpus else "cpu",
+        # A single device is used by this process, which may have counted other GPUs before.
+        devices=[torch.cuda.current_device()] if gpus and devices == 1 else devices,
+        strategy=("ddp" if torchrun else "ddp_spawn") if devices > 1 else "auto",
         precision=PRECISIONS[precision],
-        # Otherwise Slurm's variables are read as if one task a device had been asked for.
-        plugins=[] if started else [LightningEnvironment()],
+        # Without it Fabric reads Slurm's variables, which describe one task and not one per device.
+        plugins=[] if torchrun else [LightningEnvironment()],
     )
 
 
+def spawns_processes(fabric: Fabric) -> bool:
+    """Whether `run_on_devices` starts child processes, so that results travel between processes."""
+    return fabric.world_size > 1 and not TorchElasticEnvironment.detect()
+
+
 def run_on_devices(fabric: Fabric, work: Callable[..., Any], *arguments: Any) -> Any:
-    """What `work(fabric, *arguments)` returns on the first device, run on all of them.
+    """Run `work(fabric, *arguments)` on all devices and return the result of the first.
 
-    On several devices the arguments and the result, which holds tensors and plain values alone,
-    travel between processes. What work prints goes where this process's standard output goes.
+    If child processes run it, arguments and result are pickled, and the result holds only tensors
+    and plain values. The children print to this process's standard output.
     """
-    if fabric.world_size == 1:
+    if not spawns_processes(fabric):
+        if fabric.world_size > 1:
+            fabric.launch()
         return work(fabric, *arguments)
-    log = getattr(sys.stdout, "name", "")
-    target = log if isinstance(log, str) and Path(log).is_file() else None
-    if TorchElasticEnvironment.detect():
-        fabric.launch()
-        return work(fabric, *arguments)
-    # Through a file: the pipe between the processes is not read before they have ended.
+    name = getattr(sys.stdout, "name", "")
+    log = name if isinstance(name, str) and Path(name).is_file() else None
+    # The result travels in a file: Fabric reads its pipe only after the children have ended.
     with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder, "result.pt")
+        path = Path(folder, "result.pt")
         sys.stdout.flush()
-        settings = (os.getpid(), result, target, torch.get_num_threads())
-        fabric.launch(_noted, work, *settings, *arguments)
-        if target:
-            # What this process prints next comes after what the others have added.
+        fabric.launch(
+            _run_and_save, work, os.getpid(), path, log, torch.get_num_threads(), *arguments
+        )
+        if log:
+            # Continue after the lines that the children have appended.
             sys.stdout.seek(0, os.SEEK_END)
-        return torch.load(result, weights_only=True)
+        return torch.load(path, weights_only=True)
 
 
-def _noted(
+def _run_and_save(
     fabric: Fabric,
     work: Callable[..., Any],
     parent: int,
-    result: Path,
+    path: Path,
     log: str | None,
     threads: int,
     *arguments: Any,
 ) -> None:
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
     torch.set_num_threads(max(1, threads // fabric.world_size))
     with contextlib.ExitStack() as stack:
         if log is not None:
             file = stack.enter_context(Path(log).open("a", encoding="utf-8"))
             stack.enter_context(contextlib.redirect_stdout(file))
-        found = work(fabric, *arguments)
+        result = work(fabric, *arguments)
     if fabric.is_global_zero:
-        torch.save(found, result)
+        torch.save(result, path)
 
 
-def _end_with(parent: int) -> None:
-    """End this process at once when the one that started it is gone, which may have been killed."""
+def _exit_with_parent(parent: int) -> None:
+    """End this process soon after the process that started it, even if that one was killed."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
@@ -121,25 +126,25 @@ def _end_with(parent: int) -> None:
 def average_gradients(fabric: Fabric, parameters: list[nn.Parameter]) -> None:
     """Replace gradients by their means over the devices, whose shares of a batch are equal."""
     if fabric.world_size > 1:
-        gradients = [one.grad for one in parameters if one.grad is not None]
-        _average(fabric, gradients)
+        _average(fabric, [weight.grad for weight in parameters if weight.grad is not None])
 
 
 def average_statistics(fabric: Fabric, model: nn.Module) -> None:
-    """Replace batch norms' running statistics by their means over the devices."""
+    """Replace running statistics of batch norms by their means over the devices."""
     if fabric.world_size > 1:
-        _average(fabric, [one for one in model.buffers() if one.is_floating_point()])
+        _average(fabric, [value for value in model.buffers() if value.is_floating_point()])
 
 
-def _average(fabric: Fabric, values: list[Tensor]) -> None:
-    # As one message: hundreds of small ones take longer.
-    whole = fabric.all_reduce(torch.cat([one.flatten() for one in values]), reduce_op="mean")
-    for one, mean in zip(values, whole.split([one.numel() for one in values]), strict=True):
-        one.copy_(mean.view_as(one))
+def _average(fabric: Fabric, tensors: list[Tensor]) -> None:
+    # One large message is faster than hundreds of small ones.
+    flat = fabric.all_reduce(torch.cat([tensor.flatten() for tensor in tensors]), reduce_op="mean")
+    means = flat.split([tensor.numel() for tensor in tensors])
+    for tensor, mean in zip(tensors, means, strict=True):
+        tensor.copy_(mean.view_as(tensor))
 
 
 def sum_over_devices(fabric: Fabric, *numbers: float) -> list[float]:
-    """Sums of numbers over the devices."""
+    """Sum each number over the devices."""
     if fabric.world_size == 1:
         return list(numbers)
     values = torch.tensor(numbers, dtype=torch.float64, device=fabric.device)

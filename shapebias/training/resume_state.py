@@ -1,4 +1,4 @@
-"""The whole state of a training, on disk, so that a killed job goes on where it was."""
+"""Checkpoint of a training, from which a killed job resumes."""
 
 import hashlib
 import io
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import UInt8
 from torch import Tensor, nn
 
 from shapebias.io.atomic import atomic_write
@@ -20,26 +21,25 @@ from shapebias.training.fabric import Fabric
 
 @dataclass
 class Position:
-    """How far a training has come.
+    """Position of a training.
 
     Parameters
     ----------
     history
-        Entries of the epochs that are done.
+        Log entries of the finished epochs.
     order
-        State of the generator before it drew the order of the epoch that is under way; None
-        between two epochs.
+        State of the generator before it drew the order of the current epoch; None between epochs.
     step
-        Steps of that epoch that are done.
-    loss, right
-        Sums over them, on each device its own.
+        Number of finished steps of the current epoch.
+    loss, correct
+        Sums over those steps, separate on each device.
     """
 
     history: list[dict[str, Any]] = field(default_factory=list)
-    order: Tensor | None = None
+    order: UInt8[Tensor, " byte"] | None = None
     step: int = 0
     loss: float = 0.0
-    right: int = 0
+    correct: int = 0
 
 
 class TrainingState:
@@ -48,26 +48,26 @@ class TrainingState:
     Parameters
     ----------
     path
-        Where it lies; beside the network's own files, but none of them, so that it outlives a
+        The file, beside the network's files. It is not an output of the job, so that it survives a
         job that fails.
     identity
-        What the training follows from: settings, seed, code, inputs. A state of another training
-        is not gone on with.
+        What determines the training: settings, seed, code, inputs. The state of a training with
+        another identity is ignored.
     every
-        Epochs between two savings; the last epoch is always saved.
+        Number of epochs between two saves; the last epoch is always saved.
     seconds
-        After so long without a saving, the state is saved in the midst of an epoch.
+        After this time without a save, the state is saved within an epoch.
 
     Attributes
     ----------
-    own
-        Whether the file is known to hold this training, having been gone on with or written.
+    matches
+        Whether the file is known to belong to this training: it was resumed from or written.
 
     Notes
     -----
-    It holds the weights, the optimiser's momenta, of each device the running statistics and the
-    random states (the loop's own, and torch's, from which dropout draws), and the position. The
-    schedule is a function of the position, and needs nothing.
+    The file holds the weights, the optimizer's momenta, the position, and of each device the
+    running statistics and the random states (the loop's own generator, and torch's, from which
+    dropout draws). The learning rate is a function of the position.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class TrainingState:
         self.seconds = seconds
         text = json.dumps(identity, sort_keys=True, default=str)
         self.identity = hashlib.sha256(text.encode()).hexdigest()
+        self.matches = False
         self._saved = time.monotonic()
-        self.own = False
 
     def restore(
         self,
@@ -93,30 +93,26 @@ class TrainingState:
         generator: torch.Generator,
         fabric: Fabric,
     ) -> Position:
-        """Put everything back in place; how far the training had come."""
-        found = self._read()
-        if found is None or len(found["devices"]) != fabric.world_size:
+        """Load the state of this training and return its position; the start if there is none."""
+        state = self._read()
+        if state is None or len(state["devices"]) != fabric.world_size:
             return Position()
-        self.own = True
-        model.load_state_dict(found["model"])
-        optimizer.load_state_dict(found["optimizer"])
-        own = found["devices"][fabric.global_rank]
-        model.load_state_dict(own["statistics"], strict=False)
-        generator.set_state(own["generator"])
-        torch.set_rng_state(own["torch"])
-        if len(own["cuda"]) and torch.cuda.is_available():
-            torch.cuda.set_rng_state(own["cuda"], fabric.device)
-        position = Position(**{**found["position"], **own["position"]})
-        print(
-            f"goes on after epoch {len(position.history)}"
-            + (f" and {position.step} steps" if position.step else "")
-            + f", from {self.path}",
-            flush=True,
-        )
+        self.matches = True
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        device = state["devices"][fabric.global_rank]
+        model.load_state_dict(device["statistics"], strict=False)
+        generator.set_state(device["generator"])
+        torch.set_rng_state(device["torch"])
+        if len(device["cuda"]) and torch.cuda.is_available():
+            torch.cuda.set_rng_state(device["cuda"], fabric.device)
+        position = Position(**{**state["position"], **device["position"]})
+        steps = f" and {position.step} steps" if position.step else ""
+        print(f"resumes after epoch {len(position.history)}{steps}, from {self.path}", flush=True)
         return position
 
-    def due(self, fabric: Fabric) -> bool:
-        """Whether it is time for a saving in the midst of an epoch, by the first device's clock."""
+    def should_save(self, fabric: Fabric) -> bool:
+        """Whether to save within an epoch now, by the clock of the first device."""
         late = time.monotonic() - self._saved > self.seconds
         return fabric.broadcast(late) if fabric.world_size > 1 else late
 
@@ -128,18 +124,20 @@ class TrainingState:
         fabric: Fabric,
         position: Position,
     ) -> None:
-        """Replace the file by the state of now, in one step; to be called on every device."""
-        own = {
+        """Replace the file by the current state, atomically. Call it on every device."""
+        device = {
             "generator": generator.get_state(),
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state(fabric.device)
             if fabric.device.type == "cuda"
             else torch.empty(0, dtype=torch.uint8),
-            "position": {"loss": position.loss, "right": position.right},
-            # Within an epoch those of each device are its own.
+            "position": {"loss": position.loss, "correct": position.correct},
+            # Within an epoch each device has its own running statistics.
             "statistics": dict(model.named_buffers()) if fabric.world_size > 1 else {},
         }
-        devices = _gathered(own, fabric)
+        devices = [device] * fabric.world_size
+        if fabric.world_size > 1:
+            torch.distributed.all_gather_object(devices, device)
         if fabric.is_global_zero:
             self._write(
                 {
@@ -151,29 +149,29 @@ class TrainingState:
                 }
             )
         self._saved = time.monotonic()
-        self.own = True
+        self.matches = True
 
-    def keep(self, fabric: Fabric) -> Path:
-        """Copy the file where no training replaces it; to be called on every device.
+    def keep_copy(self, fabric: Fabric) -> Path:
+        """Copy the file to a name that no training overwrites. Call it on every device.
 
-        Its name is of the training's settings, so that one with others has another.
+        The name contains the identity, so that trainings with other settings have other names.
         """
-        kept = self.path.with_name(f"before_divergence_{self.identity[:8]}.pt")
+        copy = self.path.with_name(f"before_divergence_{self.identity[:8]}.pt")
         if fabric.is_global_zero:
-            with atomic_write(kept, result=False) as temporary:
+            with atomic_write(copy, result=False) as temporary:
                 shutil.copyfile(self.path, temporary)
-        # The first device to fail ends all of them.
+        # The first device that fails ends all of them.
         fabric.barrier()
-        return kept
+        return copy
 
-    def discard(self) -> None:
-        """Remove the file, and what a job that was killed while saving has left."""
+    def delete(self) -> None:
+        """Delete the file, and temporary files of jobs that were killed while saving."""
         for path in (self.path, *self.path.parent.glob(f".*.{self.path.name}")):
             path.unlink(missing_ok=True)
 
     def _write(self, state: dict[str, Any]) -> None:
         with atomic_write(self.path, result=False) as temporary:
-            # By way of memory: torch tells of a full disk in words of its own.
+            # Through memory: torch's own writer hides the system's error if the disk is full.
             torch.save(state, content := io.BytesIO())
             with temporary.open("wb") as file:
                 file.write(content.getbuffer())
@@ -184,31 +182,23 @@ class TrainingState:
         if not self.path.is_file():
             return None
         try:
-            # To the processor: random states must be there, and the rest is copied anyway.
-            found = torch.load(self.path, map_location="cpu", weights_only=True)
-            same = found["identity"] == self.identity
+            # To the CPU, where random states must be; weights are copied to their device anyway.
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            matches = state["identity"] == self.identity
         except (RuntimeError, EOFError, OSError, KeyError, TypeError, pickle.UnpicklingError):
-            print(f"{self.path} is damaged; the training begins anew", flush=True)
+            print(f"warning: {self.path} is damaged; the training starts over", flush=True)
             return None
-        if not same:
-            print(f"{self.path} is of another training; this one begins anew", flush=True)
-        return found if same else None
+        if not matches:
+            print(
+                f"warning: {self.path} belongs to a training with other settings or other code; "
+                "the training starts over",
+                flush=True,
+            )
+        return state if matches else None
 
 
 def all_finite(model: nn.Module) -> bool:
-    """Whether every weight and statistic of a network is a finite number."""
-    return all(_finite(value) for value in model.state_dict().values())
-
-
-def _finite(value: Tensor) -> bool:
-    # A sum costs a tenth, and no sum of single precision leaves the range of double.
-    return bool(torch.isfinite(value.sum(dtype=torch.float64)))
-
-
-def _gathered(own: dict[str, Any], fabric: Fabric) -> list[dict[str, Any]]:
-    """What each device has, on the first one; on the others an empty list will do."""
-    if fabric.world_size == 1:
-        return [own]
-    found: list[dict[str, Any]] = [{} for _ in range(fabric.world_size)]
-    torch.distributed.all_gather_object(found, own)
-    return found
+    """Whether all weights and statistics of a network are finite."""
+    # A sum takes a tenth of the time, and sums of float32 values stay finite in float64.
+    sums = (value.sum(dtype=torch.float64) for value in model.state_dict().values())
+    return all(bool(torch.isfinite(total)) for total in sums)

@@ -1,4 +1,4 @@
-"""How often a network is right while it trains."""
+"""Accuracy of a network while it trains."""
 
 from collections.abc import Callable
 
@@ -9,61 +9,97 @@ from torch import Tensor, nn
 from shapebias.networks.eval_mode import eval_mode
 from shapebias.training.fabric import Fabric, sum_over_devices
 from shapebias.training.image_loaders import InMemoryImages, StreamedImages
+from shapebias.training.recipes._base import AdversarialRecipe, Recipe
 
-Images = UInt8[Tensor, "image 3 row column"]
-Samples = Images | InMemoryImages | StreamedImages
+# Validation images that are attacked after an epoch, which takes as long as training on them.
+MAX_ATTACKED = 256
 
 
 def accuracy(
     model: nn.Module,
-    images: Samples,
+    images: InMemoryImages | StreamedImages,
     labels: Int[Tensor, " image"],
     *,
     attack: Callable[..., Tensor] | None = None,
-    most: int | None = None,
+    max_images: int | None = None,
     batch: int = 256,
     fabric: Fabric | None = None,
 ) -> float:
-    """Share of images that the network, in eval mode, labels right; under attack, if one is given.
+    """Measure the accuracy of a network in eval mode, optionally under attack.
 
-    The model's mode is left as it was.
+    The network's mode is left unchanged.
 
     Parameters
     ----------
-    images, labels
-        sRGB pixels, 0 to 255, and class indices.
+    labels
+        Class index, one per image.
     attack
         Called with the model, images in [0, 1] and labels.
-    le
-        Where there are more images, so many of them are taken, at equal distances.
+    max_images
+        Largest number of images to measure on, equally spaced; None measures on all.
     batch
         Images at a time.
     fabric
         Devices that share the work.
+
+    Returns
+    -------
+    Proportion of correctly classified images.
     """
-    samples, device = as_samples(images), labels.device
-    step = max(1, -(-len(samples) // most)) if most else 1
+    step = max(1, -(-len(images) // max_images)) if max_images else 1
     rank, world = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
-    chosen = torch.arange(rank * step, len(samples), world * step)
-    right, groups = 0, chosen.split(batch) if len(chosen) else []
+    indices = torch.arange(rank * step, len(images), world * step)
+    batches = indices.split(batch) if len(indices) else ()
+    correct = 0
     with eval_mode(model):
-        for which, some in zip(groups, samples.batches(groups), strict=True):
-            pixels, truth = as_floats(some), labels[which.to(device)]
+        for rows, pixels in zip(batches, images.batches(batches), strict=True):
+            inputs, classes = as_floats(pixels), labels[rows.to(labels.device)]
             if attack is not None:
-                pixels = attack(model, pixels, truth)
+                inputs = attack(model, inputs, classes)
             with torch.no_grad():
-                right += int((model(pixels).argmax(dim=1) == truth).sum())
-    counted = [right, len(chosen)]
-    right, count = sum_over_devices(fabric, *counted) if fabric else counted
-    return right / count
+                correct += int((model(inputs).argmax(dim=1) == classes).sum())
+    n = len(indices)
+    if fabric:
+        correct, n = sum_over_devices(fabric, correct, n)
+    return correct / n
 
 
-def as_samples(images: Samples) -> InMemoryImages | StreamedImages:
-    """Images as a training takes them; a tensor is held as it is."""
-    return InMemoryImages(images) if isinstance(images, Tensor) else images
+def validate(
+    model: nn.Module,
+    recipe: Recipe,
+    images: InMemoryImages | StreamedImages,
+    labels: Int[Tensor, " image"],
+    seed: int,
+    fabric: Fabric,
+) -> dict[str, float]:
+    """Measure the accuracies on validation images that the entry of an epoch has.
+
+    Parameters
+    ----------
+    seed
+        Seed of the attack of an adversarial recipe.
+
+    Returns
+    -------
+    validation_accuracy and, if the recipe has an attack, adversarial_accuracy.
+    """
+    with recipe.evaluation_context(model):
+        entry = {"validation_accuracy": accuracy(model, images, labels, fabric=fabric)}
+        if isinstance(recipe, AdversarialRecipe):
+            entry["adversarial_accuracy"] = accuracy(
+                model,
+                images,
+                labels,
+                attack=recipe.seeded_attack(seed, labels.device),
+                max_images=MAX_ATTACKED,
+                fabric=fabric,
+            )
+        return entry
 
 
-def as_floats(images: Images, *, last: bool = True) -> Float[Tensor, "image 3 row column"]:
-    """Pixels in [0, 1], channels last in memory unless `last` is false."""
-    layout = torch.channels_last if last else torch.contiguous_format
+def as_floats(
+    images: UInt8[Tensor, "image 3 row column"], *, channels_last: bool = True
+) -> Float[Tensor, "image 3 row column"]:
+    """Convert pixels to [0, 1], channels last in memory unless `channels_last` is false."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
     return images.float().div_(255).contiguous(memory_format=layout)

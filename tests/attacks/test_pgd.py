@@ -41,11 +41,11 @@ def sizes(change, norm):
     [(L2, foolbox.attacks.L2PGD), (LINF, foolbox.attacks.LinfPGD)],
     ids=["l2", "linf"],
 )
-@pytest.mark.parametrize("climbed", ["network", "folded"])
-def test_agrees_with_a_published_library(model, images, settings, theirs, climbed):
-    # Both on the network as it is, or both on what attacks climb in its place.
-    target = model if climbed == "network" else fold(model)
-    assert (target is model) == (climbed == "network")
+@pytest.mark.parametrize("attacked", ["network", "folded"])
+def test_agrees_with_a_published_library(model, images, settings, theirs, attacked):
+    # Both attack the network, or both attack its folded copy.
+    target = model if attacked == "network" else fold(model)
+    assert (target is model) == (attacked == "network")
     ours = pgd.build(**settings)(target, images, LABELS)
     assert (ours - published(theirs, settings, target, images)).abs().max() < 1e-5
 
@@ -55,14 +55,16 @@ def test_agrees_with_a_published_library(model, images, settings, theirs, climbe
     [(L2, foolbox.attacks.L2PGD), (LINF, foolbox.attacks.LinfPGD)],
     ids=["l2", "linf"],
 )
-def test_the_twin_agrees_with_a_published_library_on_the_network(images, settings, theirs):
-    """In double precision the attack on the twin is that on the network.
+def test_an_attack_on_the_folded_copy_agrees_with_a_published_library_on_the_network(
+    images, settings, theirs
+):
+    """In double precision the attack on the folded copy equals the attack on the network.
 
-    In single precision no such bound holds over all images, for our attack no more than for the
-    published one: folded norms round otherwise than norms apart, in a gradient's last digits, and
-    now and then that turns a ReLU whose input is as good as zero, or the sign of a pixel's gradient
-    of nothing. From there an image's iterates are others, by up to a step. An attack by either
-    library in single precision differs as much from the same attack in double.
+    In single precision no such bound holds for all images, neither for our attack nor for the
+    published one: folding changes the last digits of a gradient, which occasionally switches a ReLU
+    whose input is almost zero, or the sign of a pixel's almost zero gradient. From there on an
+    image's iterates differ by up to a step. An attack by either library in single precision differs
+    as much from the same attack in double precision.
     """
     exact = network().double()
     ours = pgd.build(**settings)(fold(exact), images.double(), LABELS)
@@ -71,7 +73,7 @@ def test_the_twin_agrees_with_a_published_library_on_the_network(images, setting
 
 
 def published(theirs, settings, model, images):
-    """Images that foolbox finds."""
+    """Adversarial images of foolbox."""
     attack = theirs(abs_stepsize=settings["step"], steps=settings["steps"], random_start=False)
     wrapped = foolbox.PyTorchModel(model, bounds=(0, 1))
     return attack(wrapped, images, LABELS, epsilons=settings["eps"])[1]
@@ -86,10 +88,10 @@ def test_agrees_with_a_published_library_from_a_random_start(model, images, sett
         abs_stepsize=settings["step"], steps=settings["steps"], random_start=True
     )
     if settings is L2:
-        # Both draw uniformly from the ball, from other numbers: here from the same.
+        # Both draw uniformly from the ball but use random numbers differently: share one start.
         start = attack._start(images, torch.Generator().manual_seed(seed))
-        own = eagerpy.astensor(start)
-        monkeypatch.setattr(theirs, "get_random_start", lambda x0, eps: own)
+        start = eagerpy.astensor(start)
+        monkeypatch.setattr(theirs, "get_random_start", lambda x0, eps: start)
     torch.manual_seed(seed)
     wrapped = foolbox.PyTorchModel(model, bounds=(0, 1))
     _, expected, _ = theirs(wrapped, images, LABELS, epsilons=settings["eps"])
@@ -105,18 +107,18 @@ def test_stays_in_the_ball(model, images, settings, random_start, best_iterate, 
     attack = pgd.build(
         random_start=random_start, best_iterate=best_iterate, step_rule=step_rule, **settings
     )
-    found = attack(model, images, LABELS, generator=torch.Generator().manual_seed(0))
-    assert found.min() >= 0
-    assert found.max() <= 1
-    assert (sizes(found - images, settings["norm"]) <= settings["eps"] * (1 + 1e-5)).all()
-    assert not found.requires_grad
+    attacked = attack(model, images, LABELS, generator=torch.Generator().manual_seed(0))
+    assert attacked.min() >= 0
+    assert attacked.max() <= 1
+    assert (sizes(attacked - images, settings["norm"]) <= settings["eps"] * (1 + 1e-5)).all()
+    assert not attacked.requires_grad
 
 
 @pytest.mark.parametrize("settings", [L2, LINF], ids=["l2", "linf"])
-def test_raises_the_loss_and_best_is_best(model, images, settings):
-    def losses(some):
+def test_raises_the_loss_and_the_best_iterate_is_no_worse_than_the_last(model, images, settings):
+    def losses(pixels):
         with torch.no_grad():
-            return nn.functional.cross_entropy(model(some), LABELS, reduction="none")
+            return nn.functional.cross_entropy(model(pixels), LABELS, reduction="none")
 
     last = losses(pgd.build(**settings)(model, images, LABELS))
     best = losses(pgd.build(best_iterate=True, **settings)(model, images, LABELS))
@@ -132,8 +134,8 @@ def test_one_step_along_the_gradient_is_exact(images):
 
     middle = 0.4 + images * 0.2
     labels = torch.zeros(6, dtype=torch.long)
-    found = pgd.build(norm="l2", eps=9.0, step=0.5, steps=1)(Linear(), middle, labels)
-    assert torch.allclose(found, middle - 0.5 / (3 * 32 * 32) ** 0.5, atol=1e-6)
+    attacked = pgd.build(norm="l2", eps=9.0, step=0.5, steps=1)(Linear(), middle, labels)
+    assert torch.allclose(attacked, middle - 0.5 / (3 * 32 * 32) ** 0.5, atol=1e-6)
 
 
 @pytest.mark.parametrize("settings", [L2, LINF], ids=["l2", "linf"])
@@ -161,11 +163,11 @@ def test_leaves_modes_and_gradients(model, images):
 def test_random_start_follows_the_generator(model, images):
     attack = pgd.build(random_start=True, **L2)
 
-    def found(seed):
+    def attacked(seed):
         return attack(model, images, LABELS, generator=torch.Generator().manual_seed(seed))
 
-    assert torch.equal(found(0), found(0))
-    assert not torch.equal(found(0), found(1))
+    assert torch.equal(attacked(0), attacked(0))
+    assert not torch.equal(attacked(0), attacked(1))
 
 
 def test_repr_states_every_parameter():
@@ -174,8 +176,8 @@ def test_repr_states_every_parameter():
         assert f"{name}=" in text
 
 
-@pytest.mark.parametrize("wrong", [{"norm": "l1"}, {"step_rule": "up"}, {"eps": -1.0}])
-def test_refuses(wrong):
+@pytest.mark.parametrize("changes", [{"norm": "l1"}, {"step_rule": "up"}, {"eps": -1.0}])
+def test_wrong_settings_are_rejected_in_one_line(changes):
     with pytest.raises(ShapebiasError) as error:
-        build("attacks", kind="pgd", **{**L2, **wrong})
+        build("attacks", kind="pgd", **{**L2, **changes})
     assert "\n" not in str(error.value)

@@ -6,8 +6,8 @@ from shapebias.attacks import spatial
 from shapebias.errors import ShapebiasError
 from shapebias.networks.architectures import resnet
 from shapebias.plugins import build
-from shapebias.training.loop import train
 from shapebias.training.recipes import adversarial
+from tests.helpers.training import train
 
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
 
@@ -30,10 +30,10 @@ def losses(model, images):
         return nn.functional.cross_entropy(model(images), LABELS, reduction="none")
 
 
-def slowly_bent(image, flow):
-    """Bilinear fetching by loops; places beyond the border are moved onto it."""
+def warp_by_loops(image, flow):
+    """Bilinear sampling by loops; positions outside the image are moved onto its border."""
     height, width = image.shape[1:]
-    found = torch.empty_like(image)
+    warped = torch.empty_like(image)
     for row in range(height):
         for column in range(width):
             x = min(max(column + float(flow[row, column, 0]), 0), width - 1)
@@ -42,61 +42,60 @@ def slowly_bent(image, flow):
             along, down = x - left, y - top
             square = image[:, top : top + 2, left : left + 2]
             ends = square[:, :, 0] * (1 - along) + square[:, :, 1] * along
-            found[:, row, column] = ends[:, 0] * (1 - down) + ends[:, 1] * down
-    return found
+            warped[:, row, column] = ends[:, 0] * (1 - down) + ends[:, 1] * down
+    return warped
 
 
-def test_bending_agrees_with_loops(images):
+def test_warping_agrees_with_loops(images):
     small = images[:2, :, :9, :7]
     flow = torch.randn(2, 9, 7, 2, generator=torch.Generator().manual_seed(0)) * 2
-    expected = torch.stack([slowly_bent(*pair) for pair in zip(small, flow, strict=True)])
-    assert torch.allclose(spatial.bent(small, flow), expected, atol=1e-5)
-    assert torch.allclose(spatial.bent(small, torch.zeros_like(flow)), small, atol=1e-6)
+    expected = torch.stack([warp_by_loops(*pair) for pair in zip(small, flow, strict=True)])
+    assert torch.allclose(spatial.warp(small, flow), expected, atol=1e-5)
+    assert torch.allclose(spatial.warp(small, torch.zeros_like(flow)), small, atol=1e-6)
 
 
-def test_roughness_is_the_sum_of_lengths():
+def test_flow_tv_is_the_sum_of_lengths():
     flow = torch.zeros(2, 3, 3, 2)
     flow[1, 1, 1] = torch.tensor([3.0, 4.0])
     # A single moved pixel differs from four neighbours by a length of 5.
-    assert spatial.roughness(flow).tolist() == pytest.approx([0.0, 20.0], abs=0.02)
+    assert spatial.flow_tv(flow).tolist() == pytest.approx([0.0, 20.0], abs=0.02)
 
 
-def test_raises_the_loss_of_every_image_by_itself(model, images):
+def test_raises_the_loss_of_each_image_independently_of_its_batch(model, images):
     attack = spatial.build()
-    found = attack(model, images, LABELS)
-    assert (losses(model, found) > losses(model, images)).all()
-    alone = torch.cat(
-        [attack(model, one[None], label[None]) for one, label in zip(images, LABELS, strict=True)]
-    )
-    assert torch.allclose(found, alone, atol=1e-3)
-    assert found.min() >= 0 and found.max() <= 1
-    assert not found.requires_grad
+    warped = attack(model, images, LABELS)
+    assert (losses(model, warped) > losses(model, images)).all()
+    pairs = zip(images, LABELS, strict=True)
+    single = torch.cat([attack(model, image[None], label[None]) for image, label in pairs])
+    assert torch.allclose(warped, single, atol=1e-3)
+    assert warped.min() >= 0 and warped.max() <= 1
+    assert not warped.requires_grad
 
 
 def test_stays_within_its_bounds(model, images):
-    # A step image: what is fetched from at most one pixel away changes next to the edge alone.
+    # A step edge: with displacements of at most one pixel, only pixels next to the edge change.
     halves = torch.zeros_like(images)
     halves[..., 16:] = 1.0
-    found = spatial.build(step=1.0, steps=5, max_flow=1.0, smoothness=0.0)(model, halves, LABELS)
-    changed = (found - halves).abs().amax(dim=(0, 1, 2)) > 1e-4
+    warped = spatial.build(step=1.0, steps=5, max_flow=1.0, smoothness=0.0)(model, halves, LABELS)
+    changed = (warped - halves).abs().amax(dim=(0, 1, 2)) > 1e-4
     assert changed.any()
     assert set(changed.nonzero().flatten().tolist()) <= {15, 16}
     assert torch.equal(
         spatial.build(steps=0)(model, images, LABELS),
-        spatial.bent(images, torch.zeros(6, 32, 32, 2)),
+        spatial.warp(images, torch.zeros(6, 32, 32, 2)),
     )
 
 
 def test_smoothness_makes_smooth(model, images):
-    def roughness(smoothness):
+    def mean_flow_tv(smoothness):
         attack, flows = spatial.build(smoothness=smoothness), []
-        bent = spatial.bent
+        warp = spatial.warp
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(spatial, "bent", lambda i, flow: flows.append(flow) or bent(i, flow))
+            patch.setattr(spatial, "warp", lambda i, flow: flows.append(flow) or warp(i, flow))
             attack(model, images, LABELS)
-        return spatial.roughness(flows[-1]).mean()
+        return spatial.flow_tv(flows[-1]).mean()
 
-    assert roughness(0.03) < 0.8 * roughness(0.0)
+    assert mean_flow_tv(0.03) < 0.8 * mean_flow_tv(0.0)
 
 
 def test_leaves_modes_and_gradients(model, images):
@@ -109,7 +108,7 @@ def test_leaves_modes_and_gradients(model, images):
     model.eval()
 
 
-def test_serves_in_training(images):
+def test_can_be_trained_against(images):
     torch.manual_seed(0)
     fresh = resnet.build(classes=list("abcd"), input_size=32, depth=18, width=0.125)
     log = train(
@@ -128,7 +127,7 @@ def test_serves_in_training(images):
     assert log[-1]["loss"] < log[0]["loss"]
 
 
-def test_repr_and_refusal():
+def test_repr_states_all_settings_and_negative_flows_are_rejected():
     text = repr(spatial.build())
     assert all(f"{name}=" in text for name in ("step", "steps", "max_flow", "smoothness"))
     with pytest.raises(ShapebiasError, match=r"attacks/spatial: max_flow: -1\.0 is not at least 0"):

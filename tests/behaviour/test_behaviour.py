@@ -25,11 +25,11 @@ NAMES = ("disc", "square")
 
 
 def biased(model):
-    """Shape bias table of a planted network on every pair of cues, three times over."""
+    """Shape bias of a planted network on every pair of cues, each three times."""
     cues = list(itertools.product((0, 1), repeat=2)) * 3
     ids = [f"image{i}" for i in range(len(cues))]
-    images = torch.stack([cue_image(*one) for one in cues])
-    shapes, textures = ([NAMES[one[k]] for one in cues] for k in (0, 1))
+    images = torch.stack([cue_image(*pair) for pair in cues])
+    shapes, textures = ([NAMES[pair[k]] for pair in cues] for k in (0, 1))
     predictions = predict(model, [(ids, images, shapes)])
     frame = pd.DataFrame({"image_id": ids, "shape": shapes, "texture": textures})
     frame["decision"] = entry_decisions(predictions, None).to_numpy()
@@ -78,14 +78,14 @@ def test_accuracy_over_a_selection():
             ("m", "b", ["b", "a"]),
         ]
     )
-    whole = accuracy(frame, None)
+    all_images = accuracy(frame, None)
     low, high = wilson(2, 4)
-    assert whole == {"n": 4, "top1": 0.5, "top5": 0.75, "top1_low": low, "top1_high": high}
-    some = accuracy(frame, {"i", "j", "l", "elsewhere"})
-    assert (some["n"], some["top1"], some["top5"]) == (2, 0.5, 1.0)
-    none = accuracy(frame, set())
-    assert none["n"] == 0
-    assert all(math.isnan(none[name]) for name in ("top1", "top5", "top1_low", "top1_high"))
+    assert all_images == {"n": 4, "top1": 0.5, "top5": 0.75, "top1_low": low, "top1_high": high}
+    selected = accuracy(frame, {"i", "j", "l", "elsewhere"})
+    assert (selected["n"], selected["top1"], selected["top5"]) == (2, 0.5, 1.0)
+    empty = accuracy(frame, set())
+    assert empty["n"] == 0
+    assert all(math.isnan(empty[name]) for name in ("top1", "top5", "top1_low", "top1_high"))
     entry = accuracy(frame, None, entry_level={"a": "pet", "b": "pet"})
     assert (entry["top1"], entry["top5"]) == (0.75, 1.0)
 
@@ -100,13 +100,13 @@ def test_correctly_labelled_by_both():
         correctly_labelled(s, r.iloc[[0, 0, 1, 2]])
 
 
-def test_entry_decisions_take_the_first_of_equals_in_the_alphabet():
+def test_ties_between_entry_level_classes_go_to_the_first_in_the_alphabet():
     frame = pd.DataFrame(
         {"top5": [["u"], ["v"]], "entry_probabilities": [[0.4, 0.2, 0.4], [0.1, 0.2, 0.0]]},
         index=[7, 9],
     )
-    found = entry_decisions(frame, ["dog", "cat", "bird"])
-    assert found.to_dict() == {7: "bird", 9: "cat"}
+    decisions = entry_decisions(frame, ["dog", "cat", "bird"])
+    assert decisions.to_dict() == {7: "bird", 9: "cat"}
     assert entry_decisions(frame, None).to_dict() == {7: "u", 9: "v"}
     with pytest.raises(ShapebiasError, match="no entry-level"):
         entry_decisions(frame[["top5"]], ["dog"])
@@ -120,7 +120,7 @@ def test_wilson_equals_scipy(trials, data):
     assert wilson(successes, trials) == pytest.approx(tuple(expected), abs=1e-12)
 
 
-def test_wilson_of_nothing_is_unknown():
+def test_wilson_without_trials_is_nan():
     assert all(map(math.isnan, wilson(0, 0)))
 
 
@@ -128,17 +128,17 @@ def test_a_paired_difference_equals_resampling_images():
     generator = np.random.default_rng(0)
     a = generator.choice([0.0, 1.0, np.nan], 120, p=[0.3, 0.5, 0.2])
     b = np.where(generator.random(120) < 0.7, a, generator.choice([0.0, 1.0], 120))
-    found = paired_difference(a, b, seed=1, resamples=20_000)
+    difference = paired_difference(a, b, seed=1, resamples=20_000)
     drawn = generator.integers(0, 120, (20_000, 120))
     differences = np.nanmean(a[drawn], axis=1) - np.nanmean(b[drawn], axis=1)
-    assert found[0] == pytest.approx(np.nanmean(a) - np.nanmean(b))
-    assert found[1:] == pytest.approx(np.quantile(differences, [0.025, 0.975]), abs=0.01)
-    assert found == paired_difference(a, b, seed=1, resamples=20_000)
-    assert found != paired_difference(a, b, seed=2, resamples=20_000)
+    assert difference[0] == pytest.approx(np.nanmean(a) - np.nanmean(b))
+    assert difference[1:] == pytest.approx(np.quantile(differences, [0.025, 0.975]), abs=0.01)
+    assert difference == paired_difference(a, b, seed=1, resamples=20_000)
+    assert difference != paired_difference(a, b, seed=2, resamples=20_000)
 
 
 def test_a_paired_difference_of_planted_networks():
-    outcomes = [shape_outcomes(biased(one(NAMES))[0]) for one in (shape_only, texture_only)]
+    outcomes = [shape_outcomes(biased(network(NAMES))[0]) for network in (shape_only, texture_only)]
     assert paired_difference(*outcomes, seed=0, resamples=100) == (1.0, 1.0, 1.0)
     assert paired_difference(outcomes[0], outcomes[0][::-1], seed=0, resamples=100) == (0, 0, 0)
 
@@ -151,8 +151,9 @@ def test_a_paired_difference_needs_the_same_images():
         paired_difference(a.to_numpy(), a.to_numpy()[:1], seed=0, resamples=10)
     with pytest.raises(ShapebiasError, match="0, 1 or NaN"):
         paired_difference(np.array([0.5]), np.array([1.0]), seed=0, resamples=10)
-    nothing = paired_difference(np.array([math.nan]), np.array([1.0]), seed=0, resamples=10)
-    assert all(map(math.isnan, nothing))
+    without_outcome = np.array([math.nan])
+    difference = paired_difference(without_outcome, np.array([1.0]), seed=0, resamples=10)
+    assert all(map(math.isnan, difference))
 
 
 @given(st.integers(0, 10**6))
@@ -167,7 +168,7 @@ def test_counts_add_up(seed):
     assert (table.drop(index="all").sum() == table.loc["all"]).all()
 
 
-def test_some_sets_are_scored_by_entry_level_class():
+def test_entry_level_sets_are_scored_by_entry_level_class():
     predictions = pd.DataFrame(
         {"image_id": ["a", "b"], "label": ["tabby", "tench"], "top5": [["siamese"], ["tabby"]]}
     )
@@ -184,5 +185,5 @@ def test_some_sets_are_scored_by_entry_level_class():
 
 def test_entry_level_labels_are_not_scored_as_fine_classes():
     predictions = pd.DataFrame({"image_id": ["a"], "label": ["cat"], "top5": [["tabby"]]})
-    with pytest.raises(ShapebiasError, match=r"photos: its labels are entry-level classes \(cat\)"):
+    with pytest.raises(ShapebiasError, match=r"photos: label 'cat' is an entry-level class"):
         accuracy_table([(("net", "photos"), predictions)], {}, {}, entry_level={"tabby": "cat"})

@@ -26,7 +26,7 @@ def batches_of(images, labels, size):
 
 @given(seed=st.integers(0, 10**6), number=st.integers(1, 7), size=st.integers(1, 4))
 @settings(max_examples=20, deadline=None)
-def test_rows_equal_the_softmax(seed, number, size):
+def test_probabilities_equal_the_softmax(seed, number, size):
     model, images = exact_network(seed, classes=CLASSES).train(), exact_images(seed, number)
     labels = [("a", None, "pet")[i % 3] for i in range(number)]
     frame = predict(model, batches_of(images, labels, size), entry_level=ENTRY)
@@ -37,19 +37,19 @@ def test_rows_equal_the_softmax(seed, number, size):
     assert frame["label"].tolist() == labels
     assert frame.attrs["entry_classes"] == ["bird", "car", "pet"]
     for row, values in zip(frame.itertuples(), probabilities, strict=True):
-        own = dict(zip(CLASSES, values, strict=True))
+        by_class = dict(zip(CLASSES, values, strict=True))
         assert row.top5_probability == pytest.approx(sorted(values, reverse=True)[:5])
-        assert [own[name] for name in row.top5] == pytest.approx(row.top5_probability)
+        assert [by_class[name] for name in row.top5] == pytest.approx(row.top5_probability)
         assert len(set(row.top5)) == 5
-        entries = [own["f"], own["c"], (own["a"] + own["g"]) / 2]
+        entries = [by_class["f"], by_class["c"], (by_class["a"] + by_class["g"]) / 2]
         assert row.entry_probabilities == pytest.approx(entries)
         if row.label == "a":
-            assert row.label_probability == pytest.approx(own["a"])
+            assert row.label_probability == pytest.approx(by_class["a"])
         else:
             assert math.isnan(row.label_probability)
 
 
-def test_few_classes_and_no_entry_level():
+def test_fewer_than_five_classes_and_no_entry_level():
     frame = predict(exact_network(0), batches_of(exact_images(0, 2), [None, None], 2))
     assert frame.columns.tolist() == [
         "image_id", "label", "top5", "top5_probability", "label_probability",
@@ -66,7 +66,7 @@ def test_ties_keep_the_order_of_the_classes():
     assert frame["top5"][0] == ["c", "g", "b", "a", "d"]
 
 
-def test_scores_decide_where_probabilities_round_to_a_tie():
+def test_classes_are_sorted_by_score_where_probabilities_round_to_a_tie():
     model = exact_network(0, classes="abc")
     model.network[-1].weight.data.zero_()
     model.network[-1].bias.data = torch.tensor([300.0, 0.0, 1.0])
@@ -74,7 +74,7 @@ def test_scores_decide_where_probabilities_round_to_a_tie():
     assert frame["top5"][0] == ["a", "c", "b"]
 
 
-def test_decisions_take_the_first_of_equals():
+def test_decisions_break_ties_by_order():
     scores = torch.tensor([[0.0, 2.0, 2.0], [1.0, 1.0, 1.0]])
     assert decide(scores, None).tolist() == [1, 0]
     names, weights = entry_weights("abc", {"a": "z", "b": "y", "c": "x"})
@@ -82,7 +82,7 @@ def test_decisions_take_the_first_of_equals():
     assert decide(scores, weights).tolist() == [0, 0]
 
 
-def test_mistakes_are_named():
+def test_unknown_classes_and_scores_that_are_not_finite_are_rejected():
     model, batches = exact_network(0), batches_of(exact_images(0, 2), [None] * 2, 2)
     with pytest.raises(UnknownName, match="cat"):
         predict(model, batches, entry_level={"a": "pet", "cat": "pet"})
@@ -92,27 +92,27 @@ def test_mistakes_are_named():
 
 
 @pytest.mark.parametrize("error", [AssertionError, RuntimeError, ValueError])
-def test_images_of_another_size_than_a_network_takes(error):
+def test_images_of_a_size_that_the_network_rejects(error):
     def refuse(*_):
         raise error("Input height (5) doesn't match")
 
     model, batches = exact_network(0), batches_of(torch.rand(2, 3, 5, 5), [None] * 2, 2)
     model.network[0].register_forward_pre_hook(refuse)
-    with pytest.raises(ShapebiasError, match=r"cannot take those of 5×5: give .* `resize`"):
+    with pytest.raises(ShapebiasError, match=r"cannot take images of 5×5: give .* `resize`"):
         predict(model, batches)
 
 
 @pytest.mark.parametrize(("shape", "size"), [((224, 224), 20), ((64, 64), 128), ((2000, 2000), 1)])
-def test_batches_hold_as_many_pixels_as_fit_caches(shape, size):
+def test_batches_hold_the_pixels_that_fit_into_caches(shape, size):
     row = {"image_id": "a", "label": None, "pixels": np.zeros((*shape, 3), np.uint8)}
     assert batch_size_for(shape) == size
-    found = [len(ids) for ids, _, _ in batches([row] * (size + 1), size=size)]
-    assert found == [size, 1]
+    sizes = [len(ids) for ids, _, _ in batches([row] * (size + 1), size=size)]
+    assert sizes == [size, 1]
     assert list(batches([], size=size)) == []
 
 
-def test_a_label_that_no_class_has_is_named():
+def test_a_label_that_is_not_a_class_is_rejected():
     model = exact_network(0)
     images = exact_images(0, 2)
-    with pytest.raises(ShapebiasError, match="'b' has the label 'nothing', which is no class"):
+    with pytest.raises(ShapebiasError, match="'b' has the label 'nothing', which is not a class"):
         predict(model, [(["a", "b"], images, [model.classes[0], "nothing"])])

@@ -19,10 +19,10 @@ from tests.helpers.reference_implementations import variation_by_loops
 @settings(max_examples=30, deadline=None)
 def test_total_variation_equals_loops(seed, shape):
     maps = torch.randn(2, 3, *shape, generator=torch.Generator().manual_seed(seed))
-    found = total_variation(maps)
-    assert found.shape == (2, 3)
-    for one, value in zip(maps.flatten(0, 1), found.flatten().tolist(), strict=True):
-        assert value == pytest.approx(variation_by_loops(one.tolist()), rel=1e-4, abs=1e-5)
+    variations = total_variation(maps)
+    assert variations.shape == (2, 3)
+    for single, value in zip(maps.flatten(0, 1), variations.flatten().tolist(), strict=True):
+        assert value == pytest.approx(variation_by_loops(single.tolist()), rel=1e-4, abs=1e-5)
 
 
 def test_total_variation_of_a_step_is_its_length():
@@ -31,7 +31,7 @@ def test_total_variation_of_a_step_is_its_length():
     assert total_variation(step).item() == 10.0
 
 
-def test_kernels_of_one_pixel_have_none():
+def test_kernels_of_one_pixel_are_excluded():
     layers = {
         "first": [nn.Conv2d(3, 4, 3)],
         "mixed": [nn.Sequential(nn.Conv2d(4, 5, 1), nn.Conv2d(5, 2, (1, 3)))],
@@ -50,7 +50,7 @@ def test_kernels_of_one_pixel_have_none():
     assert frame["mean_tv"].tolist() == pytest.approx(expected)
 
 
-def test_a_network_without_kernels_has_no_mean():
+def test_a_network_without_larger_kernels_has_no_mean():
     model = network({"one": [nn.Conv2d(3, 4, 1)]}, [nn.Flatten()], classes="ab", size=8)
     frame = kernel_tv(model)
     assert frame["layer"].tolist() == ["all"]
@@ -74,7 +74,7 @@ def test_activation_tv_is_the_mean_over_images(size):
 
 
 def test_activation_tv_needs_an_image():
-    with pytest.raises(ShapebiasError, match="no image"):
+    with pytest.raises(ShapebiasError, match="at least one image"):
         activation_tv(exact_network(0), [])
 
 
@@ -92,8 +92,8 @@ def test_matches_equal_scipy(seed, levels):
         assert row.spearman == pytest.approx(max(rhos), abs=1e-9)
         assert rhos[row.match - 1] == pytest.approx(max(rhos), abs=1e-9)
         tvs = [
-            np.mean([variation_by_loops(kernel.tolist()) for kernel in one])
-            for one in (s[row.filter], r[row.match])
+            np.mean([variation_by_loops(kernel.tolist()) for kernel in kernels])
+            for kernels in (s[row.filter], r[row.match])
         ]
         assert row.tv_difference == pytest.approx(tvs[0] - tvs[1], abs=1e-5)
 
@@ -112,9 +112,9 @@ def test_constant_kernels_match_nothing():
     assert len(filter_matches(torch.randn(2, 1, 3, 3), torch.ones(2, 1, 3, 3))) == 0
 
 
-def test_filters_of_different_shapes_are_refused():
+def test_filters_of_different_shapes_are_rejected():
     with pytest.raises(ShapebiasError, match=r"\(3, 7, 7\) and \(3, 11, 11\)"):
         filter_matches(torch.randn(2, 3, 7, 7), torch.randn(2, 3, 11, 11))
-    flat = network({"one": [nn.ReLU()]}, [nn.Flatten()], classes="ab", size=8)
-    with pytest.raises(ShapebiasError, match="no convolution"):
-        first_kernels(flat)
+    without = network({"relu": [nn.ReLU()]}, [nn.Flatten()], classes="ab", size=8)
+    with pytest.raises(ShapebiasError, match="needs networks with a convolution"):
+        first_kernels(without)

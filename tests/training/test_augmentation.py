@@ -9,7 +9,7 @@ from shapebias.training.augmentation import (
     augmentation_by_name,
     crop_and_flip,
     flip,
-    rectangles,
+    random_crops,
     resized_crop_and_flip,
 )
 
@@ -24,81 +24,80 @@ def seeded(seed=0):
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_follows_the_generator_alone(name):
-    augment, some = augmentation_by_name(name), images()
-    before = some.clone()
+def test_depends_only_on_images_and_generator(name):
+    augment, originals = augmentation_by_name(name), images()
+    before = originals.clone()
     torch.manual_seed(1)
-    one = augment(some, seeded())
+    augmented = augment(originals, seeded())
     torch.manual_seed(2)
-    assert torch.equal(augment(some, seeded()), one)
-    assert (one.shape, one.dtype) == (some.shape, some.dtype)
-    assert torch.equal(some, before)
-    assert torch.equal(augment(some, seeded(1)), one) == (name == "none")
-    # An image's own draws alone decide what becomes of it.
-    other = torch.cat([some[:1], images(63).flip(0)])
-    assert torch.equal(augment(other, seeded())[0], one[0])
+    assert torch.equal(augment(originals, seeded()), augmented)
+    assert (augmented.shape, augmented.dtype) == (originals.shape, originals.dtype)
+    assert torch.equal(originals, before)
+    assert torch.equal(augment(originals, seeded(1)), augmented) == (name == "none")
+    # The result for an image does not depend on the other images.
+    others = torch.cat([originals[:1], images(63).flip(0)])
+    assert torch.equal(augment(others, seeded())[0], augmented[0])
 
 
-def test_half_of_the_images_are_mirrored():
-    some = images(400)
-    found = flip(some, seeded())
-    mirrored = [torch.equal(a, b.flip(2)) for a, b in zip(found, some, strict=True)]
-    kept = [torch.equal(a, b) for a, b in zip(found, some, strict=True)]
-    assert sum(mirrored) + sum(kept) == 400
-    assert 150 < sum(mirrored) < 250
+def test_half_of_the_images_are_flipped():
+    originals = images(400)
+    pairs = list(zip(flip(originals, seeded()), originals, strict=True))
+    flipped = sum(torch.equal(image, original.flip(2)) for image, original in pairs)
+    unchanged = sum(torch.equal(image, original) for image, original in pairs)
+    assert flipped + unchanged == 400
+    assert 150 < flipped < 250
 
 
-def test_crops_are_pieces_of_the_image_with_a_black_border():
-    some = images(120)
-    wide = torch.zeros(120, 3, 40, 40, dtype=torch.uint8)
-    wide[:, :, 4:36, 4:36] = some
-    seen = set()
-    for found, source in zip(crop_and_flip(some, seeded()), wide, strict=True):
-        places = [
+def test_crops_are_parts_of_the_image_with_a_black_border():
+    originals = images(120)
+    padded = torch.zeros(120, 3, 40, 40, dtype=torch.uint8)
+    padded[:, :, 4:36, 4:36] = originals
+    all_corners = set()
+    for image, source in zip(crop_and_flip(originals, seeded()), padded, strict=True):
+        corners = [
             (row, column)
             for row in range(9)
             for column in range(9)
-            if torch.equal(source[:, row : row + 32, column : column + 32], found)
-            or torch.equal(source[:, row : row + 32, column : column + 32].flip(2), found)
+            if torch.equal(source[:, row : row + 32, column : column + 32], image)
+            or torch.equal(source[:, row : row + 32, column : column + 32].flip(2), image)
         ]
-        assert len(places) == 1
-        seen |= set(places)
-    assert {row for row, _ in seen} == {column for _, column in seen} == set(range(9))
+        assert len(corners) == 1
+        all_corners |= set(corners)
+    rows, columns = map(set, zip(*all_corners, strict=True))
+    assert rows == columns == set(range(9))
 
 
-def test_rectangles_lie_within_and_have_the_published_areas_and_ratios():
-    found = rectangles(2000, (64, 64), seeded())
-    areas = [height * width / 64**2 for _, _, height, width in found]
-    ratios = [math.log(width / height) for _, _, height, width in found]
+def test_random_crops_fit_and_have_the_published_areas_and_ratios():
+    crops = random_crops(2000, (64, 64), seeded())
+    areas = [height * width / 64**2 for _, _, height, width in crops]
+    ratios = [math.log(width / height) for _, _, height, width in crops]
     assert all(
-        0 <= top <= 64 - height and 0 <= left <= 64 - width for top, left, height, width in found
+        0 <= top <= 64 - height and 0 <= left <= 64 - width for top, left, height, width in crops
     )
     assert 0.06 < min(areas) < 0.12
     assert max(areas) > 0.9
     assert abs(sum(ratios) / 2000) < 0.02
     assert math.log(4 / 3) * 0.9 < max(ratios) < math.log(4 / 3) + 0.15
-    reached = [top + height for top, _, height, _ in found]
-    assert max(reached) == 64
-    # In a strip as narrow as this hardly any rectangle has room.
-    assert (0, 0, 2, 500) in rectangles(20, (2, 500), seeded())
+    assert max(top + height for top, _, height, _ in crops) == 64
+    # Hardly any crop fits into such a narrow strip.
+    assert (0, 0, 2, 500) in random_crops(20, (2, 500), seeded())
 
 
-def test_resized_crops_show_the_piece():
-    # Brightness is the column: a crop has a part of its range, evenly spread.
-    some = torch.arange(64, dtype=torch.uint8).mul(4).expand(8, 3, 64, 64).clone()
-    boxes = rectangles(8, (64, 64), seeded())
-    for found, (_, left, _, width) in zip(
-        resized_crop_and_flip(some, seeded()), boxes, strict=True
-    ):
-        profile = found[0, 0].float()
+def test_resized_crops_show_the_crop():
+    # Brightness equals the column, so that a crop has a linear part of its range.
+    gradients = torch.arange(64, dtype=torch.uint8).mul(4).expand(8, 3, 64, 64).clone()
+    boxes = random_crops(8, (64, 64), seeded())
+    augmented = resized_crop_and_flip(gradients, seeded())
+    for image, (_, left, _, width) in zip(augmented, boxes, strict=True):
+        profile = image[0, 0].float()
         if profile[0] > profile[-1]:
             profile = profile.flip(0)
         expected = 4 * (left + (torch.arange(64) + 0.5) * width / 64 - 0.5)
         inside = slice(4, 60)
         assert (profile[inside] - expected[inside]).abs().max() < 2
-        assert torch.equal(found[0, 0], found[2, 63])
+        assert torch.equal(image[0, 0], image[2, 63])
 
 
-def test_unknown_names_are_told():
+def test_unknown_names_are_rejected():
     with pytest.raises(UnknownName, match="crop_and_flip"):
         augmentation_by_name("crop_flip")

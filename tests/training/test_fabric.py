@@ -1,4 +1,4 @@
-"""A training on two devices: the same weights as on one, and the same after a kill."""
+"""Training on two devices gives the weights of one device, also after a kill."""
 
 import os
 import re
@@ -19,11 +19,11 @@ from shapebias.io.image_codec import encode_png
 from shapebias.io.image_sets import ResizeCrop, write_images
 from shapebias.networks.architectures import alexnet, resnet
 from shapebias.networks.checkpoints import load_network
-from shapebias.training.fabric import fabric_of, run_on_devices
-from shapebias.training.loop import train
+from shapebias.training.fabric import Fabric, fabric_of, run_on_devices
 from shapebias.training.recipes import adversarial, standard
 from shapebias.training.resume_state import TrainingState
 from tests.conftest import ROOT
+from tests.helpers.training import train
 
 SETTINGS = {
     "batch": 8,
@@ -39,8 +39,8 @@ class Killed(Exception):
     pass
 
 
-class KilledOnTheWay(TrainingState):
-    """A state whose training is killed in the midst of its second epoch, just after a saving."""
+class KilledWithinEpoch(TrainingState):
+    """State of a training that is killed within its second epoch, just after a save."""
 
     def save(self, *arguments):
         super().save(*arguments)
@@ -49,7 +49,7 @@ class KilledOnTheWay(TrainingState):
             raise Killed
 
 
-def work(fabric, norms=False, path=None, epochs=2, stop=None, saved=TrainingState, seconds=1800.0):
+def work(fabric, norms=False, path=None, epochs=2, stop=None, state=TrainingState, seconds=1800.0):
     """Weights of every device, and the log of the first, after a training of a few steps."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -62,7 +62,7 @@ def work(fabric, norms=False, path=None, epochs=2, stop=None, saved=TrainingStat
     labels = torch.arange(40) % 3
     images[torch.arange(40), labels] += 150
 
-    def tell(entry):
+    def kill(entry):
         if entry["epoch"] == stop:
             raise Killed
 
@@ -74,8 +74,8 @@ def work(fabric, norms=False, path=None, epochs=2, stop=None, saved=TrainingStat
         recipe=adversarial.build(attack=attack) if norms else standard.build(),
         validation=(images[:9].to(fabric.device), labels[:9].to(fabric.device)),
         augmentation="flip" if norms else "none",
-        state=path and saved(path, identity={}, seconds=seconds),
-        progress=tell,
+        state=path and state(path, identity={}, seconds=seconds),
+        on_epoch=kill,
         fabric=fabric,
         epochs=epochs,
         **SETTINGS,
@@ -83,41 +83,42 @@ def work(fabric, norms=False, path=None, epochs=2, stop=None, saved=TrainingStat
     for entry in log:
         del entry["images_per_second"]
     weights = torch.cat([value.flatten().float() for value in model.parameters()]).detach().cpu()
-    both = [weights]
+    devices = [weights]
     if fabric.world_size > 1:
-        both = list(fabric.all_gather(weights))
-    return both, log
+        devices = list(fabric.all_gather(weights))
+    return devices, log
 
 
 def on(devices, *arguments):
     return run_on_devices(fabric_of(devices=devices), work, *arguments)
 
 
-def test_two_devices_end_as_one():
-    (one,), log = on(1)
-    (first, second), same_log = on(2)
+def test_two_devices_give_the_weights_of_one():
+    (single,), single_log = on(1)
+    (first, second), log = on(2)
     assert torch.equal(first, second)
-    assert (one - first).abs().max() < 1e-5
-    assert [entry["loss"] for entry in log] == pytest.approx([entry["loss"] for entry in same_log])
-    assert log[-1]["validation_accuracy"] == pytest.approx(same_log[-1]["validation_accuracy"])
+    assert (single - first).abs().max() < 1e-5
+    losses = [entry["loss"] for entry in log]
+    assert losses == pytest.approx([entry["loss"] for entry in single_log])
+    assert log[-1]["validation_accuracy"] == pytest.approx(single_log[-1]["validation_accuracy"])
 
 
-def test_two_devices_go_on_as_if_nothing_had_been(tmp_path):
+def test_two_devices_resume_bit_for_bit(tmp_path):
     (first, second), log = on(2, True)
     assert torch.equal(first, second)
-    # Between two epochs, and within one, where running statistics are each device's own.
-    for name, killed in (("a", (1,)), ("b", (None, KilledOnTheWay, 0.0))):
+    # Between two epochs, and within one, where each device has its own running statistics.
+    for name, killed in (("a", (1,)), ("b", (None, KilledWithinEpoch, 0.0))):
         path = tmp_path / name
-        # Told of the process that was killed, or of the one that waits for it.
+        # The error is that of the killed process, or of the one that waits for it.
         with pytest.raises(ProcessRaisedException, match=r"Killed|Connection"):
             on(2, True, path, 2, *killed)
         assert path.exists()
-        (again, _), same_log = on(2, True, path)
-        assert torch.equal(first, again)
-        assert log == same_log
+        (resumed, _), resumed_log = on(2, True, path)
+        assert torch.equal(first, resumed)
+        assert log == resumed_log
 
 
-def note_and_sleep(fabric, folder):
+def write_pid_and_sleep(fabric, folder):
     Path(folder, str(os.getpid())).touch()
     time.sleep(300)
 
@@ -129,21 +130,21 @@ def is_running(pid):
         return False
 
 
-def test_processes_end_with_the_one_that_started_them(tmp_path):
+def test_processes_end_with_their_parent(tmp_path):
     code = (
-        "from tests.training.test_fabric import fabric_of, launched, note_and_sleep; "
-        f"launched(fabric_of(devices=2), note_and_sleep, {str(tmp_path)!r})"
+        "from tests.training.test_fabric import fabric_of, run_on_devices, write_pid_and_sleep; "
+        f"run_on_devices(fabric_of(devices=2), write_pid_and_sleep, {str(tmp_path)!r})"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
-    until = time.monotonic() + 120
+    deadline = time.monotonic() + 120
     while len(pids := [int(path.name) for path in tmp_path.iterdir()]) < 2:
-        assert time.monotonic() < until and parent.poll() is None
+        assert time.monotonic() < deadline and parent.poll() is None
         time.sleep(0.1)
     assert all(map(is_running, pids))
     parent.kill()
     parent.wait()
     while any(map(is_running, pids)):
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
@@ -159,7 +160,7 @@ def by_torchrun(number, script, *arguments):
     )
 
 
-def test_the_page_s_script_trains_the_same_network_under_torchrun_and_alone(tmp_path):
+def test_the_documented_script_trains_the_same_network_with_and_without_torchrun(tmp_path):
     rng, rows = np.random.default_rng(0), []
     for number in range(40):
         pixels = rng.integers(0, 99, (64, 64, 3), dtype=np.uint8)
@@ -177,13 +178,12 @@ def test_the_page_s_script_trains_the_same_network_under_torchrun_and_alone(tmp_
         assert done.returncode == 0, done.stderr
         network = load_network(folder / "weights.safetensors", folder / "model.json")
         weights.append(parameters_to_vector(network.parameters()))
-    assert not torch.equal(*weights), "the second was trained on shares"
-
+    assert not torch.equal(*weights), "two processes train on shares of a batch"
     assert (weights[0] - weights[1]).abs().max() < 1e-5
 
 
-def test_torchrun_must_start_as_many_processes_as_devices(tmp_path):
-    (script := tmp_path / "one.py").write_text(
+def test_torchrun_must_start_one_process_per_device(tmp_path):
+    (script := tmp_path / "script.py").write_text(
         "from shapebias.training.fabric import fabric_of\n"
         "try:\n"
         "    fabric_of()\n"
@@ -194,8 +194,9 @@ def test_torchrun_must_start_as_many_processes_as_devices(tmp_path):
     assert done.stdout.count("torchrun started 2 processes for `devices: 1`: give both") == 2
 
 
-def test_what_cannot_be_is_told():
-    with pytest.raises(ShapebiasError, match="shared equally by 3"):
-        work(type("Three", (), {"world_size": 3, "device": torch.device("cpu")}))
+def test_batches_that_cannot_be_shared_and_unknown_precisions_are_rejected():
+    three = type("Three", (Fabric,), {"world_size": 3})(accelerator="cpu")
+    with pytest.raises(ShapebiasError, match=r"`batch: 8` must be a multiple of `devices: 3`"):
+        work(three)
     with pytest.raises(UnknownName, match="did you mean 'bfloat16'"):
         fabric_of(precision="bfloat")

@@ -1,4 +1,4 @@
-"""Recipes: AdvProp's two norms, and the training that stops early."""
+"""Recipes: the two norms of AdvProp, and the training that stops early."""
 
 import copy
 
@@ -18,9 +18,8 @@ from shapebias.networks.auxiliary_batch_norm import (
 from shapebias.networks.checkpoints import load_network, save_network
 from shapebias.networks.import_weights import load_weights
 from shapebias.plugins import build
-from shapebias.training.loop import train
 from shapebias.training.recipes import advprop, underfit
-from shapebias.training.validation import accuracy
+from tests.helpers.training import measure_accuracy, train
 
 SMALL = {"kind": "resnet", "depth": 18, "width": 0.125, "stem": "small"}
 SETTINGS = {
@@ -52,14 +51,14 @@ def attack():
 
 
 def trained(norm="main"):
-    model, seen = network(), data()
+    model, labelled = network(), data()
     recipe = advprop.build(attack=attack(), norm=norm)
-    log = train(model, *seen, recipe=recipe, validation=seen, **SETTINGS)
+    log = train(model, *labelled, recipe=recipe, validation=labelled, **SETTINGS)
     return model, log
 
 
 class TwoNorms(nn.Module):
-    """The published way, in short: a norm that looks up which of its two it is to be."""
+    """The published implementation in short: a pair of norms that looks up which one to use."""
 
     which = "main"
 
@@ -71,7 +70,7 @@ class TwoNorms(nn.Module):
         return getattr(self, self.which)(images)
 
 
-def test_a_step_is_the_published_one(monkeypatch):
+def test_a_step_equals_the_published_one(monkeypatch):
     images, labels = data(12)
     images = images / 255
     ours = network().network.train()
@@ -85,7 +84,7 @@ def test_a_step_is_the_published_one(monkeypatch):
 
     recipe = advprop.build(attack=shifted)
     recipe.prepare(ours)
-    loss, right = recipe.loss(ours, images, labels, done=0.0, generator=torch.Generator())
+    loss, right = recipe.loss(ours, images, labels, progress=0.0, generator=torch.Generator())
     clean = theirs(images)
     monkeypatch.setattr(TwoNorms, "which", "auxiliary")
     other = cross_entropy(theirs(shifted(None, images, labels, None)), labels)
@@ -94,44 +93,44 @@ def test_a_step_is_the_published_one(monkeypatch):
     assert right == int((clean.argmax(dim=1) == labels).sum())
     loss.backward()
     expected.backward()
-    place, twin = ours.layer2[0].bn1, theirs.layer2[0].bn1
-    for mine, its in ((place, twin.main), (place.aux_bn, twin.auxiliary)):
-        assert torch.allclose(mine.weight.grad, its.weight.grad, rtol=1e-3, atol=1e-6)
-        assert torch.allclose(mine.running_mean, its.running_mean, rtol=1e-4, atol=1e-6)
-    assert not torch.allclose(place.running_mean, place.aux_bn.running_mean)
+    norm, norms = ours.layer2[0].bn1, theirs.layer2[0].bn1
+    for actual, reference in ((norm, norms.main), (norm.aux_bn, norms.auxiliary)):
+        assert torch.allclose(actual.weight.grad, reference.weight.grad, rtol=1e-3, atol=1e-6)
+        assert torch.allclose(actual.running_mean, reference.running_mean, rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(norm.running_mean, norm.aux_bn.running_mean)
     gradients = ours.conv1.weight.grad, theirs.conv1.weight.grad
     assert torch.allclose(*gradients, rtol=1e-3, atol=1e-5)
 
 
-def test_the_attack_meets_the_auxiliary_norms_in_eval_mode():
+def test_the_attack_runs_on_the_auxiliary_norms_in_eval_mode():
     model = network().train()
     recipe = advprop.build(attack=attack())
     recipe.prepare(model)
     for value in model.network.bn1.aux_bn.parameters():
         nn.init.constant_(value, 0.3)
-    seen = []
+    norm_weights = []
     images, labels = data(6)
 
-    def spying(twin, images, labels, generator):
-        seen.append(model.network.bn1.weight.clone())
+    def spying(folded, images, labels, generator):
+        norm_weights.append(model.network.bn1.weight.clone())
         with auxiliary_norms(model), torch.no_grad():
-            # Within the recipe the norms are swapped already: this swaps them back.
-            assert not torch.allclose(twin(images), model.eval()(images), atol=1e-3)
+            # The recipe has already swapped the norms: this swaps them back.
+            assert not torch.allclose(folded(images), model.eval()(images), atol=1e-3)
         with torch.no_grad():
-            assert torch.allclose(twin(images), model(images), atol=1e-4)
+            assert torch.allclose(folded(images), model(images), atol=1e-4)
         model.train()
         before = [value.clone() for value in model.buffers()]
-        found = attack()(twin, images, labels, generator=generator)
+        attacked = attack()(folded, images, labels, generator=generator)
         assert all(map(torch.equal, before, model.buffers()))
-        return found
+        return attacked
 
     spy = advprop.build(attack=spying)
-    spy.loss(model, images / 255, labels, done=0.0, generator=torch.Generator())
-    assert torch.allclose(seen[0], torch.tensor(0.3))
+    spy.loss(model, images / 255, labels, progress=0.0, generator=torch.Generator())
+    assert torch.allclose(norm_weights[0], torch.tensor(0.3))
     assert torch.equal(model.network.bn1.weight, torch.ones(8))
 
 
-def test_the_saved_network_holds_both_norms_and_a_loader_chooses(tmp_path):
+def test_the_saved_network_holds_both_norms_and_loading_selects_one(tmp_path):
     model, _ = trained()
     model.eval()
     files = tmp_path / "weights.safetensors", tmp_path / "model.json"
@@ -145,7 +144,7 @@ def test_the_saved_network_holds_both_norms_and_a_loader_chooses(tmp_path):
         for norm, expected in (("main", main), ("auxiliary", auxiliary)):
             save_network(model, *files, architecture=SMALL, provenance={}, norm=norm)
             assert torch.allclose(load_network(*files)(images), expected, atol=1e-6)
-            # And the other way, whatever it was saved for.
+            # Either norm can be loaded, whatever the network was saved with.
             assert torch.allclose(load_network(*files, norm="main")(images), main, atol=1e-6)
         plain = load_network(*files, norm="auxiliary")
         assert torch.allclose(plain(images), auxiliary, atol=1e-6)
@@ -172,7 +171,7 @@ def test_published_files_with_two_norms(tmp_path, layout, norm):
         assert torch.allclose(plain(images), model(images), atol=1e-6)
 
 
-def test_norms_that_are_not_there():
+def test_missing_and_ambiguous_auxiliary_norms_are_rejected():
     weights = network().network.state_dict()
     with pytest.raises(ShapebiasError, match="holds no auxiliary batch norms"):
         weights_with_norm(weights, "auxiliary", "x.pth")
@@ -190,10 +189,10 @@ def test_norms_that_are_not_there():
         )
 
 
-def test_advprop_measures_with_the_chosen_norm():
+def test_advprop_is_evaluated_with_the_norm_of_its_settings():
     model, log = trained("auxiliary")
     with auxiliary_norms(model):
-        assert log[-1]["validation_accuracy"] == accuracy(model, *data())
+        assert log[-1]["validation_accuracy"] == measure_accuracy(model, *data())
     assert torch.isfinite(torch.tensor([entry["loss"] for entry in log])).all()
 
 
@@ -207,7 +206,7 @@ def test_underfit_stops_at_its_target():
     assert all(entry["validation_accuracy"] < 0.6 for entry in log[:-1])
 
 
-def test_underfit_says_what_it_lacks():
+def test_underfit_needs_validation_images_and_its_target():
     images, labels = data(24)
     with pytest.raises(ShapebiasError, match="needs validation images"):
         train(network(), images, labels, recipe=underfit.build(target=0.6), **SETTINGS)
@@ -221,6 +220,6 @@ def test_underfit_says_what_it_lacks():
             **{**SETTINGS, "epochs": 3},
         )
     assert "\n" not in str(error.value)
-    for wrong in (0, 1, 86.79):
+    for target in (0, 1, 86.79):
         with pytest.raises(ShapebiasError, match="is not above 0 and below 1"):
-            build("recipes", kind="underfit", target=wrong)
+            build("recipes", kind="underfit", target=target)

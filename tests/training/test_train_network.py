@@ -1,4 +1,4 @@
-"""Networks that start from others: fine-tuned ones, ensembles, last layers alone."""
+"""Fine-tuned networks, ensembles, and trainings of the last layer only."""
 
 import re
 import subprocess
@@ -42,13 +42,13 @@ def images(tmp_path_factory):
 
 def train(images, folder, name, architecture=RESNET, starts=(), attack=None, **training):
     """Files of a trained network, and its log."""
-    usual = {"recipe": {"kind": "standard"}, "epochs": 2, "batch": 8, "learning_rate": 0.02}
-    usual |= {"momentum": 0.9, "weight_decay": 1e-4, "schedule": "constant"}
+    defaults = {"recipe": {"kind": "standard"}, "epochs": 2, "batch": 8, "learning_rate": 0.02}
+    defaults |= {"momentum": 0.9, "weight_decay": 1e-4, "schedule": "constant"}
     network, log = train_network(
         images,
         images,
         name=name,
-        training={**usual, **training},
+        training={**defaults, **training},
         architecture=architecture,
         input_size=None,
         attack=attack,
@@ -75,20 +75,20 @@ def parents(images, tmp_path_factory):
 def test_a_training_starts_from_another_network(images, parents, tmp_path):
     settings = {"init_from": "standard", "learning_rate": 1e-9, "epochs": 1}
     files, _ = train(images, tmp_path, "tuned", starts=[parents[0]], **settings)
-    pairs = [dict(load_network(*one).named_parameters()) for one in (files, parents[0])]
-    assert all(torch.allclose(value, pairs[1][key], atol=1e-6) for key, value in pairs[0].items())
-    other, _ = train(images, tmp_path, "fresh", learning_rate=1e-9, epochs=1)
+    tuned, start = (dict(load_network(*pair).named_parameters()) for pair in (files, parents[0]))
+    assert all(torch.allclose(value, start[key], atol=1e-6) for key, value in tuned.items())
+    fresh, _ = train(images, tmp_path, "fresh", learning_rate=1e-9, epochs=1)
     conv = "network.conv1.weight"
-    assert not torch.allclose(dict(load_network(*other).named_parameters())[conv], pairs[1][conv])
+    assert not torch.allclose(dict(load_network(*fresh).named_parameters())[conv], start[conv])
 
 
-def test_a_start_of_another_kind_is_refused(images, parents, tmp_path):
+def test_a_start_with_another_architecture_or_other_classes_is_rejected(images, parents, tmp_path):
     with pytest.raises(ShapebiasError, match="the network standard is of another network"):
         train(images, tmp_path, "a", ALEXNET, starts=[parents[0]], init_from="standard")
     model = build("architectures", classes=["cat", "dog"], input_size=64, **RESNET)
     files = tmp_path / "two.safetensors", tmp_path / "two.json"
     save_network(model, *files, architecture=RESNET, provenance={})
-    with pytest.raises(ShapebiasError, match=r"which knows 2 classes .* show 3 classes") as error:
+    with pytest.raises(ShapebiasError, match=r"whose classes are 2 classes .* 3 classes") as error:
         train(images, tmp_path, "a", starts=[files], init_from="two")
     assert "\n" not in str(error.value)
 
@@ -111,13 +111,13 @@ def test_an_ensemble_reads_the_features_of_both(parents, fused):
     for member in members:
         *_, (_, maps) = member.walk(pixels)
         features.append(maps.mean(dim=(2, 3)))
-    # Only the last layer was trained: the members are as they were, statistics included.
+    # Only the last layer was trained: the members are unchanged, statistics included.
     expected = fused.network.last(torch.cat(features, dim=1))
     assert torch.allclose(fused(pixels), expected, atol=1e-5)
     assert fused.channels() == {key: 2 * n for key, n in members[0].channels().items()}
     for layer, activation in fused.walk(pixels):
-        own = dict(members[0].walk(pixels))[layer]
-        assert torch.allclose(activation[:, : own.shape[1]], own, atol=1e-5)
+        maps = dict(members[0].walk(pixels))[layer]
+        assert torch.allclose(activation[:, : maps.shape[1]], maps, atol=1e-5)
         assert torch.allclose(fused.resume(layer, activation), fused(pixels), atol=1e-5)
 
 
@@ -135,15 +135,15 @@ def test_an_ensemble_is_ablated_like_any_network(fused):
     for channel in range(0, 128, 9):
         with fused.ablated("layer4", [channel]), torch.no_grad():
             flips = int((fused(pixels).argmax(dim=1) != before).sum())
-        found = scores[scores["channel"] == channel].iloc[0]
-        assert found["shape_score"] == flips
+        row = scores[scores["channel"] == channel].iloc[0]
+        assert row["shape_score"] == flips
 
 
-def test_ensembles_train_whole_as_well_and_repeat(images, parents, tmp_path):
+def test_all_weights_of_an_ensemble_can_be_trained_and_repeats_differ(images, parents, tmp_path):
     architecture = {"kind": "ensemble", "members": [RESNET, RESNET]}
-    brief = {"epochs": 1, "learning_rate": 0.001}
+    short = {"epochs": 1, "learning_rate": 0.001}
     first, second = (
-        load_network(*train(images, tmp_path, name, architecture, starts=parents, **brief)[0])
+        load_network(*train(images, tmp_path, name, architecture, starts=parents, **short)[0])
         for name in ("fused_0", "fused_1")
     )
     assert not torch.equal(first.network.last.weight, second.network.last.weight)
@@ -158,18 +158,18 @@ def test_ensembles_train_whole_as_well_and_repeat(images, parents, tmp_path):
         ([RESNET, ALEXNET], "share no named layers"),
     ],
 )
-def test_ensembles_that_are_none(members, message):
+def test_ensembles_need_two_similar_members(members, message):
     with pytest.raises(ShapebiasError, match=message) as error:
         ensemble.build(classes=CLASSES, members=members, input_size=64)
     assert "\n" not in str(error.value)
 
 
-def test_labels_and_sizes_must_fit(images, tmp_path):
+def test_images_need_labels_and_two_classes_and_fill_a_batch(images, tmp_path):
     white = encode_png(np.full((32, 32, 3), 255, dtype=np.uint8))
     row = {"image_id": "x", "image": white, "label": "cat"}
     for name, change, message in (
         ("unlabelled", {"label": None}, "training image 'x' has no label"),
-        ("alike", {"label": "dog"}, "all training images are of one class, 'dog'"),
+        ("one_class", {"label": "dog"}, "all training images are of one class, 'dog'"),
         ("small", {}, "fewer than one batch"),
     ):
         path = tmp_path / f"{name}.parquet"
@@ -183,7 +183,7 @@ def test_labels_and_sizes_must_fit(images, tmp_path):
             )  # fmt: skip
 
 
-def test_what_a_network_starts_from_is_watched(tmp_path):
+def test_networks_depend_on_the_networks_they_start_from(tmp_path):
     study = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
     plain = study["models"]["alexnet"]
     study["models"] |= {
@@ -209,8 +209,8 @@ def test_what_a_network_starts_from_is_watched(tmp_path):
     }
     for name, parents in (("tuned", {"alexnet"}), ("both_1", {"alexnet", "alexnet_r"})):
         inputs = re.search("input: .*", jobs[name])[0]
-        found = re.findall(r"models/(\w+)/(?=weights|model\.json)", inputs)
-        assert set(found) == parents and len(found) == 2 * len(parents)
+        names = re.findall(r"models/(\w+)/(?=weights|model\.json)", inputs)
+        assert set(names) == parents and len(names) == 2 * len(parents)
     assert "gpu=2" in jobs["tuned"] and "gpu=1" in jobs["both_0"]
     assert "save_every=1, save_seconds=1800" in jobs["tuned"]
     assert "mem_mb=5000" in jobs["tuned"] and "mem_mb=6000" in jobs["both_0"]

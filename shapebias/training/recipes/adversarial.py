@@ -1,65 +1,48 @@
-"""Training on adversarial images alone."""
+"""Training on adversarial images only."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
-from shapebias.networks.folded.fold import fold
+from shapebias.plugins import plugin
 from shapebias.ranges import Range
-from shapebias.training.recipes._base import Recipe
+from shapebias.training.recipes._base import AdversarialRecipe, Images, Labels, Loss
 
 
-def build(
-    *,
-    attack: Callable[..., Tensor],
-    warmup: Annotated[float, Range(ge=0, le=1)] = 0.0,
-    label_smoothing: Annotated[float, Range(ge=0, lt=1)] = 0.0,
-) -> "Adversarial":
+@plugin
+class Adversarial(AdversarialRecipe):
     """Cross-entropy on images that an attack makes from each batch, against the current weights.
 
     Parameters
     ----------
     attack
-        As a plug-in in `attacks` builds it.
+        Plug-in of the family `attacks`.
     warmup
-        Share of the training in which the attack's change of the images grows from none to all of
-        it, as the square of the time. Without it small networks stay at chance for long.
+        Fraction of the training over which the attack's change of the images grows from none to
+        all of it, quadratically in time. Without it small networks stay at chance for long.
     label_smoothing
-        Share of each label that is spread over all classes; the attack knows nothing of it.
+        Share of each label that is spread over all classes; the attack maximises the plain
+        cross-entropy.
 
     References
     ----------
     .. [1] Madry et al. (2018). Towards deep learning models resistant to adversarial attacks.
        ICLR. :DOI:`10.48550/arXiv.1706.06083`
     """
-    return Adversarial(attack=attack, warmup=warmup, label_smoothing=label_smoothing)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Adversarial(Recipe):
-    """The recipe that `build` describes."""
-
-    attack: Callable[..., Tensor]
-    warmup: float
-    label_smoothing: float
+    warmup: Annotated[float, Range(ge=0, le=1)] = 0.0
 
     def loss(
         self,
         model: nn.Module,
-        images: Float[Tensor, "image 3 row column"],
-        labels: Int[Tensor, " image"],
+        images: Images,
+        labels: Labels,
         *,
-        done: float,
+        progress: float,
         generator: torch.Generator,
-    ) -> tuple[Float[Tensor, ""], int]:
-        """Mean cross-entropy of the attacked batch, and the number of its images labelled right."""
-        strength = min(1.0, done / self.warmup) ** 2 if self.warmup else 1.0
-        attacked = self.attack(fold(model), images, labels, generator=generator)
-        scores = model(torch.lerp(images, attacked, strength))
-        loss = cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
-        return loss, int((scores.argmax(dim=1) == labels).sum())
+    ) -> tuple[Loss, int]:
+        """Compute the loss of the attacked batch, as `Recipe.loss` describes."""
+        strength = min(1.0, progress / self.warmup) ** 2 if self.warmup else 1.0
+        attacked = self.attacked(model, images, labels, generator=generator)
+        return self.score(model(torch.lerp(images, attacked, strength)), labels)

@@ -1,84 +1,69 @@
-"""Training on clean and on adversarial images, each with batch norms of its own."""
+"""AdvProp: training on clean and on adversarial images, with separate batch norms."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from shapebias.networks.auxiliary_batch_norm import add_auxiliary_norms, auxiliary_norms
-from shapebias.networks.folded.fold import fold
-from shapebias.ranges import Range
-from shapebias.training.recipes._base import Recipe
+from shapebias.plugins import plugin
+from shapebias.training.recipes._base import AdversarialRecipe, Images, Labels, Loss
 
 
-def build(
-    *,
-    attack: Callable[..., Tensor],
-    norm: Literal["main", "auxiliary"] = "main",
-    label_smoothing: Annotated[float, Range(ge=0, lt=1)] = 0.0,
-) -> "AdvProp":
-    """Cross-entropy on a batch as it is, plus that on its adversarial twin.
+@plugin
+class AdvProp(AdversarialRecipe):
+    """Cross-entropy on a clean batch plus cross-entropy on its adversarial version.
 
-    The clean images pass the main batch norms, the adversarial ones auxiliary norms beside them;
-    all other weights are shared. The attack works against the network with its auxiliary norms.
+    Clean images pass through the main batch norms, adversarial images through auxiliary ones; all
+    other weights are shared. The attack runs on the network with its auxiliary norms.
 
     Parameters
     ----------
     attack
-        As a plug-in in `attacks` builds it.
+        Plug-in of the family `attacks`.
     norm
-        "main" or "auxiliary": the batch norms with which the network is measured, while it trains
-        and afterwards. The saved weights hold both.
+        "main" or "auxiliary": the batch norms with which the network is evaluated, during the
+        training and afterwards. The saved weights hold both.
     label_smoothing
-        Share of each label that is spread over all classes; the attack knows nothing of it.
+        Share of each label that is spread over all classes.
 
     Notes
     -----
-    The logged loss is the sum of both halves' and so starts at twice that of guessing; the logged
-    accuracy is that on the clean half.
+    The logged loss is the sum of both losses and so starts at twice the loss of chance; the logged
+    accuracy is the accuracy on the clean batches.
 
     References
     ----------
     .. [1] Xie et al. (2020). Adversarial examples improve image recognition. CVPR.
        :DOI:`10.1109/CVPR42600.2020.00090`
     """
-    return AdvProp(attack=attack, norm=norm, label_smoothing=label_smoothing)
 
-
-@dataclass(frozen=True, kw_only=True)
-class AdvProp(Recipe):
-    """The recipe that `build` describes."""
-
-    attack: Callable[..., Tensor]
-    norm: str
-    label_smoothing: float
+    norm: Literal["main", "auxiliary"] = "main"
 
     def prepare(self, model: nn.Module) -> None:
-        """Give the network its auxiliary norms."""
+        """Add auxiliary batch norms to a network."""
         add_auxiliary_norms(model)
 
     def loss(
         self,
         model: nn.Module,
-        images: Float[Tensor, "image 3 row column"],
-        labels: Int[Tensor, " image"],
+        images: Images,
+        labels: Labels,
         *,
-        done: float,
+        progress: float,
         generator: torch.Generator,
-    ) -> tuple[Float[Tensor, ""], int]:
-        """Sum of both halves' mean cross-entropies, and the clean images labelled right."""
+    ) -> tuple[Loss, int]:
+        """Compute the sum of both losses, and count the correct clean images."""
         with auxiliary_norms(model):
-            attacked = self.attack(fold(model), images, labels, generator=generator)
-            other = cross_entropy(model(attacked), labels, label_smoothing=self.label_smoothing)
-        scores = model(images)
-        loss = cross_entropy(scores, labels, label_smoothing=self.label_smoothing) + other
-        return loss, int((scores.argmax(dim=1) == labels).sum())
+            attacked = self.attacked(model, images, labels, generator=generator)
+            adversarial_loss = cross_entropy(
+                model(attacked), labels, label_smoothing=self.label_smoothing
+            )
+        clean_loss, correct = self.score(model(images), labels)
+        return clean_loss + adversarial_loss, correct
 
-    def measuring(self, model: nn.Module) -> AbstractContextManager[None]:
-        """The norms that `norm` names."""
+    def evaluation_context(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Context in which the network uses the batch norms that `norm` names."""
         return auxiliary_norms(model) if self.norm == "auxiliary" else nullcontext()
