@@ -17,7 +17,7 @@ from shapebias.runtime.batch_size import with_fitting_batch_size
 PIXELS = 2**20
 MOST = 128
 # Image ids, pixels in [0, 1], and labels (None for an unlabelled image).
-Batch = tuple[Sequence[str], Float[Tensor, "image 3 row column"], Sequence[str | None]]
+Batch = tuple[Sequence[str], Float[Tensor, "_ 3 _ _"], Sequence[str | None]]
 Rows = Iterable[dict[str, Any]]
 T = TypeVar("T")
 

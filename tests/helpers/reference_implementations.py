@@ -1,4 +1,4 @@
-"""Slow, obvious versions of what the library does fast."""
+"""Slow, obvious implementations to compare the library with."""
 
 import math
 
@@ -145,8 +145,8 @@ def _counts(masks, images, number, category, primary, area):
 
 
 @torch.no_grad()
-def flips_by_silencing(model, images, image_ids, shapes, textures, decide, channels=None):
-    """(layer, channel, image id, before, after) of every flip, by running the whole network."""
+def flips_by_full_runs(model, images, image_ids, shapes, textures, decide, channels=None):
+    """(layer, channel, image id, before, after) of every flip, from runs of the whole network."""
     model.eval()
     before = decide(model(images))
     flips = []
@@ -162,27 +162,27 @@ def flips_by_silencing(model, images, image_ids, shapes, textures, decide, chann
 
 
 @torch.no_grad()
-def changes_by_silencing(model, images, shapes, textures, probabilities):
-    """For each channel, mean change of the probability of the cue's class over the images that the
-    cue decides: by shape, by texture; NaN where there are none.
+def changes_by_full_runs(model, images, shapes, textures, probabilities):
+    """For each channel, mean change of the probability of the cue's class over the images decided
+    by that cue: by shape, by texture; NaN if there are none.
     """
     model.eval()
-    intact = probabilities(model(images))
+    unablated = probabilities(model(images))
     means = []
     for layer, number in model.channels().items():
         for channel in range(number):
             with model.silenced(layer, [channel]):
-                silent = probabilities(model(images))
+                ablated = probabilities(model(images))
             row = []
             for cues in (shapes, textures):
-                own = [
+                changes = [
                     after[cue] - before[cue]
-                    for before, after, cue, one, two in zip(
-                        intact, silent, cues, shapes, textures, strict=True
+                    for before, after, cue, shape, texture in zip(
+                        unablated, ablated, cues, shapes, textures, strict=True
                     )
-                    if one != two and max(before, key=before.get) == cue
+                    if shape != texture and max(before, key=before.get) == cue
                 ]
-                row.append(sum(own) / len(own) if own else math.nan)
+                row.append(sum(changes) / len(changes) if changes else math.nan)
             means.append(row)
     return means
 
