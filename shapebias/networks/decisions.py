@@ -24,6 +24,8 @@ class EntryLevel:
     ----------
     classes
         Entry-level classes in alphabetical order; the network's own without a table.
+    is_identity
+        Whether the network's own classes decide.
 
     Raises
     ------
@@ -46,26 +48,14 @@ class EntryLevel:
 
     def __init__(self, classes: Sequence[str], table: Mapping[str, str] | None = None):
         self.classes = list(classes) if table is None else sorted(set(table.values()))
-        self._weights: Float64[Tensor, "class entry"] | None = None
-        if table is not None:
-            self._weights = self._class_weights(classes, table)
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether the network's own classes decide."""
-        return self._weights is None
-
-    def _class_weights(
-        self, classes: Sequence[str], table: Mapping[str, str]
-    ) -> Float64[Tensor, "class entry"]:
-        """Weight of each fine class in the mean of its entry-level class."""
+        self.is_identity = table is None
         index = {name: number for number, name in enumerate(classes)}
-        members = torch.zeros(len(index), len(self.classes), dtype=torch.float64)
-        for fine, entry in table.items():
+        for fine in table or ():
             if fine not in index:
                 raise UnknownName("class of the network under an entry-level class", fine, classes)
-            members[index[fine], self.classes.index(entry)] = 1.0
-        return members / members.sum(dim=0)
+        entry = {name: number for number, name in enumerate(self.classes)}
+        members = sorted((index[fine], entry[name]) for fine, name in (table or {}).items())
+        self._fine, self._entry = torch.tensor(members, dtype=torch.long).view(-1, 2).unbind(dim=1)
 
     def probabilities(
         self, scores: Float[Tensor, "image class"]
@@ -80,9 +70,14 @@ class EntryLevel:
         # The softmax is in float32, as predictions store it. The mean is in float64, so that
         # neither the batch nor the number of threads decides a near tie.
         probabilities = scores.float().softmax(dim=1).double()
-        if self._weights is None:
+        if self.is_identity:
             return probabilities
-        return probabilities @ self._weights.to(scores.device)
+        # On the CPU members are added in the order of the network's classes, and the sum is divided
+        # once: members with equal probabilities give exactly equal means.
+        members = probabilities.cpu()[:, self._fine]
+        sums = members.new_zeros(len(scores), len(self.classes))
+        means = sums.index_add_(1, self._entry, members) / self._entry.bincount()
+        return means.to(scores.device)
 
     def decide(self, scores: Float[Tensor, "image class"]) -> Int64[Tensor, " image"]:
         """Index in `classes` of the likeliest class of each image; the first of exact ties.
