@@ -230,7 +230,8 @@ def test_equal_sets_of_channels_are_ablated_once(monkeypatch):
     groups = unit_groups(LABELS[LABELS["concept"] == "blue"], iou_cut=0.0, each_layer=True)
     silenced = model.silenced
     monkeypatch.setattr(model, "silenced", lambda *args: calls.append(args) or silenced(*args))
-    table = ablate_groups(model, groups, rows, batches_of(exact_images(1, 4), list("abcd")), batch=4)
+    batches = batches_of(exact_images(1, 4), list("abcd"))
+    table = ablate_groups(model, groups, rows, batches, batch=4)
     assert len(groups) == 4 and len(table) == 8
     assert len(set(map(repr, calls))) == 2 and len(calls) in (2, 4)
 
