@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.decisions import EntryLevel
 
 # Score differences up to this fraction of the largest score count as a tie.
 ROUNDING = 1e-4
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 Decisions = tuple[Int64[Tensor, " image"], Float64[Tensor, "image decided"]]
 
@@ -80,7 +81,7 @@ def independent_batch(model: nn.Module, batch: int) -> int:
 
     A batch norm without running statistics uses those of the batch, in eval mode too.
     """
-    norms = (module for module in model.modules() if isinstance(module, _BatchNorm))
+    norms = (module for module in model.modules() if isinstance(module, BATCH_NORMS))
     return 1 if any(norm.running_mean is None for norm in norms) else batch
 
 

@@ -26,6 +26,16 @@ def detectors(dissection: pd.DataFrame, categories: Iterable[str]) -> pd.DataFra
     Frame with layer (and "all" for the network), category, iou_cut, n_channels and n_concepts
     (distinct concepts among the labels of those channels). A channel counts if its IoU is above 0
     and at least the cut.
+
+    Examples
+    --------
+    >>> labels = pd.DataFrame(
+    ...     [("conv1", 0, "red", "color", 0.5), ("conv1", 1, "blue", "color", 0.02)],
+    ...     columns=["layer", "channel", "concept", "category", "iou"],
+    ... )
+    >>> counts = detectors(labels, ["color"])
+    >>> counts[counts["layer"] == "all"][["iou_cut", "n_channels"]].values.tolist()
+    [[0.0, 2.0], [0.01, 2.0], [0.04, 1.0]]
     """
     labelled = dissection[dissection["iou"] > 0]
     rows = []
