@@ -179,7 +179,7 @@ def filled_store(model: Classifier, channels: Mapping[str, Sequence[int]]) -> li
     stores = []
     for _, maps in selected_maps(model, photos(1), channels):
         number = allowed_above(0.005, BRODEN * maps[0, 0].numel()) + 1
-        store = StreamingTopK(number)
+        store = StreamingTopK([number])
         for piece in (number, int(number * PENDING * 0.9)):
             # By blocks of columns, as images come.
             for start in range(0, piece, PIECE):

@@ -33,7 +33,7 @@ from benchmarks.dissection import MASK, dissected, forward, labelled_images, net
 from benchmarks.photos import SIDE
 from shapebias.dissection.concept_labels import ConceptBatch
 from shapebias.dissection.dissect import dissect
-from shapebias.dissection.thresholds import find_thresholds
+from shapebias.dissection.thresholds import Thresholds, selected_maps
 from shapebias.errors import ShapebiasError
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.receptive_fields import Fields, receptive_fields
@@ -92,9 +92,11 @@ def looped(
 ) -> tuple[float, np.ndarray]:
     """Seconds an image for all units, and the pixels that units share with concepts."""
     units, number = units_of(model), len(batch.images)
-    thresholds = find_thresholds(
-        model, [batch.images], n_images=number, quantiles=[0.005], channels=units
-    )
+    thresholds = {}
+    for layer, maps in selected_maps(model, batch.images, units):
+        statistic = Thresholds(number, [0.005])
+        statistic.add(maps)
+        thresholds[layer] = statistic.result()
     fields = receptive_fields(model, (SIDE, SIDE))
     layers = {layer: maps[:, ::STEP].numpy() for layer, maps in model.walk(batch.images)}
     counts = np.zeros((sum(map(len, units.values())), len(concepts) + 1), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Scores of silenced channels by what the channels detect."""
+"""Average ablation scores over the channels of each category."""
 
 import math
 
@@ -15,7 +15,7 @@ CUES = ("shape", "texture")
 def scores_of_networks(
     ablation: pd.DataFrame, dissection: pd.DataFrame, *, iou_cut: float = 0.0
 ) -> pd.DataFrame:
-    """Scores by category of every network in the table `ablation`; the table of that name."""
+    """Scores by category of every network in the table `ablation`: `ablation_by_category`."""
     labels = dict(list(dissection.groupby("model")))
     frames = [
         scores_by_category(scores, labels[model], iou_cut=iou_cut).assign(model=model)
@@ -27,52 +27,58 @@ def scores_of_networks(
 def scores_by_category(
     scores: pd.DataFrame, dissection: pd.DataFrame, *, iou_cut: float = 0.0
 ) -> pd.DataFrame:
-    """Mean Shape and Texture scores over the channels that dissection gives each category.
+    """Average the Shape and Texture scores over the channels labelled with each category.
 
     Parameters
     ----------
     scores
-        The first frame of `shapebias.ablation.channels.ablate`, of one network.
+        The scores from `shapebias.ablation.channels.ablate`, of one network.
     dissection
-        The first frame of `shapebias.dissection.dissect`, of the same network.
+        The labels from `shapebias.dissection.dissect.dissect`, of the same network.
     iou_cut
-        Least IoU of a channel that counts under its category.
+        Lowest IoU of a channel that counts in its category.
 
     Returns
     -------
-    Frame as the table `ablation_by_category` has it, without the network: first category "all" for
-    every silenced channel, then the categories that a channel has. A channel that meets no concept
-    (IoU 0), or not well enough, has no category and counts under "all" only. Beside the scores
-    stand the shares of the network's decisions by that cue, as one that decides by shape has more
-    such decisions to lose; decisions by the cue that seldom wins can be close ones, of which a
-    larger share is lost.
+    Frame as the table `ablation_by_category`, without the column model: first the category "all"
+    for every ablated channel, then each category that a channel has. A channel of IoU 0 or below
+    the cut counts in "all" only.
+
+    Notes
+    -----
+    A network with more decisions by shape has more of them to lose, so the frame has the lost
+    share of the decisions by each cue besides the scores. Decisions by the rarer cue are often
+    close, and a larger share of close decisions is lost.
 
     Raises
     ------
     ShapebiasError
-        If a silenced channel was not dissected.
+        If an ablated channel was not dissected.
     """
     labels = dissection[["layer", "channel", "category", "iou"]]
     joined = scores.merge(labels, on=["layer", "channel"], how="left", validate="one_to_one")
     missing = joined[joined["category"].isna()]
     if len(missing):
         first = missing.iloc[0]
-        raise ShapebiasError(f"channel {first['channel']} of {first['layer']} was not dissected")
+        raise ShapebiasError(
+            f"channel {first['channel']} of {first['layer']} was ablated but not dissected: "
+            "dissect all ablated layers"
+        )
     labelled = joined[(joined["iou"] > 0) & (joined["iou"] >= iou_cut)]
     groups = {"all": joined} | dict(list(labelled.groupby("category")))
     order = sorted(groups, key=lambda name: (name != "all", category_rank(name)))
     return pd.DataFrame([_row(groups[name]) | {"category": name} for name in order])
 
 
-def _row(own: pd.DataFrame) -> dict[str, float]:
-    """Counts, mean scores and shares of some channels of one network."""
-    row: dict[str, float] = {"n_channels": len(own)}
+def _row(scores: pd.DataFrame) -> dict[str, float]:
+    """Counts, mean scores and lost shares of a group of channels of one network."""
+    row: dict[str, float] = {"n_channels": len(scores)}
     for cue in CUES:
-        decisions = row[f"n_{cue}"] = int(own[f"n_{cue}"].iloc[0])
-        score, margin = mean_margin(own[f"{cue}_score"].to_numpy(float))
-        row[f"mean_{cue}_score"] = score
-        ends = (score - margin, score + margin) if math.isfinite(margin) else (math.nan, math.nan)
+        decisions = row[f"n_{cue}"] = int(scores[f"n_{cue}"].iloc[0])
+        mean, margin = mean_margin(scores[f"{cue}_score"].to_numpy(float))
+        row[f"mean_{cue}_score"] = mean
+        ends = (mean - margin, mean + margin) if math.isfinite(margin) else (math.nan, math.nan)
         names = (f"mean_{cue}_share", f"{cue}_share_low", f"{cue}_share_high")
-        for name, value in zip(names, (score, *ends), strict=True):
+        for name, value in zip(names, (mean, *ends), strict=True):
             row[name] = float(np.clip(value / decisions, 0, 1)) if decisions else math.nan
     return row

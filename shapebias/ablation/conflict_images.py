@@ -14,31 +14,30 @@ from shapebias.io.image_sets import read_rows
 
 
 def conflict_rows(paths: Sequence[str | Path]) -> list[dict[str, Any]]:
-    """Rows of an image set whose images carry the cues of two classes.
+    """Read an image set whose images have a shape class and a texture class.
 
     Raises
     ------
     ShapebiasError
-        If there is no image, one without cues, or none whose shape and texture are of different
-        classes: silencing would then have nothing to change.
+        If there are no images, an image lacks one of the classes, or shape and texture agree in
+        every image: no decision could then be lost to ablation.
     """
-    rows, place = list(read_rows(paths)), Path(paths[0]).parent
-    advice = "name an image set of cue conflicts"
+    rows, folder = list(read_rows(paths)), Path(paths[0]).parent
     if not rows:
-        raise ShapebiasError(f"{place} holds no images to silence channels on: {advice}")
-    if bare := [row for row in rows if None in (row["shape"], row["texture"])]:
-        name = bare[0]["image_id"]
-        raise ShapebiasError(f"{name} of {place} has no classes of shape and texture: {advice}")
-    if all(row["shape"] == row["texture"] for row in rows):
-        raise ShapebiasError(
-            f"in all images of {place} shape and texture are of one class: {advice}"
-        )
-    return rows
+        problem = f"no images in {folder}"
+    elif incomplete := [row for row in rows if None in (row["shape"], row["texture"])]:
+        image_id = incomplete[0]["image_id"]
+        problem = f"image {image_id} in {folder} lacks a shape or texture class"
+    elif all(row["shape"] == row["texture"] for row in rows):
+        problem = f"shape and texture are the same class in every image in {folder}"
+    else:
+        return rows
+    raise ShapebiasError(f"{problem}; ablation needs a cue-conflict image set")
 
 
 @dataclass(frozen=True)
 class ConflictImages:
-    """Cue-conflict images as the intact network sees them.
+    """Cue-conflict images with the decisions of the unablated network.
 
     Parameters
     ----------
@@ -47,16 +46,16 @@ class ConflictImages:
     shapes, textures
         The two classes of each image.
     classes
-        Those that the network can decide for.
+        Classes that the network can decide for.
     decisions
-        Index of the class that each image gets.
+        Index in `classes` of the decision on each image.
     probabilities
-        Of every class.
+        Of every class, in the order of `classes`.
 
     Raises
     ------
     UnknownName
-        If the network can decide for none of the images' classes.
+        If no image has a shape class, or none a texture class, that the network can decide for.
     """
 
     image_ids: Sequence[str]
@@ -73,21 +72,20 @@ class ConflictImages:
 
     @cached_property
     def targets(self) -> dict[str, Int64[np.ndarray, " image"]]:
-        """Index of each image's `shape` and `texture` class; -1 for one never decided for."""
+        """Index of each image's `shape` and `texture` class; -1 if it is not in `classes`."""
         index = {name: number for number, name in enumerate(self.classes)}
-        both = {"shape": self.shapes, "texture": self.textures}
         return {
             cue: np.array([index.get(label, -1) for label in labels], dtype=np.int64)
-            for cue, labels in both.items()
+            for cue, labels in (("shape", self.shapes), ("texture", self.textures))
         }
 
     @cached_property
     def decided_by(self) -> dict[str, Bool[np.ndarray, " image"]]:
-        """Images whose cues differ and that the network decides by `shape`, and by `texture`."""
+        """Images with differing cues that the network decides by `shape`, and by `texture`."""
         differ = self.targets["shape"] != self.targets["texture"]
-        return {cue: differ & (self.decisions == own) for cue, own in self.targets.items()}
+        return {cue: differ & (self.decisions == target) for cue, target in self.targets.items()}
 
     @cached_property
     def counted(self) -> Int64[np.ndarray, " counted"]:
-        """Places of the images that are decided by either."""
+        """Indices of the images that the network decides by either cue."""
         return np.flatnonzero(self.decided_by["shape"] | self.decided_by["texture"])

@@ -1,4 +1,4 @@
-"""Groups of channels: those that detect one concept, or any of one category."""
+"""Group channels by the concept they detect, or by the category of the concept."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,16 @@ AblatedChannels = Mapping[str, Sequence[int]]
 
 @dataclass(frozen=True)
 class Group:
-    """Channels by layer that detect a concept, or any of a category for the concept `all`.
+    """Channels that detect a concept, or any concept of a category.
 
-    `layer` is the one that they are of, or `all`.
+    Attributes
+    ----------
+    layer
+        Layer of the channels, or "all".
+    category, concept
+        What the channels detect; the concept "all" stands for any of the category.
+    channels
+        Layer to the numbers of its channels.
     """
 
     layer: str
@@ -23,51 +30,55 @@ class Group:
     concept: str
     channels: AblatedChannels
 
-    def silent(self, mode: str, counts: Mapping[str, int]) -> AblatedChannels:
-        """Channels to set to zero: its own, or all others of the layers in which it has some."""
+    def ablated(self, mode: str, counts: Mapping[str, int]) -> AblatedChannels:
+        """Channels to set to zero.
+
+        Parameters
+        ----------
+        mode
+            "zero": the channels of the group. "keep_only": all other channels of its layers.
+        counts
+            Number of channels of each layer.
+        """
         if mode == "zero":
             return self.channels
         return {
-            layer: sorted(set(range(counts[layer])) - set(own))
-            for layer, own in self.channels.items()
+            layer: sorted(set(range(counts[layer])) - set(numbers))
+            for layer, numbers in self.channels.items()
         }
 
 
 def unit_groups(dissection: pd.DataFrame, *, iou_cut: float, each_layer: bool) -> list[Group]:
-    """Groups of channels by the concept that each detects.
+    """Group channels by the concept and category of their label.
 
     Parameters
     ----------
     dissection
-        The first frame of `shapebias.dissection.dissect`, of one network.
+        The labels from `shapebias.dissection.dissect.dissect`, of one network.
     iou_cut
-        Least IoU of a channel that detects its concept; a channel of IoU 0 never does.
+        Lowest IoU of a channel that detects its concept; a channel of IoU 0 never does.
     each_layer
-        Whether the channels of each layer are groups of their own besides those of all layers.
+        Whether to form groups within each layer too, besides those over all layers.
 
     Returns
     -------
-    Categories in their order, each as a whole and then by concept in alphabetical order; first
-    over all layers.
+    Groups by category (`category_rank`): the whole category, then its concepts in alphabetical
+    order; each over all layers first, then layer by layer.
     """
     detectors = dissection[(dissection["iou"] >= iou_cut) & (dissection["iou"] > 0)]
-    layers = ["all", *(detectors["layer"].unique() if each_layer else ())]
-    found = []
+    groups = []
     for category in sorted(detectors["category"].unique(), key=category_rank):
-        own = detectors[detectors["category"] == category]
-        for concept in ["all", *sorted(own["concept"].unique())]:
-            alike = own if concept == "all" else own[own["concept"] == concept]
+        of_category = detectors[detectors["category"] == category]
+        for concept in ["all", *sorted(of_category["concept"].unique())]:
+            detects = of_category["concept"] == concept
+            rows = of_category if concept == "all" else of_category[detects]
             channels = {
-                layer: sorted(rows["channel"].tolist())
-                for layer, rows in alike.groupby("layer", sort=False)
+                layer: sorted(layer_rows["channel"].tolist())
+                for layer, layer_rows in rows.groupby("layer", sort=False)
             }
-            found += [
-                Group(layer, category, concept, _within(layer, channels))
-                for layer in layers
-                if layer in ("all", *channels)
-            ]
-    return found
-
-
-def _within(layer: str, channels: AblatedChannels) -> AblatedChannels:
-    return channels if layer == "all" else {layer: channels[layer]}
+            groups.append(Group("all", category, concept, channels))
+            if each_layer:
+                for layer in detectors["layer"].unique():
+                    if layer in channels:
+                        groups.append(Group(layer, category, concept, {layer: channels[layer]}))
+    return groups

@@ -5,12 +5,12 @@ from typing import Any
 
 import pandas as pd
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 from torch import Tensor
 
 from shapebias.errors import ShapebiasError
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.decisions import entry_probabilities, entry_weights
+from shapebias.networks.decisions import EntryLevel
 from shapebias.networks.eval_mode import eval_without_gradients
 from shapebias.runtime.batches import Batch
 from shapebias.runtime.system_errors import out_of_memory
@@ -59,10 +59,8 @@ def predict(
     1        b  None
     """
     columns = ["image_id", "label", "top5", "top5_probability", "label_probability"]
-    names, weights = (
-        (None, None) if entry_level is None else entry_weights(model.classes, entry_level)
-    )
-    known_labels = {None, *model.classes, *(names or ())}
+    level = None if entry_level is None else EntryLevel(model.classes, entry_level)
+    known_labels = {None, *model.classes, *(level.classes if level else ())}
     rows = []
     for image_ids, images, labels in batches:
         _check_labels(image_ids, labels, known_labels)
@@ -70,13 +68,13 @@ def predict(
         with eval_without_gradients(model):
             scores = _scores(model, images)
             _check_finite(scores, image_ids)
-            rows += _rows(image_ids, labels, scores.cpu(), model.classes, weights)
-    frame = pd.DataFrame(rows, columns=columns + ["entry_probabilities"] * (names is not None))
+            rows += _rows(image_ids, labels, scores.cpu(), model.classes, level)
+    frame = pd.DataFrame(rows, columns=columns + ["entry_probabilities"] * (level is not None))
     # Object dtype keeps a missing label None; a string dtype would make it NaN.
     frame["label"] = pd.Series([row["label"] for row in rows], dtype=object)
     frame["label_probability"] = frame["label_probability"].astype(float)
-    if names is not None:
-        frame.attrs["entry_classes"] = names
+    if level is not None:
+        frame.attrs["entry_classes"] = level.classes
     return frame
 
 
@@ -101,7 +99,7 @@ def _rows(
     labels: Sequence[str | None],
     scores: Float[Tensor, "image class"],
     classes: Sequence[str],
-    weights: Float64[Tensor, "class entry"] | None,
+    level: EntryLevel | None,
 ) -> list[dict[str, Any]]:
     index = {name: number for number, name in enumerate(classes)}
     probabilities = scores.softmax(dim=1)
@@ -120,8 +118,8 @@ def _rows(
             image_ids, labels, order.tolist(), top.tolist(), probabilities.tolist(), strict=True
         )
     ]
-    if weights is not None:
-        entries = entry_probabilities(scores, weights).tolist()
+    if level is not None:
+        entries = level.probabilities(scores).tolist()
         for row, values in zip(rows, entries, strict=True):
             row["entry_probabilities"] = values
     return rows

@@ -52,14 +52,14 @@ def run_in_concept_batches(
 
 
 def concept_batches(rows: Iterable[dict[str, Any]], *, size: int) -> Iterator[ConceptBatch]:
-    """Rows of a concept set as batches of images, label maps and whole-image labels.
+    """Group rows of a concept set into batches.
 
     Parameters
     ----------
     rows
-        Rows with `image_id`, `pixels`, `maps` and `labels`.
+        Dicts with `image_id`, `pixels`, `maps` and `labels`.
     size
-        Images a batch.
+        Images per batch.
     """
     rows = iter(rows)
     while group := list(islice(rows, size)):

@@ -1,4 +1,4 @@
-"""Detectors: channels whose mask matches a concept, counted by category."""
+"""Count detectors, channels whose mask matches a concept, by category."""
 
 from collections.abc import Iterable
 
@@ -6,71 +6,81 @@ import pandas as pd
 
 from shapebias.stimuli.concept_categories import category_rank
 
-# The IoU from which network dissection calls a channel a detector.
+# IoU from which network dissection calls a channel a detector.
 DETECTOR_IOU = 0.04
 IOU_CUTS = (0.0, 0.01, DETECTOR_IOU)
 
 
 def detectors(dissection: pd.DataFrame, categories: Iterable[str]) -> pd.DataFrame:
-    """Channels of each category by layer and cut, each channel counted once: by its label.
+    """Count the channels of each category by layer and cut; each channel counts once, by its label.
 
     Parameters
     ----------
     dissection
-        The labels that `shapebias.dissection.dissect` gives, of one network.
+        The labels from `shapebias.dissection.dissect.dissect`, of one network.
     categories
-        Those that get rows, also where no channel has them.
+        Categories that get rows, also those without channels.
 
     Returns
     -------
-    Frame with layer (and "all" for the network), category, iou_cut, n_channels and n_concepts (the
-    different concepts among those channels' labels). A channel counts if its IoU is at least the
-    cut; at the cut 0, if it meets its concept at all.
+    Frame with layer (and "all" for the network), category, iou_cut, n_channels and n_concepts
+    (distinct concepts among the labels of those channels). A channel counts if its IoU is above 0
+    and at least the cut.
+
+    Examples
+    --------
+    >>> labels = pd.DataFrame(
+    ...     [("conv1", 0, "red", "color", 0.5), ("conv1", 1, "blue", "color", 0.02)],
+    ...     columns=["layer", "channel", "concept", "category", "iou"],
+    ... )
+    >>> counts = detectors(labels, ["color"])
+    >>> counts[counts["layer"] == "all"][["iou_cut", "n_channels"]].values.tolist()
+    [[0.0, 2.0], [0.01, 2.0], [0.04, 1.0]]
     """
-    met = dissection[dissection["iou"] > 0]
+    labelled = dissection[dissection["iou"] > 0]
     rows = []
     for layer in [*dissection["layer"].unique(), "all"]:
-        here = met if layer == "all" else met[met["layer"] == layer]
+        of_layer = labelled if layer == "all" else labelled[labelled["layer"] == layer]
         for category in sorted(categories, key=category_rank):
-            labelled = here[here["category"] == category]
+            of_category = of_layer[of_layer["category"] == category]
             for cut in IOU_CUTS:
-                strong = labelled[labelled["iou"] >= cut]
-                rows.append((layer, category, cut, len(strong), strong["concept"].nunique()))
+                counted = of_category[of_category["iou"] >= cut]
+                rows.append((layer, category, cut, len(counted), counted["concept"].nunique()))
     return pd.DataFrame(rows, columns=["layer", "category", "iou_cut", "n_channels", "n_concepts"])
 
 
 def detectors_by_vote(
     overlaps: pd.DataFrame, concepts: Iterable[tuple[int, str, str]], categories: Iterable[str]
 ) -> pd.DataFrame:
-    """Channels of each category where a channel has one vote in every category.
+    """Count the channels of each category with one concept per category and channel.
 
-    Its vote in a category goes to its best concept there, if the IoU reaches the cut: the count
-    that the authors of network dissection publish, higher than the one by label.
+    In each category a channel counts for its best concept there, if the IoU reaches the cut. This
+    is the count that the authors of network dissection publish; it is higher than that by label.
 
     Parameters
     ----------
     overlaps
-        The overlaps that `shapebias.dissection.dissect` gives, of one network; those of an IoU of 0
-        may be left out.
+        The overlaps from `shapebias.dissection.dissect.dissect`, of one network; rows with an IoU
+        of 0 may be left out.
     concepts
-        Those that were dissected.
+        Number, name and category of the dissected concepts.
     categories
-        Those that get rows.
+        Categories that get rows.
 
     Returns
     -------
-    Frame as that of `detectors`.
+    Frame as from `detectors`.
     """
-    kinds = {name: category for _, name, category in concepts}
-    ranked = overlaps.assign(category=overlaps["concept"].map(kinds)).sort_values(
+    category_of = {name: category for _, name, category in concepts}
+    ranked = overlaps.assign(category=overlaps["concept"].map(category_of)).sort_values(
         "iou", ascending=False, kind="stable"
     )
-    votes = ranked.drop_duplicates(["layer", "channel", "category"]).sort_index()
-    return detectors(votes, categories)
+    best = ranked.drop_duplicates(["layer", "channel", "category"]).sort_index()
+    return detectors(best, categories)
 
 
 def detectors_of_controls(controls: pd.DataFrame) -> pd.DataFrame:
-    """Channels of each category, layer and cut that chance gives, by their label.
+    """Count the channels of each category in networks with randomised weights, by their label.
 
     Parameters
     ----------
@@ -79,10 +89,10 @@ def detectors_of_controls(controls: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    Frame as that of `detectors`, with model and control.
+    Frame as from `detectors`, with the columns model and control.
     """
-    found = [
-        detectors(own, own["category"].unique()).assign(model=model, control=control)
-        for (model, control), own in controls.groupby(["model", "control"], sort=False)
+    frames = [
+        detectors(labels, labels["category"].unique()).assign(model=model, control=control)
+        for (model, control), labels in controls.groupby(["model", "control"], sort=False)
     ]
-    return pd.concat(found, ignore_index=True)
+    return pd.concat(frames, ignore_index=True)

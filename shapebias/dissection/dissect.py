@@ -1,24 +1,56 @@
-"""Network dissection: which concept the mask of each channel matches best."""
+"""Network dissection: find the concept that the mask of each channel matches best."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import NamedTuple
 
 import pandas as pd
-from jaxtyping import Float
-from torch import Tensor
+import torch
 
 from shapebias.dissection.concept_labels import ConceptBatch, Concepts
-from shapebias.dissection.iou_counts import count_intersections
-from shapebias.dissection.labels import LABELS, OVERLAPS, iou_rows, ious_of, labels_of
-from shapebias.dissection.thresholds import find_thresholds
+from shapebias.dissection.concept_targets import ConceptTargets
+from shapebias.dissection.iou_counts import IouCounts
+from shapebias.dissection.labels import LABELS, ious_of, labels_of, overlap_rows
+from shapebias.dissection.thresholds import Thresholds, check_thresholds, selected_maps
 from shapebias.dissection.top_images import COLUMNS as TOP_IMAGES
 from shapebias.dissection.top_images import TopImages
+from shapebias.dissection.upsampling_grid import UpsamplingGrid
+from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.networks.channel_parts import chosen_channels
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.eval_mode import eval_without_gradients
 from shapebias.networks.receptive_fields import receptive_fields
 
+AREAS = ("labelled_images", "inside_mask", "all_images")
+UPSAMPLINGS = ("half_pixel_centres", "receptive_fields")
 SWEEP = ["quantile", *LABELS]
+
+
+class Dissection(NamedTuple):
+    """Concepts that the channels of a network detect.
+
+    Attributes
+    ----------
+    labels
+        One row per channel: layer, channel, concept, category, iou, threshold (in the unit of the
+        activation) and diversity (concepts with an IoU of at least 0.01). Of concepts with equal
+        IoU the first by category (object, part, scene, material, texture, color, any other) and
+        then by number is the label; a channel that overlaps no concept has iou 0.
+    overlaps
+        One row per channel and concept: layer, channel, concept, intersection I, activated A, truth
+        T (all in pixels of the label maps) and iou = I / (A + T - I), 0 if I is 0. Layers and
+        concepts are ordered categoricals.
+    top_images
+        One row per channel and rank: layer, and the columns of
+        `shapebias.dissection.top_images.TopPositions.frame`.
+    sweep
+        The labels for every quantile, in a column quantile; no rows without a sweep.
+    """
+
+    labels: pd.DataFrame
+    overlaps: pd.DataFrame
+    top_images: pd.DataFrame
+    sweep: pd.DataFrame
 
 
 def dissect(
@@ -34,42 +66,52 @@ def dissect(
     channels: Mapping[str, Sequence[int]] | None = None,
     n_images: int | None = None,
     progress: Callable[[int], object] | None = None,
-) -> "Dissection":
-    """Intersection over union of every channel's mask with every concept, and its best concept.
+) -> Dissection:
+    """Compute the IoU of each channel's mask with each concept, and the best concept.
 
     Parameters
     ----------
     model
         Network to dissect.
     batches_factory
-        Gives the same batches each time that it is called; two passes are made.
+        Called once for each of the two passes; returns the same batches each time.
     concepts
         Number from 1, name and primary category of each concept. Numbers in the label maps that
-        are not listed are no concepts.
+        are not listed are ignored.
     quantile
-        Fraction of positions at which a channel's activation is above its threshold.
+        Fraction of positions, in [0, 1), at which a channel's activation is above its threshold.
     sweep
-        Further such fractions, for which the labels are given as well, in the same two passes.
+        Further quantiles for which labels are computed, in the same two passes.
     area
-        Images over which a mask's area A is counted for a concept c: "labelled_images", those with
-        any label of c's category [1]_; "inside_mask", those where such a label falls inside the
-        mask [2]_; "all_images".
+        Images over which the area A of a mask is counted for a concept of category c:
+        "labelled_images", those with any label of c [1]_; "inside_mask", those with such a label
+        inside the mask [2]_; "all_images".
     upsampling
-        Where a map's places lie in the image: "half_pixel_centres", the map spread evenly over it;
-        "receptive_fields", each place at the middle of the pixels that it sees, as in [1]_.
+        Where the positions of a map are in the image: "half_pixel_centres", evenly spread;
+        "receptive_fields", each at the centre of its receptive field, as in [1]_.
     top_images
-        Images listed of each channel, those in which its highest activation is largest.
+        Number of images listed per channel, those with the highest activations.
     channels
         Channels to dissect by layer; None for all.
     n_images
-        Number of images; None has them counted in a pass of their own, without the network.
+        Number of images; None to count them in a pass of their own, without the network.
     progress
         Called with the number of images after each batch, in both passes.
 
+    Raises
+    ------
+    UnknownName
+        If `area` or `upsampling` is unknown.
+    UnknownLayer
+        If `channels` has a layer that the network lacks.
+    ShapebiasError
+        If a quantile, a channel or a concept is invalid, the number of images is not `n_images`, or
+        an activation is NaN.
+
     Notes
     -----
-    Thresholds are exact, over all positions of all images at the layer's own resolution. Memory is
-    quantile x positions values a channel for them, and a count a channel and concept.
+    Thresholds are exact, over all positions of all images at the resolution of the layer. The
+    memory is quantile x positions values per channel, and one count per channel and concept.
 
     References
     ----------
@@ -78,110 +120,86 @@ def dissect(
     .. [2] Zhou, Bau, Oliva & Torralba (2019). Interpreting deep visual representations via network
        dissection. TPAMI 41(9). :DOI:`10.1109/TPAMI.2018.2858759`
     """
-    concepts = Concepts(concepts)
-    chosen = chosen_channels(model, channels)
+    for name, value, known in (
+        ("area of a mask", area, AREAS),
+        ("upsampling of masks", upsampling, UPSAMPLINGS),
+    ):
+        if value not in known:
+            raise UnknownName(name, value, known)
+    concepts, channels = Concepts(concepts), chosen_channels(model, channels)
+    quantiles = list(dict.fromkeys([quantile, *sweep]))
     if n_images is None:
         n_images = sum(len(batch.images) for batch in batches_factory())
-    quantiles = list(dict.fromkeys([quantile, *sweep]))
-    first = FirstPass(model, chosen, top_images)
+    device = model.mean.device
+    fields_of = cache(partial(receptive_fields, model))
+    batches = partial(_batches, batches_factory, device, progress)
+
     with eval_without_gradients(model):
-        thresholds = find_thresholds(
-            model,
-            first.images(batches_factory()),
-            n_images=n_images,
-            quantiles=quantiles,
-            channels=chosen,
-            also=lambda layer, maps: first.tops[layer].add(maps),
-            progress=progress,
-        )
-        counts, truth = count_intersections(
-            model,
-            batches_factory(),
-            concepts,
-            thresholds=thresholds,
-            area=area,
-            upsampling=upsampling,
-            channels=chosen,
-            progress=progress,
-        )
-        tops = first.frames()
-    labels, swept, ious = [EMPTY.labels], [EMPTY.sweep], []
-    for layer, numbers in chosen.items():
-        found = [ious_of(one, truth, concepts) for one in counts[layer]]
-        ious.append(found[0])
-        for q, (*_, iou), threshold in zip(quantiles, found, thresholds[layer], strict=True):
-            own = labels_of(numbers, iou, threshold, concepts).assign(layer=layer)
-            swept.append(own.assign(quantile=q))
-            labels += [own] if q == quantile else []
+        # First pass: thresholds and top images.
+        activations = {layer: Thresholds(n_images, quantiles) for layer in channels}
+        tops = {layer: TopImages(top_images) for layer in channels}
+        image_ids: list[str] = []
+        for batch in batches():
+            for layer, maps in selected_maps(model, batch.images, channels):
+                activations[layer].add(maps)
+                tops[layer].add(maps)
+            numbers = range(len(image_ids), len(image_ids) + len(batch.images))
+            image_ids += batch.image_ids or map(str, numbers)
+        if len(image_ids) != n_images or not image_ids:
+            raise ShapebiasError(
+                f"expected {n_images or 'at least 1'} images, got {len(image_ids)}"
+            )
+        thresholds = {layer: statistic.result() for layer, statistic in activations.items()}
+        for layer, numbers in channels.items():
+            check_thresholds(layer, numbers, thresholds[layer])
+
+        # Second pass: pixels that the masks share with the concepts.
+        counts = {layer: IouCounts(thresholds[layer], concepts) for layer in channels}
+        truth = torch.zeros(len(concepts)).long()
+        for batch in batches():
+            targets = ConceptTargets.of(batch, concepts, area, device)
+            truth += targets.truth
+            shape, size = tuple(batch.images.shape[2:]), batch.mask_size()
+            fields = fields_of(shape) if upsampling == "receptive_fields" else {}
+            for layer, maps in selected_maps(model, batch.images, channels):
+                grid = UpsamplingGrid.of(
+                    tuple(maps.shape[2:]), size, device, fields=fields.get(layer), image=shape
+                )
+                counts[layer].add(maps, targets, grid)
+        fields = fields_of(shape)
+
+    top_rows, labels, overlaps = [], [], []
+    for layer, numbers in channels.items():
+        rows = tops[layer].result().frame(numbers, image_ids, fields[layer])
+        top_rows.append(rows.assign(layer=layer))
+        of_layer = [ious_of(pixels, truth, concepts) for pixels in counts[layer].result()]
+        overlaps.append(of_layer[0])
+        for q, (*_, iou), limits in zip(quantiles, of_layer, thresholds[layer], strict=True):
+            rows = labels_of(numbers, iou, limits, concepts)
+            labels.append(rows.assign(layer=layer, quantile=q))
     return Dissection(
-        _joined(labels),
-        iou_rows(chosen, ious, truth, concepts),
-        _joined([EMPTY.top_images, *(rows.assign(layer=layer) for layer, rows in tops.items())]),
-        _joined(swept if sweep else [EMPTY.sweep]),
+        # The first quantile of each layer is the main one.
+        _joined(labels[:: len(quantiles)], LABELS),
+        overlap_rows(channels, overlaps, truth, concepts),
+        _joined(top_rows, TOP_IMAGES),
+        _joined(labels if sweep else [], SWEEP),
     )
 
 
-class Dissection(NamedTuple):
-    """What a network's channels detect.
-
-    Attributes
-    ----------
-    labels
-        One row a channel: layer, channel, concept, category, iou, threshold (in the unit of the
-        activation) and diversity (concepts with an IoU of at least 0.01). Of concepts with the
-        same IoU the category's order decides (object, part, scene, material, texture, color, any
-        other), then the lowest number; so a channel that meets no concept has iou 0.
-    overlaps
-        One row a channel and concept: layer, channel, concept, intersection I, activated A, truth
-        T (all in pixels of the label maps) and iou = I / (A + T - I), 0 where nothing is shared.
-        The names of layers and concepts are categories in order.
-    top_images
-        One row a channel and rank, as `shapebias.dissection.top_images.TopImages` gives it.
-    sweep
-        The labels for every fraction of positions, in a column quantile; no rows without a sweep.
-    """
-
-    labels: pd.DataFrame
-    overlaps: pd.DataFrame
-    top_images: pd.DataFrame
-    sweep: pd.DataFrame
+def _batches(
+    batches_factory: Callable[[], Iterable[ConceptBatch]],
+    device: torch.device,
+    progress: Callable[[int], object] | None,
+) -> Iterator[ConceptBatch]:
+    """Batches with their images on a device; `progress` is called after each."""
+    for batch in batches_factory():
+        yield batch.images_on(device)
+        if progress is not None:
+            progress(len(batch.images))
 
 
-EMPTY = Dissection(
-    *(pd.DataFrame(columns=columns) for columns in (LABELS, OVERLAPS, TOP_IMAGES, SWEEP))
-)
-
-
-class FirstPass:
-    """What is noted of the images and their maps while thresholds are found."""
-
-    def __init__(self, model: Classifier, channels: Mapping[str, Sequence[int]], number: int):
-        self.model = model
-        self.channels = channels
-        self.tops = {layer: TopImages(number) for layer in channels}
-        self.image_ids: list[str] = []
-        self.shape: tuple[int, int] = (model.input_size, model.input_size)
-
-    def images(
-        self, batches: Iterable[ConceptBatch]
-    ) -> Iterator[Float[Tensor, "image 3 row column"]]:
-        """Pixels of each batch, on the network's device."""
-        for batch in batches:
-            seen = len(self.image_ids)
-            numbers = range(seen, seen + len(batch.images))
-            self.image_ids.extend(batch.image_ids or map(str, numbers))
-            self.shape = tuple(batch.images.shape[2:])
-            yield batch.images.to(self.model.mean.device).float()
-
-    def frames(self) -> dict[str, pd.DataFrame]:
-        """Layer to the top images of its channels."""
-        fields = receptive_fields(self.model, self.shape)
-        return {
-            layer: self.tops[layer].frame(numbers, self.image_ids, fields[layer])
-            for layer, numbers in self.channels.items()
-        }
-
-
-def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Frames of all layers; the first names the columns and is empty."""
-    return pd.concat(frames[1:] or frames, ignore_index=True)[frames[0].columns.tolist()]
+def _joined(frames: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """Rows of all layers."""
+    if not frames:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(frames, ignore_index=True)[list(columns)]

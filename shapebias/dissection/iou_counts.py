@@ -1,99 +1,86 @@
-"""Pixels that masks of channels share with concepts: exact counts of the pixels in them."""
+"""Count the pixels that the masks of channels share with concepts, exactly."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from shapebias.dissection.concept_labels import ConceptBatch, Concepts, ConceptTargets
-from shapebias.dissection.thresholds import selected_maps
-from shapebias.dissection.upsampled_masks import UpsamplingGrid, pixels_above_zero
-from shapebias.errors import UnknownName
-from shapebias.networks.classifier import Classifier
-from shapebias.networks.receptive_fields import Fields, receptive_fields
-
-AREAS = ("labelled_images", "inside_mask", "all_images")
-UPSAMPLINGS = ("half_pixel_centres", "receptive_fields")
+from shapebias.dissection.concept_labels import Concepts
+from shapebias.dissection.concept_targets import ConceptTargets
+from shapebias.dissection.upsampled_masks import pixels_above_zero
+from shapebias.dissection.upsampling_grid import UpsamplingGrid
 
 
-@dataclass
-class IouCounts:
-    """Exact counts of pixels for the channels of one layer.
+@dataclass(frozen=True)
+class PixelCounts:
+    """Pixels of the masks of a layer's channels.
 
-    `intersection` is (channel, concept): pixels of the mask in the concept; `activated` is
-    (channel, category): pixels of the mask over the images that count for the category.
+    Attributes
+    ----------
+    intersection
+        Pixels of the mask in each concept.
+    activated
+        Pixels of the mask in the images that count for each category.
     """
 
     intersection: Int64[Tensor, "channel concept"]
     activated: Int64[Tensor, "channel category"]
 
 
-def count_intersections(
-    model: Classifier,
-    batches: Iterable[ConceptBatch],
-    concepts: Concepts,
-    *,
-    thresholds: Mapping[str, Float[Tensor, "quantile channel"]],
-    area: str,
-    upsampling: str,
-    channels: Mapping[str, Sequence[int]],
-    progress: Callable[[int], object] | None = None,
-) -> tuple[dict[str, list[IouCounts]], Int64[Tensor, " concept"]]:
-    """Overlaps of each layer's channels with the concepts, and the pixels of each concept.
+class IouCounts:
+    """Running statistic: pixels of the masks of a layer's channels, for several thresholds.
 
-    A channel's mask is its map, upsampled bilinearly to the size of the label maps, where that is
-    strictly above the threshold; there are overlaps for every row of thresholds. See
-    `shapebias.dissection.dissect` for `area`, `upsampling` and the rest.
+    The mask of a channel is where its map, upsampled bilinearly to the size of the label maps, is
+    strictly above the threshold.
+
+    Parameters
+    ----------
+    thresholds
+        Thresholds of each channel, in the unit of the activation.
+    concepts
+        Concepts to count.
     """
-    for what, value, known in (
-        ("area of a mask", area, AREAS),
-        ("upsampling of masks", upsampling, UPSAMPLINGS),
-    ):
-        if value not in known:
-            raise UnknownName(what, value, known)
-    shape = (len(concepts), len(concepts.kinds))
-    counts = {
-        layer: [
-            IouCounts(*(torch.zeros(len(chosen), n).long() for n in shape))
-            for _ in thresholds[layer]
+
+    def __init__(self, thresholds: Float[Tensor, "quantile channel"], concepts: Concepts):
+        n_channels = thresholds.shape[1]
+        self._thresholds = thresholds
+        self._counts = [
+            PixelCounts(
+                torch.zeros(n_channels, len(concepts)).long(),
+                torch.zeros(n_channels, len(concepts.categories)).long(),
+            )
+            for _ in thresholds
         ]
-        for layer, chosen in channels.items()
-    }
-    fields: dict[tuple[int, int], dict[str, Fields]] = {}
-    truth = torch.zeros(len(concepts)).long()
-    for batch in batches:
-        size, device = batch.mask_size(), model.mean.device
-        labelled = ConceptTargets.of(batch, concepts, size, area, device)
-        truth += labelled.truth
-        images = batch.images.to(device, torch.float32)
-        image = tuple(images.shape[2:])
-        if upsampling == "receptive_fields" and image not in fields:
-            fields[image] = receptive_fields(model, image)
-        for layer, maps in selected_maps(model, images, channels):
-            own = fields[image][layer] if fields else None
-            grid = UpsamplingGrid.of(tuple(maps.shape[2:]), size, device, fields=own, image=image)
-            for found, threshold in zip(counts[layer], thresholds[layer], strict=True):
-                _count_layer(found, maps, threshold, labelled, grid)
-        if progress is not None:
-            progress(len(images))
-    return counts, truth
 
+    def add(
+        self,
+        maps: Float[Tensor, "image channel row column"],
+        targets: ConceptTargets,
+        grid: UpsamplingGrid,
+    ) -> None:
+        """Add a batch of images.
 
-def _count_layer(
-    counts: IouCounts,
-    maps: Float[Tensor, "image channel row column"],
-    thresholds: Float[Tensor, " channel"],
-    labelled: ConceptTargets,
-    grid: UpsamplingGrid,
-) -> None:
-    n_images, n_channels = maps.shape[:2]
-    # What is upsampled is the excess: rounded averages of a plateau at the threshold can come out
-    # above it, those of numbers that are not positive cannot.
-    excess = maps - thresholds[:, None, None]
-    number, pixel = pixels_above_zero(excess.flatten(0, 1), grid)
-    image, channel = number // n_channels, number % n_channels
-    areas = number.bincount(minlength=n_images * n_channels).view(n_images, n_channels)
-    counts.intersection += labelled.intersection(image, channel, pixel, areas).cpu()
-    counts.activated += labelled.activated(image, number, pixel, areas).cpu()
+        Parameters
+        ----------
+        maps
+            Feature maps.
+        targets
+            Labels of the images.
+        grid
+            Positions of the maps in the label maps.
+        """
+        n_images, n_channels = maps.shape[:2]
+        for counts, thresholds in zip(self._counts, self._thresholds, strict=True):
+            # The excess is upsampled, not the map: the average of values equal to the threshold
+            # can be rounded to above it, that of values of at most 0 cannot.
+            excess = maps - thresholds[:, None, None]
+            number, pixel = pixels_above_zero(excess.flatten(0, 1), grid)
+            image, channel = number // n_channels, number % n_channels
+            areas = number.bincount(minlength=n_images * n_channels).view(n_images, n_channels)
+            counts.intersection.add_(targets.intersection(image, channel, pixel, areas).cpu())
+            counts.activated.add_(targets.activated(image, number, pixel, areas).cpu())
+
+    def result(self) -> list[PixelCounts]:
+        """Counts for each row of thresholds."""
+        return self._counts

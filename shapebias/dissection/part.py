@@ -1,4 +1,4 @@
-"""Dissection of one part of a network by a concept set on disk, as a study's settings say."""
+"""Dissect one part of a network with a concept set on disk, with the settings of a study."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from shapebias.networks.channel_parts import channels_of_part
 from shapebias.networks.classifier import Classifier
 from shapebias.progress import ProgressCounter
 
-# Settings of the study that are those of `dissect`.
+# Settings of the study that are keywords of `dissect`.
 SETTINGS = ("quantile", "sweep", "area", "upsampling", "top_images")
 
 
@@ -25,34 +25,34 @@ def dissect_part(
     settings: Mapping[str, Any],
     memory: int | None = None,
 ) -> Dissection:
-    """Dissect one part of a network's channels; progress goes to standard output.
+    """Dissect one part of a network's channels and print the progress.
 
     Parameters
     ----------
     model
-        On the device on which it is to run.
+        Network, on the device to run it on.
     paths
         Files of the concept set, in order.
     part
-        Which of the parts, from 0.
+        Number of the part, from 0.
     settings
-        The study's `measurements: dissection`.
+        Settings `measurements: dissection` of the study.
     memory
-        Megabytes of the job; None for no limit.
+        Memory of the job in megabytes; None for no limit.
     """
     images = ImageSet(paths)
     n_images, concepts = len(images), images.concepts()
-    chosen = {name: settings[name] for name in SETTINGS}
-    chosen["channels"] = channels_of_part(model, part, settings)
+    keywords = {name: settings[name] for name in SETTINGS}
+    keywords["channels"] = channels_of_part(model, part, settings)
 
     def work(batches: Callable[[], Iterator[ConceptBatch]]) -> Dissection:
         progress = ProgressCounter("dissecting, two passes", 2 * n_images)
-        return dissect(model, batches, concepts, n_images=n_images, progress=progress, **chosen)
+        return dissect(model, batches, concepts, n_images=n_images, progress=progress, **keywords)
 
     def held(shape: tuple[int, int]) -> int:
-        quantiles = [chosen["quantile"], *chosen["sweep"]]
+        quantiles = [keywords["quantile"], *keywords["sweep"]]
         return threshold_bytes(
-            model, shape, n_images=n_images, quantiles=quantiles, channels=chosen["channels"]
+            model, shape, n_images=n_images, quantiles=quantiles, channels=keywords["channels"]
         )
 
     return run_in_concept_batches(work, images, size=settings["batch"], memory=memory, held=held)

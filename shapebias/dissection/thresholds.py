@@ -1,7 +1,7 @@
 """Exact activation quantiles of every channel."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import torch
@@ -14,67 +14,39 @@ from shapebias.networks.classifier import Classifier
 from shapebias.networks.eval_mode import eval_without_gradients
 
 
-def find_thresholds(
-    model: Classifier,
-    images: Iterable[Float[Tensor, "_ 3 row column"]],
-    *,
-    n_images: int,
-    quantiles: Sequence[float],
-    channels: Mapping[str, Sequence[int]],
-    also: Callable[[str, Float[Tensor, "image channel row column"]], object] | None = None,
-    progress: Callable[[int], object] | None = None,
-) -> dict[str, Float[Tensor, "quantile channel"]]:
-    """Thresholds T of each channel such that at most a fraction of its activations is above.
+class Thresholds:
+    """Running statistic: threshold T of each channel of a layer.
 
     Parameters
     ----------
-    model
-        Network to run, in eval mode.
-    images
-        Batches of sRGB pixels in [0, 1]; one pass is made.
     n_images
         Number of images in all batches together.
     quantiles
-        Fractions q of positions, over all images, allowed strictly above T. With N positions T is
-        the (k + 1)-th largest activation, k = floor(q N), N taken exactly.
-    channels
-        Channels wanted by layer.
-    also
-        Called with each layer and the maps of those channels, batch by batch: what else is to be
-        known of them in the same pass.
-    progress
-        Called with the number of images after each batch.
-
-    Returns
-    -------
-    Layer to the thresholds of its channels wanted, in the unit of the activation.
+        Fractions q of positions, over all images, at which the activation is above T at most.
+        With N positions T is the (k + 1)-th largest activation, k = floor(q N), computed exactly.
 
     Raises
     ------
     ShapebiasError
-        If the number of images is another, or an activation is not a number.
+        If a quantile is not in [0, 1).
     """
-    largest: dict[str, StreamingTopK] = {}
-    ranks: dict[str, list[int]] = {}
-    seen = 0
-    for batch in images:
-        seen += len(batch)
-        for layer, maps in selected_maps(model, batch, channels):
-            if layer not in largest:
-                positions = n_images * maps.shape[2] * maps.shape[3]
-                ranks[layer] = [allowed_above(one, positions) + 1 for one in quantiles]
-                largest[layer] = StreamingTopK(max(ranks[layer]))
-            largest[layer].add(maps.transpose(0, 1).flatten(1))
-            if also is not None:
-                also(layer, maps)
-        if progress is not None:
-            progress(len(batch))
-    if seen != n_images:
-        raise ShapebiasError(f"{n_images} images were announced and {seen} came")
-    return {
-        layer: _checked(layer, found.ranked(ranks[layer]), channels)
-        for layer, found in largest.items()
-    }
+
+    def __init__(self, n_images: int, quantiles: Sequence[float]):
+        self._n_images, self._quantiles = n_images, quantiles
+        self._largest: StreamingTopK | None = None
+
+    def add(self, maps: Float[Tensor, "image channel row column"]) -> None:
+        """Add the activations of a batch of images."""
+        if self._largest is None:
+            positions = self._n_images * maps.shape[2] * maps.shape[3]
+            self._largest = StreamingTopK(
+                [allowed_above(q, positions) + 1 for q in self._quantiles]
+            )
+        self._largest.add(maps.transpose(0, 1).flatten(1))
+
+    def result(self) -> Float[Tensor, "quantile channel"]:
+        """Thresholds in the unit of the activation; NaN for channels with a NaN."""
+        return self._largest.result()
 
 
 def threshold_bytes(
@@ -85,12 +57,18 @@ def threshold_bytes(
     quantiles: Sequence[float],
     channels: Mapping[str, Sequence[int]],
 ) -> int:
-    """Memory of `find_thresholds` that grows with images: values kept, and those that wait.
+    """Memory of `Thresholds` in bytes, for all layers: stored and pending values.
 
     Parameters
     ----------
+    model
+        Network to dissect.
     shape
-        Rows and columns of the images. The rest as in `find_thresholds`.
+        Rows and columns of the images.
+    n_images, quantiles
+        As for `Thresholds`.
+    channels
+        Layer to the numbers of the channels to dissect.
     """
     blank = torch.zeros(1, 3, *shape, device=model.mean.device)
     values = 0
@@ -105,35 +83,42 @@ def selected_maps(
     model: Classifier,
     images: Float[Tensor, "image 3 row column"],
     channels: Mapping[str, Sequence[int]],
-) -> Iterable[tuple[str, Float[Tensor, "image channel row column"]]]:
-    """Layers in which channels are wanted, with the maps of those, in one pass no deeper."""
-    left = len(channels)
+) -> Iterator[tuple[str, Float[Tensor, "image channel map_row map_column"]]]:
+    """Layers with selected channels and the maps of these channels, up to the last such layer."""
+    remaining = len(channels)
     for layer, maps in model.walk(images):
         if layer in channels:
-            wanted = channels[layer]
-            whole = list(wanted) == list(range(maps.shape[1]))
-            yield layer, maps if whole else maps[:, list(wanted)]
-            left -= 1
-        if left == 0:
+            numbers = list(channels[layer])
+            all_channels = numbers == list(range(maps.shape[1]))
+            yield layer, maps if all_channels else maps[:, numbers]
+            remaining -= 1
+        if remaining == 0:
             return
 
 
 def allowed_above(quantile: float, positions: int) -> int:
-    """floor(quantile * positions) for the decimal number that `quantile` shows.
+    """Number of positions at which an activation may be above the threshold: floor(q N).
 
-    In floating point 0.29 * 100 is below 29.
+    The quantile is taken as the decimal number that it is written as: in floating point 0.29 * 100
+    is below 29.
+
+    Examples
+    --------
+    >>> allowed_above(0.29, 100)
+    29
     """
     if not 0 <= quantile < 1:
-        raise ShapebiasError(f"the quantile {quantile} is not in [0, 1)")
+        raise ShapebiasError(f"quantile: {quantile} is not in [0, 1)")
     return math.floor(Fraction(str(quantile)) * positions)
 
 
-def _checked(
-    layer: str, thresholds: Float[Tensor, "rank channel"], channels: Mapping[str, Sequence[int]]
-) -> Float[Tensor, "rank channel"]:
-    wrong = thresholds.isnan().any(dim=0).nonzero().flatten().tolist()
-    if wrong:
+def check_thresholds(
+    layer: str, channels: Sequence[int], thresholds: Float[Tensor, "quantile channel"]
+) -> None:
+    """Raise `ShapebiasError` if an activation of a layer was NaN."""
+    invalid = thresholds.isnan().any(dim=0).nonzero().flatten().tolist()
+    if invalid:
         raise ShapebiasError(
-            f"activations of layer {layer}, channel {channels[layer][wrong[0]]} are not numbers"
+            f"activations of layer {layer}, channel {channels[invalid[0]]} are NaN: check the "
+            "network's weights"
         )
-    return thresholds

@@ -1,6 +1,7 @@
-"""The images that make each channel most active, and where in them."""
+"""Images that activate each channel most, and the most active position in them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,80 +17,53 @@ COLUMNS = [
 ]
 
 
-class TopImages:
-    """The `number` images with the highest activations of each channel of a layer, in a stream.
+@dataclass(frozen=True)
+class TopPositions:
+    """Most active position of the top images of each channel of a layer, most active first.
 
-    An image counts once a channel, by its highest activation; of images and of places that are
-    equal the first counts.
+    Attributes
+    ----------
+    activation
+        Activation there.
+    image
+        Index of the image, in the order in which the images were added.
+    row, column
+        Position in the feature map.
     """
 
-    def __init__(self, number: int):
-        self.number = number
-        self.seen = 0
-        self.width = 0
-        self.values: Float[Tensor, "rank channel"] | None = None
-        self.images: Int64[Tensor, "rank channel"] | None = None
-        self.places: Int64[Tensor, "rank channel"] | None = None
-
-    def add(self, maps: Float[Tensor, "image channel row column"]) -> None:
-        """Take the next images."""
-        flat = maps.flatten(2)
-        values = flat.amax(dim=2)
-        images = torch.arange(self.seen, self.seen + len(maps), device=maps.device)
-        images = images[:, None].expand_as(values)
-        self.seen += len(maps)
-        self.width = maps.shape[3]
-        # Not "above": what is not a number is kept, and shows.
-        entering = torch.ones_like(values, dtype=torch.bool)
-        if self.values is not None and len(self.values) == self.number:
-            entering = ~(values <= self.values[-1])
-            if not entering.any():
-                return
-        places = torch.zeros(images.shape, dtype=torch.long, device=maps.device)
-        places[entering] = flat[entering].argmax(dim=1)
-        if self.values is not None:
-            values = torch.cat([self.values, values])
-            images = torch.cat([self.images, images])
-            places = torch.cat([self.places, places])
-        # Stable, so that of equal ones the earlier image stays before the later.
-        values, order = values.sort(dim=0, descending=True, stable=True)
-        order = order[: self.number]
-        self.values = values[: self.number]
-        self.images, self.places = images.gather(0, order), places.gather(0, order)
+    activation: Float[np.ndarray, "channel rank"]
+    image: Int64[np.ndarray, "channel rank"]
+    row: Int64[np.ndarray, "channel rank"]
+    column: Int64[np.ndarray, "channel rank"]
 
     def frame(
         self, channels: Sequence[int], image_ids: Sequence[str], fields: Fields
     ) -> pd.DataFrame:
-        """One row a channel and rank.
+        """One row per channel and rank.
 
         Parameters
         ----------
         channels
-            Number of each channel that was followed.
+            Number of each channel.
         image_ids
-            Id of each image, in the order in which they came.
+            Id of each image, in the order in which the images were added.
         fields
-            The layer's receptive fields along rows and columns.
+            Receptive fields of the layer along rows and columns.
 
         Returns
         -------
-        Frame with channel, rank (from 1), image_id, activation, row and column of the place in
-        the map, and top, left, height and width of what that place sees, in pixels of the image;
-        part of it may lie outside the image.
+        Frame with channel, rank (from 1), image_id, activation, row and column of the position in
+        the map, and top, left, height and width of its receptive field in pixels of the image;
+        parts of the field may be outside the image.
         """
-        if self.values is None:
-            return pd.DataFrame(columns=COLUMNS[1:])
-        values, images, places = (
-            one.T.cpu().numpy() for one in (self.values, self.images, self.places)
-        )
-        n_ranks = values.shape[1]
-        row, column = (one.flatten() for one in np.divmod(places, self.width))
+        n_ranks = self.activation.shape[1]
+        row, column = self.row.flatten(), self.column.flatten()
         return pd.DataFrame(
             {
                 "channel": np.repeat(np.array(channels, dtype=int), n_ranks),
                 "rank": np.tile(np.arange(1, n_ranks + 1), len(channels)),
-                "image_id": np.array(image_ids, dtype=object)[images.flatten()],
-                "activation": values.flatten().astype(float),
+                "image_id": np.array(image_ids, dtype=object)[self.image.flatten()],
+                "activation": self.activation.flatten().astype(float),
                 "row": row,
                 "column": column,
                 "top": fields[0].of(row),
@@ -98,3 +72,57 @@ class TopImages:
                 "width": fields[1].size,
             }
         )
+
+
+class TopImages:
+    """Running statistic: images with the highest activations of each channel of a layer.
+
+    An image counts once per channel, by its highest activation. Of images, and of positions, with
+    equal activations the first counts.
+
+    Parameters
+    ----------
+    number
+        Images per channel.
+    """
+
+    def __init__(self, number: int):
+        self._number = number
+        self._n_images = 0
+        self._width = 0
+        self._values: Float[Tensor, "rank channel"] | None = None
+        self._images: Int64[Tensor, "rank channel"] | None = None
+        self._positions: Int64[Tensor, "rank channel"] | None = None
+
+    def add(self, maps: Float[Tensor, "image channel row column"]) -> None:
+        """Add the activations of a batch of images."""
+        flat = maps.flatten(2)
+        values = flat.amax(dim=2)
+        images = torch.arange(self._n_images, self._n_images + len(maps), device=maps.device)
+        images = images[:, None].expand_as(values)
+        self._n_images += len(maps)
+        self._width = maps.shape[3]
+        # Negated so that NaN is stored and shows in the result.
+        entering = torch.ones_like(values, dtype=torch.bool)
+        if self._values is not None and len(self._values) == self._number:
+            entering = ~(values <= self._values[-1])
+            if not entering.any():
+                return
+        positions = torch.zeros(images.shape, dtype=torch.long, device=maps.device)
+        positions[entering] = flat[entering].argmax(dim=1)
+        if self._values is not None:
+            values = torch.cat([self._values, values])
+            images = torch.cat([self._images, images])
+            positions = torch.cat([self._positions, positions])
+        # Stable, so that of equal values the earlier image stays first.
+        values, order = values.sort(dim=0, descending=True, stable=True)
+        order = order[: self._number]
+        self._values = values[: self._number]
+        self._images, self._positions = images.gather(0, order), positions.gather(0, order)
+
+    def result(self) -> TopPositions:
+        """Top images of each channel and the most active position in each."""
+        activation, image, position = (
+            values.T.cpu().numpy() for values in (self._values, self._images, self._positions)
+        )
+        return TopPositions(activation, image, *np.divmod(position, self._width))

@@ -18,7 +18,7 @@ MAX_PIXELS = 2**20
 MAX_IMAGES = 128
 # Image ids, pixels in [0, 1], and labels (None for an unlabelled image). The number of images is
 # not named in the shape, as it differs from batch to batch.
-Batch = tuple[Sequence[str], Float[Tensor, "_ 3 row column"], Sequence[str | None]]
+Batch = tuple[Sequence[str], Float[Tensor, "_ 3 _ _"], Sequence[str | None]]
 Rows = Iterable[Mapping[str, Any]]
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ from shapebias.training.image_loaders import (
 from shapebias.training.recipes._base import Recipe
 from shapebias.training.resume_state import TrainingState
 from shapebias.training.settings import TrainingSettings
-from shapebias.weights.fit import match_state_dict
+from shapebias.weights.match import match_state_dict
 
 # Keys of a study's `training` that are not settings of the training loop.
 NOT_OF_THE_LOOP = ("images", "validation", "recipe", "init_from", "devices", "precision", "memory")

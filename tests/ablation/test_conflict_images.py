@@ -10,11 +10,11 @@ from shapebias.io.image_sets import ResizeCrop, write_images
 
 @pytest.fixture
 def part(tmp_path):
-    """Function that writes an image set of pairs of cues, and gives its parts."""
+    """Function that writes an image set with these (shape, texture) pairs and returns its parts."""
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "PNG")
 
-    def written(*cues):
+    def write(*cues):
         path = tmp_path / "part-0.parquet"
         rows = [
             {"image_id": str(k), "image": file.getvalue(), "label": None, "shape": a, "texture": b}
@@ -23,21 +23,21 @@ def part(tmp_path):
         write_images(rows, path, sizing=ResizeCrop())
         return [path]
 
-    return written
+    return write
 
 
-def test_images_of_two_classes_are_taken_with_all_others(part):
+def test_all_images_of_a_set_with_conflicts_are_read(part):
     assert len(conflict_rows(part(("cat", "dog"), ("cat", "cat")))) == 2
 
 
 @pytest.mark.parametrize(
-    ("cues", "said"),
+    ("cues", "message"),
     [
-        ([], "holds no images"),
-        ([("cat", "dog"), (None, "dog")], "^1 of .* has no classes of shape and texture"),
-        ([("cat", "cat"), ("dog", "dog")], "shape and texture are of one class"),
+        ([], "no images in .*; ablation needs a cue-conflict image set"),
+        ([("cat", "dog"), (None, "dog")], "^image 1 in .* lacks a shape or texture class"),
+        ([("cat", "cat"), ("dog", "dog")], "shape and texture are the same class"),
     ],
 )
-def test_images_without_a_conflict_are_refused_by_name(part, cues, said):
-    with pytest.raises(ShapebiasError, match=said):
+def test_sets_without_conflicts_are_refused(part, cues, message):
+    with pytest.raises(ShapebiasError, match=message):
         conflict_rows(part(*cues))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shapebias.behaviour.predict import predict
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.networks.decisions import decide, entry_weights
+from shapebias.networks.decisions import EntryLevel
 from shapebias.runtime.batches import batch_size_for, batches
 from tests.helpers.planted_networks import exact_images, exact_network
 
@@ -76,10 +76,10 @@ def test_classes_are_sorted_by_score_where_probabilities_round_to_a_tie():
 
 def test_decisions_break_ties_by_order():
     scores = torch.tensor([[0.0, 2.0, 2.0], [1.0, 1.0, 1.0]])
-    assert decide(scores, None).tolist() == [1, 0]
-    names, weights = entry_weights("abc", {"a": "z", "b": "y", "c": "x"})
-    assert names == ["x", "y", "z"]
-    assert decide(scores, weights).tolist() == [0, 0]
+    assert EntryLevel("abc").decide(scores).tolist() == [1, 0]
+    level = EntryLevel("abc", {"a": "z", "b": "y", "c": "x"})
+    assert level.classes == ["x", "y", "z"]
+    assert level.decide(scores).tolist() == [0, 0]
 
 
 def test_unknown_classes_and_scores_that_are_not_finite_are_rejected():

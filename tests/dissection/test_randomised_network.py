@@ -11,7 +11,7 @@ from tests.helpers.planted_networks import network
 
 
 class Scaled(nn.Module):
-    """A weight of its own, and no way to draw it."""
+    """Module with a weight and without `reset_parameters`."""
 
     def __init__(self):
         super().__init__()
@@ -21,7 +21,7 @@ class Scaled(nn.Module):
         return maps * self.scale[:, None, None]
 
 
-def trained():
+def trained_network():
     torch.manual_seed(0)
     layers = {"conv": [nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), Scaled(), nn.ReLU()]}
     model = network(layers, [nn.AdaptiveAvgPool2d(1), nn.Flatten()], classes="abcdef", size=8)
@@ -30,47 +30,48 @@ def trained():
     return model
 
 
-def fold(model, kind, seed):
-    control = copy.deepcopy(model)
-    randomise_weights(control, kind, seed=seed)
-    return control.network.state_dict()
+def randomised(model, control, seed):
+    """State dict of a randomised copy of a network."""
+    model = copy.deepcopy(model)
+    randomise_weights(model, control, seed=seed)
+    return model.network.state_dict()
 
 
-def test_shuffled_weights_are_the_same_values():
-    model = trained()
-    before, after = model.network.state_dict(), fold(model, "shuffled", 0)
+def test_shuffled_weights_have_the_same_values():
+    model = trained_network()
+    before, after = model.network.state_dict(), randomised(model, "shuffled", 0)
     for name, tensor in before.items():
         assert sorted(after[name].flatten().tolist()) == sorted(tensor.flatten().tolist())
     moved = [name for name, tensor in before.items() if not after[name].equal(tensor)]
     assert {"0.weight", "0.bias", "1.weight", "1.running_mean", "2.scale"} <= set(moved)
 
 
-def test_random_weights_are_drawn_anew():
-    model = trained()
-    before, after = model.network.state_dict(), fold(model, "random", 1)
+def test_random_weights_are_initialised_again():
+    model = trained_network()
+    before, after = model.network.state_dict(), randomised(model, "random", 1)
     assert not set(after["0.weight"].flatten().tolist()) & set(
         before["0.weight"].flatten().tolist()
     )
     assert after["1.running_mean"].tolist() == [0.0] * 6
     assert after["1.weight"].tolist() == [1.0] * 6
-    # What cannot be drawn is shuffled.
+    # A tensor of a module without reset_parameters is shuffled.
     assert sorted(after["2.scale"].tolist()) == [0.0, 1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("kind", ["random", "shuffled"])
-def test_a_seed_gives_one_twin_and_leaves_other_random_numbers(kind):
+@pytest.mark.parametrize("control", ["random", "shuffled"])
+def test_a_seed_determines_the_control_and_global_random_numbers_are_unchanged(control):
     model = build(
         "architectures", kind="resnet", depth=18, width=0.125, classes=["a"], input_size=64
     )
     torch.manual_seed(5)
-    one, again, other = (fold(model, kind, seed) for seed in (1, 1, 2))
+    first, repeated, other = (randomised(model, control, seed) for seed in (1, 1, 2))
     drawn = torch.rand(1)
     torch.manual_seed(5)
     assert torch.rand(1) == drawn
-    assert all(one[name].equal(tensor) for name, tensor in again.items())
-    assert not one["layer1.0.conv1.weight"].equal(other["layer1.0.conv1.weight"])
+    assert all(first[name].equal(tensor) for name, tensor in repeated.items())
+    assert not first["layer1.0.conv1.weight"].equal(other["layer1.0.conv1.weight"])
 
 
-def test_another_twin_is_unknown():
+def test_an_unknown_control_is_an_error():
     with pytest.raises(UnknownName, match="shuffled"):
-        randomise_weights(trained(), "shufled", seed=0)
+        randomise_weights(trained_network(), "shufled", seed=0)

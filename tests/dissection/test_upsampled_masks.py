@@ -4,19 +4,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from shapebias.dissection.upsampled_masks import UpsamplingGrid, pixels_above_zero
+from shapebias.dissection.upsampled_masks import pixels_above_zero
+from shapebias.dissection.upsampling_grid import UpsamplingGrid
 from shapebias.networks.receptive_fields import Field
 from tests.helpers.reference_implementations import upsampled_by_centres
 
 SIZES = [(1, 1), (3, 4), (5, 7), (8, 8), (13, 13), (16, 9), (112, 112)]
 
 
-def expected(maps, size):
+def expected_pixels(maps, size):
+    """Pixels above zero of the whole upsampled maps."""
     large = functional.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)
-    return {(one, pixel) for one, pixel in (large.flatten(1) > 0).nonzero().tolist()}
+    return {(number, pixel) for number, pixel in (large.flatten(1) > 0).nonzero().tolist()}
 
 
-def found(maps, size, **aligned):
+def active_pixels(maps, size, **aligned):
+    """Pixels above zero from `pixels_above_zero`, each once."""
     grid = UpsamplingGrid.of(tuple(maps.shape[1:]), size, maps.device, **aligned)
     pairs = torch.stack(pixels_above_zero(maps, grid)).T.tolist()
     assert len(pairs) == len(set(map(tuple, pairs)))
@@ -31,21 +34,21 @@ def found(maps, size, **aligned):
     share=st.sampled_from([0.02, 0.3, 0.9]),
 )
 @settings(max_examples=15, deadline=None)
-def test_pixels_are_those_of_the_whole_upsampled_maps(size, seed, shape, coarse, share):
+def test_pixels_equal_those_of_the_whole_upsampled_maps(size, seed, shape, coarse, share):
     generator = torch.Generator().manual_seed(seed)
     maps = torch.rand(shape, generator=generator) - (1 - share)
-    # Whole numbers make averages of zero, where rounding decides.
+    # Averages of integers can be zero, where rounding decides.
     maps = (maps * 4).round() if coarse else maps
-    assert found(maps, size) == expected(maps, size)
+    assert active_pixels(maps, size) == expected_pixels(maps, size)
 
 
 @pytest.mark.parametrize(("length", "target"), [(3, 9), (6, 18), (1, 4), (13, 112)])
-def test_weights_that_rounding_leaves_beside_a_place_count(length, target):
-    """From 3 places to 9 the second pixel lies on the first place, or 1.5e-8 beside it."""
+def test_pixels_next_to_a_position_after_rounding(length, target):
+    """From 3 positions to 9, the second pixel is at the first position or 1.5e-8 beside it."""
     maps = torch.zeros(length, 1, length)
     maps[range(length), 0, range(length)] = 1
     maps = torch.cat([maps, -maps, 1 - maps])
-    assert found(maps, (2, target)) == expected(maps, (2, target))
+    assert active_pixels(maps, (2, target)) == expected_pixels(maps, (2, target))
 
 
 @pytest.mark.parametrize("size", SIZES[:-1])
@@ -56,27 +59,29 @@ def test_weights_that_rounding_leaves_beside_a_place_count(length, target):
     coarse=st.booleans(),
 )
 @settings(max_examples=10, deadline=None)
-def test_aligned_pixels_are_those_of_a_plain_loop(size, seed, shape, fields, coarse):
+def test_aligned_pixels_equal_those_of_a_plain_loop(size, seed, shape, fields, coarse):
     generator = torch.Generator().manual_seed(seed)
     maps = torch.rand(shape, generator=generator) - 0.6
     maps = (maps * 4).round() if coarse else maps
-    large = [upsampled_by_centres(one.tolist(), size, fields, (32, 40)) for one in maps]
+    large = [upsampled_by_centres(rows.tolist(), size, fields, (32, 40)) for rows in maps]
     expected = {
         (number, row * size[1] + column)
-        for number, one in enumerate(large)
-        for row, line in enumerate(one)
+        for number, rows in enumerate(large)
+        for row, line in enumerate(rows)
         for column, value in enumerate(line)
         if value > 0
     }
-    assert found(maps, size, fields=fields, image=(32, 40)) == expected
+    assert active_pixels(maps, size, fields=fields, image=(32, 40)) == expected
 
 
-def test_maps_that_see_the_whole_image_are_spread_evenly():
+def test_maps_whose_positions_see_the_whole_image_use_half_pixel_centres():
     maps = torch.rand(2, 5, 5, generator=torch.Generator().manual_seed(0)) - 0.5
-    whole = (Field(0, 20, 0), Field(0, 20, 0))
-    assert found(maps, (7, 7), fields=whole, image=(20, 20)) == expected(maps, (7, 7))
+    fields = (Field(0, 20, 0), Field(0, 20, 0))
+    assert active_pixels(maps, (7, 7), fields=fields, image=(20, 20)) == expected_pixels(
+        maps, (7, 7)
+    )
 
 
-def test_zeros_have_no_pixels():
-    assert found(torch.zeros(2, 5, 5), (7, 7)) == set()
-    assert found(-torch.ones(1, 3, 3), (9, 9)) == set()
+def test_maps_without_positive_values_have_no_pixels():
+    assert active_pixels(torch.zeros(2, 5, 5), (7, 7)) == set()
+    assert active_pixels(-torch.ones(1, 3, 3), (9, 9)) == set()

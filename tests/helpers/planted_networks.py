@@ -1,4 +1,4 @@
-"""Small networks whose measurements are known beforehand, or exact in floating point."""
+"""Small networks whose measurements are known or exact in floating point."""
 
 import torch
 from torch import nn
@@ -7,10 +7,10 @@ from shapebias.networks.classifier import Classifier
 
 
 def network(layers, tail, *, classes, size):
-    """Classifier of modules: layer name to its modules, then those of the tail."""
-    whole = nn.Sequential(*(module for modules in layers.values() for module in modules), *tail)
+    """Classifier of the modules of each layer, followed by those of the tail."""
+    modules = nn.Sequential(*(module for modules in layers.values() for module in modules), *tail)
     return Classifier(
-        whole,
+        modules,
         segments=layers,
         tail=tail,
         classes=classes,
@@ -23,7 +23,8 @@ def network(layers, tail, *, classes, size):
 def exact_network(seed, *, widths=(4, 6), classes="abcd", size=8, dead=True):
     """Random network of two layers whose weights are halves, so that every sum is exact.
 
-    The first channel of each layer is dead if asked for; dropout shows a forgotten eval mode.
+    With `dead` the first channel of each layer is always zero. The dropout makes results random
+    unless the network is in eval mode.
     """
     generator = torch.Generator().manual_seed(seed)
     convolutions = [
@@ -53,7 +54,7 @@ def exact_images(seed, number, size=8):
 
 
 def colour_units():
-    """One layer: channel 0 is exactly red, channel 1 exactly green, channel 2 never active."""
+    """One layer: channel 0 is 1 on red, channel 1 on green, and channel 2 is always 0."""
     convolution = nn.Conv2d(3, 3, 1)
     convolution.weight.data = torch.tensor([[1.0, -1, -1], [-1, 1, -1], [0, 0, 0]])[..., None, None]
     convolution.bias.data.zero_()
@@ -64,7 +65,7 @@ def colour_units():
 
 
 def one_channel_reader():
-    """Network of the classes dark and bright that reads channel 0, mean red, and nothing else."""
+    """Network with classes dark and bright that depends only on channel 0, the mean of red."""
     convolution = nn.Conv2d(3, 3, 1)
     convolution.weight.data = torch.eye(3)[..., None, None]
     convolution.bias.data.zero_()
@@ -76,9 +77,9 @@ def one_channel_reader():
 
 
 def cue_image(shape, texture, size=8):
-    """Image with red on the left (shape 0) or right, and green stripes down (texture 0) or across.
+    """Image whose left (shape 0) or right half is red, with green stripes, one pixel wide.
 
-    The stripes are one pixel wide.
+    The stripes are vertical (texture 0) or horizontal.
     """
     image = torch.zeros(3, size, size)
     half = size // 2
@@ -89,7 +90,7 @@ def cue_image(shape, texture, size=8):
 
 
 def shape_only(classes=("disc", "square")):
-    """Network that decides by the side on which red is."""
+    """Network that decides by the side that is red."""
     convolution = nn.Conv2d(3, 1, 1, bias=False)
     convolution.weight.data = torch.tensor([1.0, 0, 0])[None, :, None, None]
     tail = [nn.AdaptiveAvgPool2d((1, 2)), nn.Flatten()]
@@ -97,7 +98,7 @@ def shape_only(classes=("disc", "square")):
 
 
 def texture_only(classes=("disc", "square")):
-    """Network that decides by the direction in which green changes."""
+    """Network that decides by the direction of the green stripes."""
     convolution = nn.Conv2d(3, 2, 2, bias=False)
     convolution.weight.data = torch.zeros(2, 3, 2, 2)
     convolution.weight.data[0, 1] = torch.tensor([[1.0, -1], [1, -1]])

@@ -1,4 +1,4 @@
-"""Slow, obvious versions of what the library does fast."""
+"""Slow, obvious implementations to compare the library with."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch.nn import functional
 
 
 def threshold_by_sorting(values, quantile):
-    """The (k + 1)-th largest of a list, k = floor(quantile * N), quantile a Fraction."""
+    """The (k + 1)-th largest value of a list, k = floor(quantile * N), for a Fraction."""
     return sorted(values, reverse=True)[math.floor(quantile * len(values))]
 
 
@@ -21,14 +21,14 @@ def upsampled_by_formula(rows, size):
 
 
 def upsampled_by_centres(rows, size, fields, image):
-    """Bilinear upsampling of a list of rows, each place at the middle of what it sees."""
+    """Bilinear upsampling of a list of rows, each position at the centre of its field."""
 
     def source_of(axis):
         def source(target, length, target_length):
-            # The pixel of the image that lies under the middle of a pixel of the mask.
+            # Pixel of the image at the centre of a pixel of the mask.
             pixel = (target + 0.5) * image[axis] / target_length - 0.5
-            middle = fields[axis].start + (fields[axis].size - 1) / 2
-            return (pixel - middle) / fields[axis].stride
+            centre = fields[axis].start + (fields[axis].size - 1) / 2
+            return (pixel - centre) / fields[axis].stride
 
         return source
 
@@ -36,18 +36,18 @@ def upsampled_by_centres(rows, size, fields, image):
 
 
 def _upsampled(rows, size, sources):
-    def neighbours(place, length):
-        place = min(max(place, 0), length - 1)
-        low = int(place)
-        return low, min(low + 1, length - 1), place - low
+    def neighbours(position, length):
+        position = min(max(position, 0), length - 1)
+        low = int(position)
+        return low, min(low + 1, length - 1), position - low
 
     result = []
     for row in range(size[0]):
         top, bottom, v = neighbours(sources[0](row, len(rows), size[0]), len(rows))
         line = []
         for column in range(size[1]):
-            place = sources[1](column, len(rows[0]), size[1])
-            left, right, h = neighbours(place, len(rows[0]))
+            position = sources[1](column, len(rows[0]), size[1])
+            left, right, h = neighbours(position, len(rows[0]))
             upper = rows[top][left] * (1 - h) + rows[top][right] * h
             lower = rows[bottom][left] * (1 - h) + rows[bottom][right] * h
             line.append(upper * (1 - v) + lower * v)
@@ -58,12 +58,12 @@ def _upsampled(rows, size, sources):
 @torch.no_grad()
 def activations(model, batches):
     """Layer to the maps of every image, one image at a time."""
-    found = {}
+    maps_of = {}
     for batch in batches:
         for image in batch.images:
             for layer, maps in model.eval().walk(image[None]):
-                found.setdefault(layer, []).append(maps[0].clone())
-    return found
+                maps_of.setdefault(layer, []).append(maps[0].clone())
+    return maps_of
 
 
 def labelled_pixels(batches):
@@ -87,9 +87,9 @@ def labelled_pixels(batches):
 
 
 def overlaps_by_loops(model, batches, concepts, quantile, area, fields=None):
-    """(layer, channel) to its threshold, and per concept's name (I, A, T), by sets of pixels.
+    """(layer, channel) to its threshold, and the (I, A, T) of each concept, by sets of pixels.
 
-    With fields of each layer, masks are aligned with them.
+    With receptive fields, by layer, masks are aligned with them.
     """
     image_shape = tuple(batches[0].images.shape[2:])
     primary = {number: category for number, _, category in concepts}
@@ -97,11 +97,11 @@ def overlaps_by_loops(model, batches, concepts, quantile, area, fields=None):
     result = {}
     for layer, maps in activations(model, batches).items():
         for channel in range(maps[0].shape[0]):
-            values = [value for one in maps for value in one[channel].flatten().tolist()]
+            values = [value for of_image in maps for value in of_image[channel].flatten().tolist()]
             threshold = threshold_by_sorting(values, quantile)
             masks = [
-                _mask(one[channel], size, threshold, fields and fields[layer], image_shape)
-                for one, (size, _) in zip(maps, images, strict=True)
+                _mask(of_image[channel], size, threshold, fields and fields[layer], image_shape)
+                for of_image, (size, _) in zip(maps, images, strict=True)
             ]
             counts = {
                 name: _counts(masks, images, number, category, primary, area)
@@ -116,7 +116,7 @@ def _mask(values, size, threshold, fields, image_shape):
     if fields:
         large = upsampled_by_centres(excess.tolist(), size, fields, image_shape)
     elif all(length & (length - 1) == 0 for length in (*size, *values.shape)):
-        # Between powers of two the weights are exact, and so is the formula.
+        # Between powers of two the weights, and so the formula, are exact.
         large = upsampled_by_formula(excess.tolist(), size)
     else:
         large = functional.interpolate(excess[None, None], size, mode="bilinear")[0, 0].tolist()
@@ -131,22 +131,26 @@ def _mask(values, size, threshold, fields, image_shape):
 def _counts(masks, images, number, category, primary, area):
     intersection = activated = truth = 0
     for mask, (_, pixels) in zip(masks, images, strict=True):
-        own, kind = set(), set()
-        for (where, label), found in pixels.items():
+        of_concept, of_category = set(), set()
+        for (map_category, label), labelled in pixels.items():
             if label == number:
-                own |= found
-            if where == category or primary.get(label) == category:
-                kind |= found
-        intersection += len(mask & own)
-        truth += len(own)
-        counts = {"all_images": True, "labelled_images": kind, "inside_mask": mask & kind}[area]
-        activated += len(mask) if counts else 0
+                of_concept |= labelled
+            if map_category == category or primary.get(label) == category:
+                of_category |= labelled
+        intersection += len(mask & of_concept)
+        truth += len(of_concept)
+        counts = {
+            "all_images": True,
+            "labelled_images": of_category,
+            "inside_mask": mask & of_category,
+        }
+        activated += len(mask) if counts[area] else 0
     return intersection, activated, truth
 
 
 @torch.no_grad()
-def flips_by_silencing(model, images, image_ids, shapes, textures, decide, channels=None):
-    """(layer, channel, image id, before, after) of every flip, by running the whole network."""
+def flips_by_full_runs(model, images, image_ids, shapes, textures, decide, channels=None):
+    """(layer, channel, image id, before, after) of every flip, from runs of the whole network."""
     model.eval()
     before = decide(model(images))
     flips = []
@@ -162,27 +166,27 @@ def flips_by_silencing(model, images, image_ids, shapes, textures, decide, chann
 
 
 @torch.no_grad()
-def changes_by_silencing(model, images, shapes, textures, probabilities):
-    """For each channel, mean change of the probability of the cue's class over the images that the
-    cue decides: by shape, by texture; NaN where there are none.
+def changes_by_full_runs(model, images, shapes, textures, probabilities):
+    """For each channel, mean change of the probability of the cue's class over the images decided
+    by that cue: by shape, by texture; NaN if there are none.
     """
     model.eval()
-    intact = probabilities(model(images))
+    unablated = probabilities(model(images))
     means = []
     for layer, number in model.channels().items():
         for channel in range(number):
             with model.ablated(layer, [channel]):
-                silent = probabilities(model(images))
+                ablated = probabilities(model(images))
             row = []
             for cues in (shapes, textures):
-                own = [
+                changes = [
                     after[cue] - before[cue]
-                    for before, after, cue, one, two in zip(
-                        intact, silent, cues, shapes, textures, strict=True
+                    for before, after, cue, shape, texture in zip(
+                        unablated, ablated, cues, shapes, textures, strict=True
                     )
-                    if one != two and max(before, key=before.get) == cue
+                    if shape != texture and max(before, key=before.get) == cue
                 ]
-                row.append(sum(own) / len(own) if own else math.nan)
+                row.append(sum(changes) / len(changes) if changes else math.nan)
             means.append(row)
     return means
 
@@ -200,35 +204,34 @@ def variation_by_loops(rows):
 
 
 def top_images_by_sorting(model, batches, number):
-    """(layer, channel) to its best (activation, image, row, column), image by image."""
+    """(layer, channel) to its top (activation, image, row, column), image by image."""
     result = {}
     for layer, maps in activations(model, batches).items():
         for channel in range(maps[0].shape[0]):
-            best = []
-            for image, one in enumerate(maps):
-                rows = one[channel].tolist()
-                places = [(r, c) for r in range(len(rows)) for c in range(len(rows[0]))]
-                row, column = max(places, key=lambda place: rows[place[0]][place[1]])
-                best.append((rows[row][column], image, row, column))
-            result[layer, channel] = sorted(best, key=lambda one: -one[0])[:number]
+            top = []
+            for image, of_image in enumerate(maps):
+                rows = of_image[channel].tolist()
+                positions = [(r, c) for r in range(len(rows)) for c in range(len(rows[0]))]
+                row, column = max(positions, key=lambda position: rows[position[0]][position[1]])
+                top.append((rows[row][column], image, row, column))
+            result[layer, channel] = sorted(top, key=lambda entry: -entry[0])[:number]
     return result
 
 
 @torch.no_grad()
-def seen_by_poisoning(model, layer, image, *, axis):
-    """First and last line of an image (rows or columns) that each line of a layer's map sees.
+def fields_by_poisoning(model, layer, image, *, axis):
+    """First and last line of an image (row or column) that affect each line of a layer's map.
 
-    One line of the image after another is made not a number, and whatever is computed from it
-    becomes that as well. In double precision, as the fast convolutions of single precision mix
-    places that do not see each other.
+    One line of the image at a time is set to NaN, and so is every value computed from it. Computed
+    in double precision, because fast convolutions in single precision mix unrelated positions.
     """
     model = model.eval().double()
-    seen = {}
+    lines_of = {}
     for line in range(image.shape[1 + axis]):
         poisoned = image[None].double()
         poisoned.select(2 + axis, line).fill_(torch.nan)
         maps = next(maps for name, maps in model.walk(poisoned) if name == layer)
-        wrong = maps[0].isnan().any(dim=0).any(dim=1 - axis)
-        for place in wrong.nonzero().flatten().tolist():
-            seen.setdefault(place, []).append(line)
-    return {place: (min(lines), max(lines)) for place, lines in seen.items()}
+        affected = maps[0].isnan().any(dim=0).any(dim=1 - axis)
+        for position in affected.nonzero().flatten().tolist():
+            lines_of.setdefault(position, []).append(line)
+    return {position: (min(lines), max(lines)) for position, lines in lines_of.items()}
