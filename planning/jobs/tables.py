@@ -65,6 +65,7 @@ def tables(study: Study) -> list[str]:
         "accuracy": "accuracy" in measurements,
         "kernel_tv": "kernel_tv" in measurements,
         "shape_bias": bool(study.conflict_sets),
+        "differences": bool(study.paired_predictions),
         "detectors": "dissection" in measurements,
         "detectors_by_vote": "dissection" in measurements,
         "ablation_by_category": {"ablation", "dissection"} <= measurements.keys(),

@@ -196,6 +196,31 @@ TABLES = {
             _number("high", "fraction", "upper end of the 95 % Wilson interval"),
         ),
     ),
+    "differences": Table(
+        "a pair on an image set, robust less standard, over the same images",
+        (
+            PAIR,
+            IMAGE_SET,
+            Column("measure", "text", "", "`top1` accuracy or `shape_bias`"),
+            Column(
+                "selection",
+                "text",
+                "",
+                "`all`, or the pair whose two networks label the clean image correctly",
+            ),
+            _count("n", "images", "images that both networks were scored on"),
+            _number("standard", "fraction", "value of the standard network"),
+            _number("robust", "fraction", "value of the robust network"),
+            _number("difference", "fraction", "robust less standard"),
+            _number(
+                "low",
+                "fraction",
+                "lower end of the difference's 95 % interval: paired bootstrap over images, "
+                "10,000 resamples",
+            ),
+            _number("high", "fraction", "upper end of that interval"),
+        ),
+    ),
     "kernel_tv": Table(
         "a convolution of a network; layer `all` is the mean over every kernel of the network",
         (

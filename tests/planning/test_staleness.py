@@ -48,7 +48,7 @@ def test_a_new_image_set_runs_alone(tiny):
         assert tiny.planned() == (
             jobs("derive_images", image_set="blurred", part="0")
             | jobs("predict_images", model=NETWORKS, image_set="blurred")
-            | {"tabulate_accuracy"}
+            | {"tabulate_accuracy", "tabulate_differences"}
             | jobs("draw_figure", figure=("accuracy", "example_stimuli"))
             | REPORT
         )
@@ -189,7 +189,7 @@ def test_a_result_with_another_content_and_an_older_time_is_made_anew(tiny):
         assert tiny.planned() == (
             jobs("derive_images", image_set="scrambled", part="0")
             | jobs("predict_images", model=NETWORKS, image_set="scrambled")
-            | {"tabulate_accuracy"}
+            | {"tabulate_accuracy", "tabulate_differences"}
             | jobs("draw_figure", figure=("accuracy", "example_stimuli"))
             | REPORT
         )

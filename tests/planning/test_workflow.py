@@ -85,6 +85,7 @@ def test_every_table_figure_and_the_report_are_there(tiny):
         "correctly_labelled",
         "accuracy",
         "shape_bias",
+        "differences",
         "kernel_tv",
         "filter_matches",
         "activation_tv",
@@ -269,7 +270,7 @@ def test_a_transform_re_runs_its_image_set_and_what_follows(tiny):
     expected = (
         jobs("derive_images", image_set="scrambled", part="0")
         | jobs("predict_images", model=NETWORKS, image_set="scrambled")
-        | {"tabulate_accuracy"}
+        | {"tabulate_accuracy", "tabulate_differences"}
         | jobs("draw_figure", figure=("accuracy", "example_stimuli"))
         | REPORT
     )
@@ -288,7 +289,7 @@ def test_a_transform_that_is_not_stored_re_runs_what_applies_it(tiny):
             jobs("predict_images", model=NETWORKS, image_set="noisy")
             | jobs("measure_activation_tv", model=NETWORKS, image_set="noisy")
             | jobs("concatenate_table", table="activation_tv")
-            | {"tabulate_accuracy"}
+            | {"tabulate_accuracy", "tabulate_differences"}
             | jobs("draw_figure", figure=("accuracy", "activation_tv", "example_stimuli"))
             | REPORT
         )
@@ -344,7 +345,7 @@ def test_a_network_re_runs_alone(tiny):
     with edited(tiny.folder / tiny.study, old, old[:-1] + ", weight_decay: 0.001}"):
         assert tiny.planned() == (
             network_jobs("alexnet_r")
-            | {"select_correctly_labelled"}
+            | {"select_correctly_labelled", "tabulate_differences"}
             | jobs("match_filters", pair="alexnet")
             | jobs("concatenate_table", table="filter_matches")
             | GATHERING
@@ -372,7 +373,7 @@ def conflict_jobs(parts):
     return (
         jobs("ingest_images", image_set="conflict", part=parts)
         | jobs("predict_images", model=NETWORKS, image_set="conflict")
-        | {"tabulate_rejected", "tabulate_shape_bias"}
+        | {"tabulate_rejected", "tabulate_shape_bias", "tabulate_differences"}
         | ablation_jobs()
         | jobs("draw_figure", figure=("shape_bias", "example_stimuli"))
     )
