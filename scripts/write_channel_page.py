@@ -1,4 +1,4 @@
-"""One network's page of the channels that matter most."""
+"""HTML page of one network's most important channels."""
 
 from functools import partial
 
@@ -12,25 +12,34 @@ from shapebias.runtime.gpus import device
 from shapebias.runtime.job import job
 
 
-def main(page, network, *, scores, flips, labels, top, images, concepts, number, **names):
-    scores, flips, labels, top = (
-        read_table(*paths) if paths else None for paths in (scores, flips, labels, top)
+def main(
+    path_to_page, path_to_weights, path_to_description, *, paths, images, concepts, study, name, n
+):
+    tables = {table: read_table(*files) if files else None for table, files in paths.items()}
+    page = channel_page(
+        load_network(path_to_weights, path_to_description).to(device()),
+        study=study,
+        name=name,
+        channels=important_channels(tables["scores"], tables["labels"], n),
+        flips=tables["flips"],
+        conflict_rows=partial(read_rows, images),
+        top_images=tables["top"],
+        concept_rows=partial(read_rows, concepts),
     )
-    channels = important_channels(scores, labels, number)
-    rows, more_rows = partial(read_rows, images), partial(read_rows, concepts)
-    found = {"channels": channels, "flips": flips, "top_images": top}
-    found |= {"conflict_rows": rows, "concept_rows": more_rows}
-    write_text(channel_page(load_network(*network).to(device()), **found, **names), page)
+    write_text(page, path_to_page)
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
-        files = ("scores", "flips", "labels", "top", "images", "concepts")
+        tables = ("scores", "flips", "labels", "top")
         main(
-            snakemake.output.page,
-            (snakemake.input.weights, snakemake.input.description),
-            **{name: snakemake.input.get(name, []) for name in files},
+            path_to_page=snakemake.output.page,
+            path_to_weights=snakemake.input.weights,
+            path_to_description=snakemake.input.description,
+            paths={table: snakemake.input.get(table, []) for table in tables},
+            images=snakemake.input.images,
+            concepts=snakemake.input.get("concepts", []),
             study=snakemake.params.code["study"],
-            model=snakemake.wildcards.model,
-            number=snakemake.params.number,
+            name=snakemake.wildcards.model,
+            n=snakemake.params.number,
         )

@@ -108,6 +108,21 @@ def stimuli(study: Study) -> Entry:
     }
 
 
+def findings_settings(study: Study) -> Entry:
+    """Settings by which the tables of a study answer the questions of the report."""
+    noise = study.measurement("activation_tv")
+    kinds = {
+        name: "attack" if "attack" in entry else entry.get("transform", {}).get("kind", "source")
+        for name, entry in study.images.items()
+    }
+    return {
+        "pairs": study.pairs,
+        "clean": study.clean_set,
+        "noise": (noise["clean"], noise["noisy"]) if noise else None,
+        "kinds": kinds,
+    }
+
+
 def channel_files(study: Study, model: str) -> dict[str, list[str]]:
     """Results on one network's channels, part by part."""
     stages = {

@@ -12,6 +12,18 @@ LARGE_TABLES = {
     "ablation_flips": ("ablation", "flips"),
 }
 
+FINDINGS = (
+    "accuracy",
+    "shape_bias",
+    "differences",
+    "kernel_tv",
+    "filter_matches",
+    "activation_tv",
+    "dissection",
+    "dissection_controls",
+    "ablation",
+)
+
 
 def table_parts(study: Study) -> dict[str, list[str]]:
     """Files that each concatenated table is made of; only tables that the study makes."""
@@ -69,8 +81,14 @@ def tables(study: Study) -> list[str]:
         "detectors": "dissection" in measurements,
         "detectors_by_vote": "dissection" in measurements,
         "ablation_by_category": {"ablation", "dissection"} <= measurements.keys(),
+        "findings": True,
     }
     return [*table_parts(study), *(table for table, made in derived.items() if made)]
+
+
+def tables_of_findings(study: Study) -> list[str]:
+    """Public tables from which the questions of the report are answered."""
+    return [table for table in FINDINGS if table in tables(study)]
 
 
 def _measured(study: Study, measurement: str, files: list[str]) -> list[str]:

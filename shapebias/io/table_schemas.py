@@ -410,6 +410,45 @@ TABLES = {
             *_shares("texture"),
         ),
     ),
+    "findings": Table(
+        "an answer to a question of the report: a pair, or a network in no pair, in one measure",
+        (
+            Column("question", "text", "", "short name of the question"),
+            Column("text", "text", "", "the question"),
+            Column("pair", "text", "", f"{PAIR.description}; empty for a single network"),
+            Column("model", "text", "", "network that is described alone; empty for a pair"),
+            Column("image_set", "text", "", "image set; empty if the measure needs none"),
+            Column("measure", "text", "", "what is compared or described"),
+            _number(
+                "baseline",
+                "unit",
+                "value of the standard network, or of a network with random or shuffled weights",
+            ),
+            _number("value", "unit", "value of the robust network, or of the single network"),
+            _number("difference", "unit", "value less baseline; their ratio for the unit `ratio`"),
+            _number(
+                "low", "unit", "lower end of the 95 % interval of difference, or of value alone"
+            ),
+            _number("high", "unit", "upper end of that interval"),
+            Column(
+                "unit",
+                "text",
+                "",
+                "unit of these five; with `points`, shares are in % and differences in "
+                "percentage points",
+            ),
+            _count("n", "", "images, filters, channels or convolutions that value is over"),
+            _number("chance_baseline", "unit", "baseline with random or shuffled weights, highest"),
+            _number("chance", "unit", "value with random or shuffled weights, highest"),
+            Column(
+                "verdict",
+                "text",
+                "",
+                "`yes`, `no` (the opposite holds), `unclear` (no difference is shown), "
+                "`described`, `no pair` or `not measured`",
+            ),
+        ),
+    ),
 }
 
 
