@@ -206,6 +206,8 @@ def test_kernels_and_filters_are_answered_as_planted():
     assert finding.verdict == "yes"
     assert "kernels 2 → 1 (−50 %); convolutions with smoother kernels 1 of 1." in sentences[0]
     assert sentences[1] == "odd (in no pair): mean total variation of kernels 3."
+    rows = [(m, "all", 0, np.nan) for m in ("a", "a_r")]
+    assert verdict("kernels", {"kernel_tv": frame("kernel_tv", rows)}) == "not measured"
     rows = [("a", i, i, 0.9, -1.0) for i in range(64)]
     finding, (sentence,) = answer_to(
         "first_layer", {"filter_matches": frame("filter_matches", rows)}

@@ -22,13 +22,16 @@ from shapebias.report.table_rows import paired_rows, varying_channels
 def kernels(study: Measurements, yes: int) -> Iterator[Answer]:
     """Mean total variation of all kernels, and the number of convolutions with smoother ones.
 
-    No kernel is left out, so the sign of the difference alone decides.
+    No kernel is left out, so the sign of the difference alone decides. A network without kernels
+    larger than 1 x 1 is not compared.
     """
     table = study.table("kernel_tv")
     measure = {"measure": "mean total variation of kernels", "unit": "weight"}
     for pair, standard, robust in paired_rows(table, study.pairs):
         a, b = (side.set_index("layer")["mean_tv"] for side in (standard, robust))
-        gap, layers = b["all"] - a["all"], (a.index.intersection(b.index)).drop("all")
+        gap, layers = b["all"] - a["all"], a.index.intersection(b.index).drop("all")
+        if np.isnan(gap):
+            continue
         columns = {"pair": pair, "baseline": a["all"], "value": b["all"], "difference": gap}
         yield {**measure, **columns, "verdict": verdict_of(yes * int(np.sign(gap)), yes)}
         smoother = {"measure": "convolutions with smoother kernels", "unit": "convolutions"}
