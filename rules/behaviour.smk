@@ -84,7 +84,7 @@ rule tabulate_shape_bias:
 
 
 rule tabulate_differences:
-    """Differences in shape bias and accuracy within each pair, over the same images."""
+    """Compare the networks of each pair in shape bias and accuracy on the same images."""
     input:
         predictions=[
             networks.prediction_file(model, image_set)

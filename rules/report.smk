@@ -5,7 +5,7 @@ TABLES = public.tables(study)
 
 
 rule draw_figure:
-    """One figure, as a picture and for print."""
+    """Draw one figure as PNG and as PDF."""
     input:
         unpack(lambda wildcards: reports.figure_files(study, wildcards.figure)),
     output:
@@ -24,7 +24,7 @@ rule draw_figure:
         "../envs/shapebias.yaml"
     params:
         code=code_of("draw_figure", plugins_of.figure_plugins),
-        # Shown by the workflow engine's own report.
+        # For Snakemake's report.
         caption=lambda wildcards: reports.caption(wildcards.figure),
         tables=lambda wildcards: FIGURES[wildcards.figure],
         pairs=study.pairs,
@@ -37,7 +37,7 @@ rule draw_figure:
 
 
 rule write_channel_page:
-    """One network's channels that matter most: what excites each, and what it decides."""
+    """Write the page of a network's most important channels."""
     input:
         unpack(lambda wildcards: reports.channel_files(study, wildcards.model)),
         images=lambda wildcards: sets.image_files(study, ABLATION["images"]),
@@ -63,7 +63,7 @@ rule write_channel_page:
 
 
 rule tabulate_findings:
-    """Answers of the study to the questions of the report, with their verdicts."""
+    """Answer the questions of the report from the tables, with a verdict each."""
     input:
         tables=expand(
             "<results>/tables/{table}.parquet", table=public.tables_of_findings(study)
@@ -84,7 +84,7 @@ rule tabulate_findings:
 
 
 rule write_report:
-    """The study on one page: set-up, findings, every figure and table."""
+    """Write the report: set-up, findings, every figure and table."""
     input:
         models=expand("<results>/models/{model}/model.json", model=study.models),
         tables=expand("<results>/tables/{table}.parquet", table=TABLES),
@@ -109,7 +109,7 @@ rule write_report:
         tables=TABLES,
         figures=list(FIGURES),
         channel_pages=study.n_channel_pages,
-        # As texts, so that an edit counts and a copied checkout does not.
+        # The texts themselves, so that an edit re-runs the rule and a copied checkout does not.
         introduction=reports.caption("workflow"),
         captions={figure: reports.caption(figure) for figure in FIGURES},
         table_captions={table: reports.caption(f"table_{table}") for table in TABLES},

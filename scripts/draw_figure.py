@@ -1,4 +1,4 @@
-"""One figure, as a picture and for print."""
+"""One figure, as PNG and as PDF."""
 
 from shapebias.plugins import draw
 from shapebias.report.plotting.inputs import figure_inputs
@@ -6,17 +6,24 @@ from shapebias.report.plotting.style import save
 from shapebias.runtime.job import job
 
 
-def main(figure, paths_to_figure, *, pairs, settings, **sources):
-    inputs = figure_inputs(pairs=pairs, **sources)
-    drawing = draw(figure, pairs=pairs, **inputs, **settings)
+def main(kind, paths_to_figure, *, pairs, settings, tables, kernels, images, adversarial, stimuli):
+    inputs = figure_inputs(
+        pairs=pairs,
+        tables=tables,
+        kernels=kernels,
+        images=images,
+        adversarial=adversarial,
+        stimuli=stimuli,
+    )
+    figure = draw(kind, pairs=pairs, **inputs, **settings)
     for path in paths_to_figure:
-        save(drawing, path)
+        save(figure, path)
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
-            figure=snakemake.wildcards.figure,
+            kind=snakemake.wildcards.figure,
             paths_to_figure=snakemake.output,
             pairs=snakemake.params.pairs,
             settings=snakemake.params.settings,

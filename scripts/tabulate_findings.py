@@ -1,4 +1,4 @@
-"""Answers of a study to the questions of the report, with their verdicts."""
+"""Answers to the questions of the report, with their verdicts."""
 
 from shapebias.io.tables import read_table, write_table
 from shapebias.report.findings.all_questions import findings

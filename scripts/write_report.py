@@ -1,4 +1,4 @@
-"""The study on one page: set-up, findings, every figure and table."""
+"""HTML report of a study: set-up, findings, every figure and table."""
 
 import json
 from pathlib import Path
@@ -10,16 +10,30 @@ from shapebias.report.pages.report import ReportFigure, render_report
 from shapebias.runtime.job import job
 
 
-def main(path_to_report, *, descriptions, tables, figures, figure_captions, **settings):
+def main(
+    path_to_report,
+    *,
+    study,
+    descriptions,
+    tables,
+    figures,
+    figure_captions,
+    table_captions,
+    introduction,
+    channel_pages,
+):
     page = render_report(
+        study=study,
         descriptions={m: json.loads(Path(path).read_bytes()) for m, path in descriptions.items()},
         tables={name: read_table(path) for name, path in tables.items()},
         figures=[
             ReportFigure(kind, Path(path).read_bytes(), figure_captions[kind])
             for kind, path in figures.items()
         ],
+        captions=table_captions,
+        introduction=introduction,
         provenance=current_code(),
-        **settings,
+        channel_pages=channel_pages,
     )
     write_text(page, path_to_report)
 
@@ -33,7 +47,7 @@ if __name__ == "__main__":
             tables=dict(zip(snakemake.params.tables, snakemake.input.tables, strict=True)),
             figures=dict(zip(snakemake.params.figures, snakemake.input.figures, strict=True)),
             figure_captions=snakemake.params.captions,
-            captions=snakemake.params.table_captions,
+            table_captions=snakemake.params.table_captions,
             introduction=snakemake.params.introduction,
             channel_pages=snakemake.params.channel_pages,
         )

@@ -87,11 +87,12 @@ def displayed_sets(study: Study) -> list[str]:
 def adversarial_examples(study: Study) -> dict[str, str]:
     """Heading and file of the adversarial images shown: those of the first pair's networks."""
     pair = next(iter(study.pairs.values()), {"standard": next(iter(study.models))})
+    models = [pair[side] for side in ("standard", "robust") if side in pair]
     return {
         f"{name} ({model})": prediction_file(model, f"{name}-examples")
         for name in displayed_sets(study)
         if name in study.adversarial_sets
-        for model in pair.values()
+        for model in models
     }
 
 

@@ -59,7 +59,7 @@ def page(**changes):
     return render_report(**{**settings, **changes})
 
 
-def test_the_page_holds_everything_and_loads_nothing():
+def test_the_page_contains_everything_and_loads_nothing():
     html = page()
     for part in ("figure-accuracy", "table-accuracy", "table-shape_bias", "A <em>caption</em>"):
         assert part in html
@@ -80,12 +80,12 @@ def test_names_and_settings_of_the_study_are_escaped():
     assert "a&amp;b.pt" in html
 
 
-def test_a_study_of_nothing_has_a_page():
+def test_a_study_without_measurements_has_a_page():
     empty = findings(Measurements({}, {}))
-    given = {"study": {"name": "empty"}, "figures": [], "provenance": None, "captions": None}
-    html = page(tables={"findings": empty}, **given)
+    parts = {"study": {"name": "empty"}, "figures": [], "provenance": None, "captions": None}
+    html = page(tables={"findings": empty}, **parts)
     assert html.count("Not measured in this study.") == len(empty)
-    html = page(tables={}, **given)
+    html = page(tables={}, **parts)
     assert "no findings" in html and "no figure" in html and "no table" in html
 
 

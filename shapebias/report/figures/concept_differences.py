@@ -78,7 +78,7 @@ def draw(
             for counts in chance:
                 by_chance = _values(counts, panel).reindex(values.index, fill_value=0)
                 mark_chance(axes, by_chance, range(len(values)))
-        add_legend(figure, [], [chance_handle()] if chance else [])
+        add_legend(figure, shown, [chance_handle()] if chance else [])
         return figure
 
 

@@ -14,6 +14,7 @@ Rows = Sequence[tuple[str, Sequence[UInt8[np.ndarray, "_ _ 3"] | None]]]
 
 # Side of an image, and width of the headings, in inches.
 SIDE, HEADING = 0.82, 1.45
+FRAME = "#CCCCCC"
 
 
 def draw(*, rows: Rows, pairs: Pairs | None = None) -> Figure:
@@ -33,7 +34,7 @@ def draw(*, rows: Rows, pairs: Pairs | None = None) -> Figure:
         width = HEADING + SIDE * n_columns
         figure = Figure(figsize=(width, SIDE * len(rows)))
         axes = figure.subplots(len(rows), n_columns, squeeze=False)
-        margins = {"left": HEADING / width, "right": 1, "bottom": 0, "top": 1}
+        margins = {"left": HEADING / width, "right": 0.998, "bottom": 0.002, "top": 0.998}
         figure.subplots_adjust(**margins, wspace=0.04, hspace=0.04)
         for cell in axes.flat:
             cell.set_axis_off()
@@ -43,6 +44,10 @@ def draw(*, rows: Rows, pairs: Pairs | None = None) -> Figure:
             for cell, image in zip(cells, images, strict=False):
                 if image is not None:
                     cell.imshow(image, interpolation="nearest")
+                    # A frame, as some images are white at their edges.
+                    cell.set_axis_on()
+                    cell.set(xticks=[], yticks=[])
+                    cell.spines[:].set(visible=True, color=FRAME)
         return figure
 
 

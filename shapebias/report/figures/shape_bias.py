@@ -64,7 +64,9 @@ def _draw_bias(
         value, low, high = 100 * row.shape_bias, 100 * row.low, 100 * row.high
         axes.barh(y, value, height=0.86, color=network.colour)
         axes.plot((low, high), (y, y), color="#222222", lw=1)
-        axes.text(high + 1.2, y, f"{value:.1f}", va="center", fontsize=7.5)
+        # The dashed line must not cross the number.
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}
+        axes.text(high + 1.2, y, f"{value:.1f}", va="center", fontsize=7.5, bbox=box)
     axes.axvline(50, color=FAINT, lw=0.8, dashes=(3, 2), zorder=0)
     axes.set_xlim(0, 108)
     axes.set_xticks(range(0, 101, 25))

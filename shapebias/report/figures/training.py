@@ -48,9 +48,10 @@ def draw(*, training_log: pd.DataFrame, pairs: Pairs, unpaired: Unpaired) -> Fig
         n_columns = min(len(shown), 4)
         figure, cells = grid(len(shown), height=1.05, rows=2, across=n_columns)
         highest, last = training_log["loss"].max(), int(training_log["epoch"].max())
+        marker = "o" if last <= MAX_DOTTED_EPOCHS else ""
         for i, (panel, (upper, lower)) in enumerate(zip(shown, cells, strict=True)):
             rows = training_log[training_log["model"] == panel.title].sort_values("epoch")
-            _draw_curves(upper, lower, rows, panel.networks[0].colour)
+            _draw_curves(upper, lower, rows, panel.networks[0].colour, marker)
             set_title(upper, panel.title).set_color(panel.networks[0].colour)
             upper.set_ylim(0, 102)
             lower.set_ylim(0, 1.05 * highest)
@@ -80,8 +81,7 @@ def _single_panels(shown: list[Panel]) -> list[Panel]:
     return list(single.values())
 
 
-def _draw_curves(upper: Axes, lower: Axes, rows: pd.DataFrame, colour: str) -> None:
-    marker = "o" if len(rows) <= MAX_DOTTED_EPOCHS else ""
+def _draw_curves(upper: Axes, lower: Axes, rows: pd.DataFrame, colour: str, marker: str) -> None:
     for column, (dashes, _) in CURVES.items():
         line = {"color": colour, "markersize": 2.4}
         upper.plot(rows["epoch"], 100 * rows[column], marker + dashes, **line)

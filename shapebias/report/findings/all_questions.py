@@ -95,7 +95,7 @@ def summaries(table: pd.DataFrame) -> list[Finding]:
     """Questions of the table `findings`, each with its verdict and its published numbers."""
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     published = read_rows(PUBLISHED)
-    found = []
+    questions = []
     for key, group in groupby(rows, lambda row: row["question"]):
         answers = list(group)
         verdicts = [row["verdict"] for row in answers]
@@ -106,9 +106,9 @@ def summaries(table: pd.DataFrame) -> list[Finding]:
             tally = f"{sum(counts.values())} comparisons: {named}"
         subjects = groupby(answers, lambda row: row["pair"] or row["model"])
         by_subject = [list(part) for subject, part in subjects if subject]
-        own = [row for row in published if row["question"] == key]
-        found.append(Finding(key, answers[0]["text"], verdict, tally, by_subject, own))
-    return found
+        numbers = [row for row in published if row["question"] == key]
+        questions.append(Finding(key, answers[0]["text"], verdict, tally, by_subject, numbers))
+    return questions
 
 
 def read_rows(file: Any) -> list[dict[str, str]]:
