@@ -81,3 +81,44 @@ rule tabulate_shape_bias:
         ],
     script:
         "../scripts/tabulate_shape_bias.py"
+
+
+rule tabulate_differences:
+    """Compare the networks of each pair in shape bias and accuracy on the same images."""
+    input:
+        predictions=[
+            networks.prediction_file(model, image_set)
+            for model, image_set in study.paired_predictions
+        ],
+        images=[
+            path
+            for image_set in study.conflict_sets
+            for path in sets.image_files(study, image_set)
+        ],
+        selections=(
+            ["<results>/tables/correctly_labelled.parquet"]
+            if study.scored_sets
+            else []
+        ),
+    output:
+        table="<results>/tables/differences.parquet",
+        csv="<results>/tables/differences.csv",
+    log:
+        "<results>/logs/tabulate_differences.log",
+    conda:
+        "../envs/shapebias.yaml"
+    params:
+        code=code_of("tabulate_differences"),
+        # Network and image set of each of the predictions.
+        predicted=study.paired_predictions,
+        # Image set of each of the images' files.
+        shown=[
+            name for name in study.conflict_sets for _ in sets.image_files(study, name)
+        ],
+        pairs=study.pairs,
+        scored_sets=study.scored_sets,
+        seed=config["seed"],
+        entry_level=config["entry_level"],
+        entry_level_sets=study.measurement("accuracy").get("entry_level_sets", []),
+    script:
+        "../scripts/tabulate_differences.py"

@@ -62,8 +62,29 @@ rule write_channel_page:
         "../scripts/write_channel_page.py"
 
 
+rule tabulate_findings:
+    """Answer the questions of the report from the tables, with a verdict each."""
+    input:
+        tables=expand(
+            "<results>/tables/{table}.parquet", table=public.tables_of_findings(study)
+        ),
+    output:
+        table="<results>/tables/findings.parquet",
+        csv="<results>/tables/findings.csv",
+    log:
+        "<results>/logs/tabulate_findings.log",
+    conda:
+        "../envs/shapebias.yaml"
+    params:
+        code=code_of("tabulate_findings"),
+        tables=public.tables_of_findings(study),
+        settings=reports.findings_settings(study),
+    script:
+        "../scripts/tabulate_findings.py"
+
+
 rule write_report:
-    """The study on one page: set-up, findings, every figure and table."""
+    """Write the report: set-up, findings, every figure and table."""
     input:
         models=expand("<results>/models/{model}/model.json", model=study.models),
         tables=expand("<results>/tables/{table}.parquet", table=TABLES),

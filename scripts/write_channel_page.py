@@ -27,7 +27,7 @@ def main(
     page = channel_page(
         load_network(*paths_to_network).to(device()),
         study=study,
-        model=model,
+        name=model,
         channels=important_channels(frames["scores"], frames["labels"], n_channels),
         flips=frames["flips"],
         conflict_rows=partial(read_rows, paths_to_images),

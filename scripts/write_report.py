@@ -1,4 +1,4 @@
-"""The study on one page: set-up, findings, every figure and table."""
+"""HTML report of a study: set-up, findings, every figure and table."""
 
 import json
 from pathlib import Path

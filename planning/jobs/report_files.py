@@ -87,11 +87,12 @@ def displayed_sets(study: Study) -> list[str]:
 def adversarial_examples(study: Study) -> dict[str, str]:
     """Return title and file of the adversarial images against each network of the first pair."""
     pair = next(iter(study.pairs.values()), {"standard": next(iter(study.models))})
+    models = [pair[side] for side in ("standard", "robust") if side in pair]
     return {
         f"{name} ({model})": prediction_file(model, f"{name}-examples")
         for name in displayed_sets(study)
         if name in study.adversarial_sets
-        for model in pair.values()
+        for model in models
     }
 
 
@@ -105,6 +106,21 @@ def stimuli(study: Study) -> Entry:
             for name in _shown_without_attack(study)
         ],
         "adversarial": list(adversarial_examples(study)),
+    }
+
+
+def findings_settings(study: Study) -> Entry:
+    """Settings by which the tables of a study answer the questions of the report."""
+    noise = study.measurement("activation_tv")
+    kinds = {
+        name: "attack" if "attack" in entry else entry.get("transform", {}).get("kind", "source")
+        for name, entry in study.images.items()
+    }
+    return {
+        "pairs": study.pairs,
+        "clean": study.clean_set,
+        "noise": (noise["clean"], noise["noisy"]) if noise else None,
+        "kinds": kinds,
     }
 
 

@@ -116,6 +116,13 @@ class Study:
         """Cue-conflict sets whose shape bias is measured."""
         return self.measurement("shape_bias").get("image_sets", [])
 
+    @cached_property
+    def paired_predictions(self) -> list[tuple[str, str]]:
+        """Network and image set of all predictions that pairs are compared by."""
+        models = dict.fromkeys(model for pair in self.pairs.values() for model in pair.values())
+        image_sets = dict.fromkeys([*self.scored_sets, *self.conflict_sets])
+        return [(model, name) for model in models for name in image_sets]
+
     @property
     def noise_sets(self) -> list[str]:
         """Image sets on which the total variation of activations is measured."""

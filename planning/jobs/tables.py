@@ -13,6 +13,18 @@ LARGE_TABLES = {
     "ablation_flips": ("ablation", "flips"),
 }
 
+FINDINGS = (
+    "accuracy",
+    "shape_bias",
+    "differences",
+    "kernel_tv",
+    "filter_matches",
+    "activation_tv",
+    "dissection",
+    "dissection_controls",
+    "ablation",
+)
+
 
 def table_parts(study: Study) -> dict[str, list[str]]:
     """Return the files that each table is concatenated from, for tables that the study makes."""
@@ -66,11 +78,18 @@ def tables(study: Study) -> list[str]:
         "accuracy": "accuracy" in measurements,
         "kernel_tv": "kernel_tv" in measurements,
         "shape_bias": bool(study.conflict_sets),
+        "differences": bool(study.paired_predictions),
         "detectors": "dissection" in measurements,
         "detectors_by_vote": "dissection" in measurements,
         "ablation_by_category": {"ablation", "dissection"} <= measurements.keys(),
+        "findings": True,
     }
     return [*table_parts(study), *(table for table, condition in derived.items() if condition)]
+
+
+def tables_of_findings(study: Study) -> list[str]:
+    """Public tables from which the questions of the report are answered."""
+    return [table for table in FINDINGS if table in tables(study)]
 
 
 def _measured(study: Study, measurement: str, files: list[str]) -> list[str]:

@@ -107,7 +107,7 @@ class FullForward:
     def scores(self, pairs: AblationPairs) -> Float[Tensor, "pair class"]:
         """Class scores of each image without the channel."""
         pairs, scores = pairs.to(self._images.device), []
-        for channel, where in pairs.channels_first:
+        for channel, where in pairs.by_channel:
             with self._model.ablated(self._layer, [channel]):
                 scores.append(self._model(self._images[pairs.image[where]]))
         return torch.cat(scores)

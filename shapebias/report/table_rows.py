@@ -1,4 +1,4 @@
-"""Rows of the public tables that figures and findings both read."""
+"""Rows of public tables that both figures and findings use."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,7 +8,18 @@ Pairs = Mapping[str, Mapping[str, str]]
 
 
 def accuracy_rows(accuracy: pd.DataFrame, pair: str | None, clean: str | None) -> pd.DataFrame:
-    """Rows of the accuracy table that a panel shows: one a network and image set."""
+    """Select one row for each network and image set.
+
+    Parameters
+    ----------
+    accuracy
+        Table `accuracy` or `differences`, with the columns selection and image_set.
+    pair
+        Pair whose correctly labelled images are selected, if the table has them; None for all
+        images.
+    clean
+        Clean image set, of which all images are selected.
+    """
     on_all = accuracy["selection"] == "all"
     if pair is None or not (accuracy["selection"] == pair).any():
         return accuracy[on_all]
@@ -17,7 +28,7 @@ def accuracy_rows(accuracy: pd.DataFrame, pair: str | None, clean: str | None) -
 
 
 def varying_channels(activation_tv: pd.DataFrame, *, clean: str, noisy: str) -> pd.DataFrame:
-    """Channels that vary on both sets, one row each, with columns `clean` and `noisy`."""
+    """Total variation of channels that vary on both sets, in columns `clean` and `noisy`."""
     keys = ["model", "layer", "channel"]
     sides = [
         activation_tv[activation_tv["image_set"] == name][[*keys, "mean_tv"]].rename(
@@ -26,12 +37,12 @@ def varying_channels(activation_tv: pd.DataFrame, *, clean: str, noisy: str) -> 
         for side, name in (("clean", clean), ("noisy", noisy))
     ]
     both = sides[0].merge(sides[1], on=keys)
-    # A silent channel has no place on a logarithmic axis.
+    # A constant channel has no place on a logarithmic axis.
     return both[(both["clean"] > 0) & (both["noisy"] > 0)]
 
 
 def counts_at_cut(detectors: pd.DataFrame, cut: float) -> pd.DataFrame:
-    """Channels by network (and control, where there are some) and category at one cut."""
+    """Number of channels by network, control (if there are any) and category at one IoU cut."""
     at_cut = detectors[detectors["iou_cut"] == cut]
     whole = at_cut[at_cut["layer"] == "all"]
     layers = at_cut[~at_cut["model"].isin(whole["model"])]
@@ -41,20 +52,15 @@ def counts_at_cut(detectors: pd.DataFrame, cut: float) -> pd.DataFrame:
 
 
 def paired_rows(
-    table: pd.DataFrame | None, pairs: Pairs
+    table: pd.DataFrame, pairs: Pairs
 ) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
-    """Rows of each pair's two networks, where a table has both."""
-    for pair, sides in pairs.items() if table is not None else ():
+    """Yield each pair with the rows of its standard and robust network, if the table has both."""
+    for pair, sides in pairs.items():
         standard, robust = (table[table["model"] == sides[s]] for s in ("standard", "robust"))
         if len(standard) and len(robust):
             yield pair, standard, robust
 
 
 def nonempty(table: pd.DataFrame | None) -> pd.DataFrame | None:
-    """A table that a study may lack; None also where nothing is in it."""
+    """Table that a study may lack; None also if it has no rows."""
     return table if table is not None and len(table) else None
-
-
-def percent_change(before: float, after: float) -> str:
-    """How much larger a number is than another, in percent, for a sentence or a figure."""
-    return f"{100 * (after / before - 1):+.0f} %".replace("-", "−") if before else "from none"

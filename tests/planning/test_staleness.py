@@ -48,7 +48,7 @@ def test_a_new_image_set_re_runs_no_other(tiny):
         assert tiny.planned() == (
             jobs("derive_images", image_set="blurred", part="0")
             | jobs("predict_images", model=NETWORKS, image_set="blurred")
-            | {"tabulate_accuracy"}
+            | {"tabulate_accuracy", "tabulate_differences"}
             | jobs("draw_figure", figure=("accuracy", "example_stimuli"))
             | REPORT
         )

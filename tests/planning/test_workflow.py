@@ -29,7 +29,8 @@ SETS = (
     "stylized",
     "black_and_white",
 )
-REPORT = {"write_report"}
+# Rules that follow from any table with measurements.
+REPORT = {"tabulate_findings", "write_report"}
 # Rules whose jobs count the images that they process.
 IMAGE_RULES = (
     "ingest_images",
@@ -82,6 +83,7 @@ def test_all_tables_figures_and_the_report_are_made(tiny):
         "correctly_labelled",
         "accuracy",
         "shape_bias",
+        "differences",
         "kernel_tv",
         "filter_matches",
         "activation_tv",
@@ -93,6 +95,7 @@ def test_all_tables_figures_and_the_report_are_made(tiny):
         "ablation",
         "ablation_by_category",
         "ablation_by_concept",
+        "findings",
     }
     for folder in ("dissection_iou", "top_images", "ablation_flips"):
         stems = {path.stem for path in (made / "tables" / folder).glob("*.parquet")}
@@ -144,7 +147,7 @@ def test_counts_are_consistent(tiny):
 
 def test_an_edited_caption_re_runs_its_figure(tiny):
     with edited(tiny.folder / "report/shape_bias.rst", "Left: ", "To the left: "):
-        assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | REPORT
+        assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | {"write_report"}
 
 
 def test_every_log_ends_with_time_memory_and_images_per_second(tiny):
@@ -256,7 +259,7 @@ def test_the_plan_gives_reasons(tiny):
             command, cwd=tiny.folder, capture_output=True, text=True, check=True
         )
     lines = result.stdout.splitlines()
-    assert re.match(r"15 jobs would run, about \d+ (s|min) of work", lines[0])
+    assert re.match(r"16 jobs would run, about \d+ (s|min) of work", lines[0])
     for model in NETWORKS:
         section = lines[lines.index(f"network {model}") + 1 :]
         section = "\n".join(section[: section.index("")])
@@ -270,7 +273,7 @@ def test_a_transform_re_runs_its_image_set_and_its_dependents(tiny):
     expected = (
         jobs("derive_images", image_set="scrambled", part="0")
         | jobs("predict_images", model=NETWORKS, image_set="scrambled")
-        | {"tabulate_accuracy"}
+        | {"tabulate_accuracy", "tabulate_differences"}
         | jobs("draw_figure", figure=("accuracy", "example_stimuli"))
         | REPORT
     )
@@ -289,7 +292,7 @@ def test_an_unstored_transform_re_runs_the_jobs_that_apply_it(tiny):
             jobs("predict_images", model=NETWORKS, image_set="noisy")
             | jobs("measure_activation_tv", model=NETWORKS, image_set="noisy")
             | jobs("concatenate_table", table="activation_tv")
-            | {"tabulate_accuracy"}
+            | {"tabulate_accuracy", "tabulate_differences"}
             | jobs("draw_figure", figure=("accuracy", "activation_tv", "example_stimuli"))
             | REPORT
         )
@@ -345,7 +348,7 @@ def test_a_network_s_settings_re_run_that_network(tiny):
     with edited(tiny.folder / tiny.study, old, old[:-1] + ", weight_decay: 0.001}"):
         assert tiny.planned() == (
             network_jobs("alexnet_r")
-            | {"select_correctly_labelled"}
+            | {"select_correctly_labelled", "tabulate_differences"}
             | jobs("match_filters", pair="alexnet")
             | jobs("concatenate_table", table="filter_matches")
             | TABLE_JOBS
@@ -365,7 +368,7 @@ def test_a_new_network_re_runs_no_other(tiny):
 def test_a_figures_code_re_runs_that_figure(tiny):
     path = tiny.folder / "shapebias/report/figures/shape_bias.py"
     with edited(path, path.read_text(), path.read_text() + "\n\nEDITED = True\n"):
-        assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | REPORT
+        assert tiny.planned() == jobs("draw_figure", figure="shape_bias") | {"write_report"}
 
 
 def conflict_jobs(parts):
@@ -373,7 +376,7 @@ def conflict_jobs(parts):
     return (
         jobs("ingest_images", image_set="conflict", part=parts)
         | jobs("predict_images", model=NETWORKS, image_set="conflict")
-        | {"tabulate_rejected", "tabulate_shape_bias"}
+        | {"tabulate_rejected", "tabulate_shape_bias", "tabulate_differences"}
         | ablation_jobs()
         | jobs("draw_figure", figure=("shape_bias", "example_stimuli"))
     )

@@ -1,4 +1,4 @@
-"""Every figure draws for three pairs, one, none, and for nothing measured."""
+"""Figures for three pairs, one, none, and for a study without their measurement."""
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ NEEDS = {
 
 
 def invented(table, pairs, unpaired):
-    """A small table with every network of a study in it, which fits its schema."""
+    """Small table with every network of a study, which fits its schema."""
     rng = np.random.default_rng(0)
     models = [model for pair in pairs.values() for model in pair.values()] + unpaired
     keys = {
@@ -66,8 +66,8 @@ def invented(table, pairs, unpaired):
             frame = frame.merge(pd.DataFrame({name: list(keys[name])}), how="cross")
     for column in TABLES[table].columns:
         if column.name not in keys:
-            drawn = rng.uniform(0.1, 0.9, len(frame))
-            values = {"text": "x", "count": rng.integers(0, 4, len(frame)), "number": drawn}
+            numbers = rng.uniform(0.1, 0.9, len(frame))
+            values = {"text": "x", "count": rng.integers(0, 4, len(frame)), "number": numbers}
             frame[column.name] = values[column.type]
     arrow_table(frame[columns], table)
     return frame[columns]
@@ -83,19 +83,25 @@ def inputs(kind, pairs, unpaired, empty=False):
         "activation_tv": {"clean": "clean", "noisy": "noisy"},
         "important_concepts": {"iou_cut": 0.04},
     }
-    given = {"pairs": pairs, **settings.get(kind, {})}
+    keywords = {"pairs": pairs, **settings.get(kind, {})}
     if kind not in ("example_stimuli", "matched_filters"):
-        given["unpaired"] = unpaired
+        keywords["unpaired"] = unpaired
     if kind == "example_stimuli":
         image = np.zeros((8, 8, 3), dtype=np.uint8)
-        return given | {"rows": [] if empty else [("clean", [image, None]), ("adv (a_r)", [image])]}
+        return keywords | {
+            "rows": [] if empty else [("clean", [image, None]), ("adv (a_r)", [image])]
+        }
     frame = invented(NEEDS[kind], pairs, unpaired)
     if kind == "matched_filters":
         models = [model for pair in pairs.values() for model in pair.values()]
-        given["kernels"] = {m: np.random.default_rng(1).normal(size=(4, 3, 3, 3)) for m in models}
+        keywords["kernels"] = {
+            m: np.random.default_rng(1).normal(size=(4, 3, 3, 3)) for m in models
+        }
     if kind == "ablation_by_category":
-        given["dissection"] = invented("dissection", pairs, unpaired).query("category == 'color'")
-    return given | {NEEDS[kind]: frame.iloc[:0] if empty else frame}
+        keywords["dissection"] = invented("dissection", pairs, unpaired).query(
+            "category == 'color'"
+        )
+    return keywords | {NEEDS[kind]: frame.iloc[:0] if empty else frame}
 
 
 def texts(figure):
@@ -103,15 +109,15 @@ def texts(figure):
 
 
 def assert_readable(figure):
-    """Nothing leaves the canvas, and no heading stands on what is written above its panel."""
-    (width, height), drawn = figure.get_size_inches(), figure.get_tightbbox()
-    assert min(drawn.min) > -0.02
-    assert drawn.x1 < width + 0.02
-    assert drawn.y1 < height + 0.02
+    """Nothing leaves the canvas, and no title overlaps the annotations of its panel."""
+    (width, height), box = figure.get_size_inches(), figure.get_tightbbox()
+    assert min(box.min) > -0.02
+    assert box.x1 < width + 0.02
+    assert box.y1 < height + 0.02
     for axes in figure.axes:
-        written = [one for one in axes.get_children() if isinstance(one, Text) and one.get_text()]
-        for heading in set(written) - set(axes.texts):
-            place = heading.get_window_extent()
+        written = [c for c in axes.get_children() if isinstance(c, Text) and c.get_text()]
+        for title in set(written) - set(axes.texts):
+            place = title.get_window_extent()
             assert not any(place.overlaps(text.get_window_extent()) for text in axes.texts)
 
 
@@ -136,7 +142,7 @@ def test_draws_every_network_of_a_study(kind, study):
 
 
 @pytest.mark.parametrize("kind", [*NEEDS, "example_stimuli"])
-def test_says_so_where_nothing_was_measured(kind):
+def test_an_empty_table_gives_a_figure_with_the_reason(kind):
     figure = draw(kind, **inputs(kind, PAIRS, [], empty=True))
     assert "study" in " ".join(texts(figure))
 
@@ -153,8 +159,8 @@ def test_equal_figures_are_equal_files(kind, tmp_path):
         assert len(written[0]) > 5_000
 
 
-def test_a_figure_is_not_written_as_anything_else(tmp_path):
-    with pytest.raises(ShapebiasError, match=r"as \.png or \.pdf"):
+def test_figures_are_png_or_pdf(tmp_path):
+    with pytest.raises(ShapebiasError, match=r"figure.jpg: a figure is written as \.png or \.pdf"):
         save(Figure(), tmp_path / "figure.jpg")
 
 
@@ -166,10 +172,10 @@ def test_a_network_has_the_same_colour_everywhere():
 
 @pytest.mark.parametrize("kind", sorted(NEEDS.keys() - {"matched_filters"}))
 def test_a_network_without_rows_does_not_change_the_colour_of_another(kind):
-    given = inputs(kind, {}, ["a", "b", "c"])
-    # Nor does the order of a table's rows.
-    given[NEEDS[kind]] = given[NEEDS[kind]].query("model != 'a'").iloc[::-1]
-    figure = draw(kind, **given)
+    keywords = inputs(kind, {}, ["a", "b", "c"])
+    # The order of the rows does not matter either.
+    keywords[NEEDS[kind]] = keywords[NEEDS[kind]].query("model != 'a'").iloc[::-1]
+    figure = draw(kind, **keywords)
     drawn = {to_hex(bar.get_facecolor()) for axes in figure.axes for bar in axes.patches}
     drawn |= {to_hex(line.get_color()) for axes in figure.axes for line in axes.lines}
     assert {colour.lower() for colour in OTHERS} & drawn == {
@@ -177,19 +183,19 @@ def test_a_network_without_rows_does_not_change_the_colour_of_another(kind):
     }
 
 
-def test_a_networks_colour_and_mark_follow_its_place_in_the_study():
+def test_a_networks_colour_and_marker_follow_its_place_in_the_study():
     unpaired = [f"network_{i}" for i in range(12)]
-    (every,) = panels(unpaired, {}, unpaired)
-    assert len({(network.colour, network.mark) for network in every.networks}) == 12
-    (some,) = panels(["network_11", "network_7"], {}, unpaired)
-    assert some.networks == (every.networks[7], every.networks[11])
+    (panel,) = panels(unpaired, {}, unpaired)
+    assert len({(network.colour, network.marker) for network in panel.networks}) == 12
+    (part,) = panels(["network_11", "network_7"], {}, unpaired)
+    assert part.networks == (panel.networks[7], panel.networks[11])
 
 
-def test_accuracy_is_on_the_pairs_own_selection_but_for_the_clean_set():
+def test_accuracy_is_over_the_pairs_selection_except_on_the_clean_set():
     frame = invented("accuracy", PAIRS, [])
-    chosen = accuracy_rows(frame, "alexnet", "clean")
-    assert set(chosen["selection"][chosen["image_set"] == "noisy"]) == {"alexnet"}
-    assert set(chosen["selection"][chosen["image_set"] == "clean"]) == {"all"}
+    rows = accuracy_rows(frame, "alexnet", "clean")
+    assert set(rows["selection"][rows["image_set"] == "noisy"]) == {"alexnet"}
+    assert set(rows["selection"][rows["image_set"] == "clean"]) == {"all"}
     assert set(accuracy_rows(frame, None, "clean")["selection"]) == {"all"}
 
 
@@ -199,9 +205,9 @@ def test_chance_is_drawn_where_it_was_measured(kind):
     controls = pd.concat([frame.assign(control=control) for control in ("random", "shuffled")])
     controls["category"] = "color"
     controls["diversity"] += controls["control"] == "random"
-    given = inputs(kind, PAIRS, [])
-    assert not any("chance" in text for text in texts(draw(kind, **given)))
-    figure = draw(kind, **given, dissection_controls=controls)
+    keywords = inputs(kind, PAIRS, [])
+    assert not any("chance" in text for text in texts(draw(kind, **keywords)))
+    figure = draw(kind, **keywords, dissection_controls=controls)
     assert any("chance" in text for text in texts(figure))
     lines = figure.axes[0].lines
     if kind == "detectors":
@@ -211,13 +217,13 @@ def test_chance_is_drawn_where_it_was_measured(kind):
         assert marks == [[n_channels, n_channels]] * 2
     else:
         for control, style in (("random", "--"), ("shuffled", ":")):
-            own = controls[(controls["model"] == "alexnet") & (controls["control"] == control)]
+            rows = controls[(controls["model"] == "alexnet") & (controls["control"] == control)]
             broken = [line.get_ydata().tolist() for line in lines if line.get_linestyle() == style]
-            assert broken[0] == own.groupby("layer")["diversity"].mean().tolist()
+            assert broken[0] == rows.groupby("layer")["diversity"].mean().tolist()
             assert len(broken) == 2
 
 
-def test_accuracy_by_level_is_that_of_the_pairs_own_images_and_in_order():
+def test_accuracy_by_level_is_over_the_pairs_selection_and_in_order():
     unpaired = [f"network_{i}" for i in range(10)]
     table = invented("accuracy", PAIRS, unpaired)
     noisier = table[table["image_set"] == "noisy"].assign(image_set="noisier")
@@ -241,14 +247,14 @@ def test_accuracy_by_level_is_that_of_the_pairs_own_images_and_in_order():
         shown = list(PAIRS[pair].values()) if pair in PAIRS else unpaired
         lines = axes.lines[::2]
         for model, line in zip(shown, lines, strict=True):
-            own = table[(table["model"] == model) & (table["selection"] == selection)]
-            wanted = 100 * own.set_index("image_set")["top1"][["noisy", "noisier"]]
-            assert line.get_ydata().tolist() == wanted.tolist()
+            rows = table[(table["model"] == model) & (table["selection"] == selection)]
+            expected = 100 * rows.set_index("image_set")["top1"][["noisy", "noisier"]]
+            assert line.get_ydata().tolist() == expected.tolist()
         assert len({(line.get_color(), line.get_marker()) for line in lines}) == len(shown)
     assert figure.axes[0].lines[0].get_color() == STANDARD
 
 
-def test_every_trained_network_has_a_panel_with_its_name_and_its_own_curves():
+def test_every_trained_network_has_a_panel_with_its_name_and_curves():
     shared = {"x": {"standard": "alexnet", "robust": "res"}}
     unpaired = [f"network_{i}" for i in range(12)]
     log = invented("training_log", PAIRS, unpaired)
@@ -257,17 +263,17 @@ def test_every_trained_network_has_a_panel_with_its_name_and_its_own_curves():
     assert sorted(axes.get_title(loc="left") for axes in uppers) == sorted(log["model"].unique())
     assert len({(axes.get_xlim(), axes.get_ylim()) for axes in uppers}) == 1
     for axes in uppers:
-        own = log[log["model"] == axes.get_title(loc="left")]
+        rows = log[log["model"] == axes.get_title(loc="left")]
         clean, attacked, _ = axes.lines
-        assert clean.get_ydata().tolist() == (100 * own["validation_accuracy"]).tolist()
-        assert attacked.get_ydata().tolist() == (100 * own["adversarial_accuracy"]).tolist()
+        assert clean.get_ydata().tolist() == (100 * rows["validation_accuracy"]).tolist()
+        assert attacked.get_ydata().tolist() == (100 * rows["adversarial_accuracy"]).tolist()
 
 
 def test_differences_are_robust_less_standard():
     columns = ["model", "layer", "channel", "concept", "iou"]
     rows = [("alexnet", "c", k, "red", 0.1) for k in range(5)]
     rows += [("alexnet_r", "c", 0, "red", 0.1), ("alexnet_r", "c", 1, "dog", 0.1)]
-    # A channel that meets no concept counts for none.
+    # A channel with an IoU of 0 does not count.
     rows += [("alexnet_r", "c", 2, "cat", 0.0)]
     frame = pd.DataFrame(rows, columns=columns)
     (axes,) = draw("concept_differences", dissection=frame, pairs=PAIRS, unpaired=[]).axes
@@ -275,7 +281,7 @@ def test_differences_are_robust_less_standard():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["dog", "red"]
 
 
-def test_differences_that_chance_gives_stand_beside():
+def test_differences_between_randomised_controls_are_marked():
     columns = ["model", "layer", "channel", "concept", "iou"]
     rows = [("alexnet", "c", k, "red", 0.1) for k in range(5)] + [("alexnet_r", "c", 0, "dog", 0.1)]
     frame = pd.DataFrame(rows, columns=columns)
@@ -304,52 +310,52 @@ def test_differences_that_chance_gives_stand_beside():
     assert any("IoU ≥ 0.01" in text for text in texts(figure))
 
 
-def test_lost_decisions_are_shares_with_what_they_are_shares_of():
+def test_lost_decisions_are_shares_with_the_number_of_decisions():
     channels = pd.DataFrame({"layer": "conv1", "channel": range(4)})
     both = pd.DataFrame({"model": ["alexnet", "alexnet_r"]}).merge(channels, how="cross")
     ablation = both.assign(
         n_shape=1200, n_texture=7, shape_score=[0, 12, 24, 36, 9, 9, 9, 9], texture_score=1
     )
     labels = both.assign(category=["object", "color"] * 4, iou=[0.1, 0.1, 0.1, 0.01] * 2)
-    given = {"ablation": ablation, "dissection": labels, "pairs": PAIRS, "unpaired": []}
-    figure = draw("ablation_by_category", **given)
+    keywords = {"ablation": ablation, "dissection": labels, "pairs": PAIRS, "unpaired": []}
+    figure = draw("ablation_by_category", **keywords)
     shape, texture, score, _ = figure.axes
     assert [bar.get_width() for bar in shape.patches[:3]] == pytest.approx([1.5, 1.0, 2.0])
     assert [bar.get_width() for bar in score.patches[:3]] == [18, 12, 24]
     # Student's t with three degrees of freedom.
     for axes, end in ((shape, 3.5540), (score, 42.648)):
-        whisker = axes.collections[0].get_paths()[0]
-        assert whisker.vertices[1, 0] == pytest.approx(end, rel=1e-4)
+        interval = axes.collections[0].get_paths()[0]
+        assert interval.vertices[1, 0] == pytest.approx(end, rel=1e-4)
     assert {text.get_text() for text in shape.texts} == {"of 1,200", "4", "2"}
     assert {text.get_text() for text in texture.texts} == {"of 7", "4", "2"}
     assert any("IoU > 0" in text for text in texts(figure))
-    strict = draw("ablation_by_category", **given, iou_cut=0.04)
+    strict = draw("ablation_by_category", **keywords, iou_cut=0.04)
     assert [bar.get_width() for bar in strict.axes[2].patches[:3]] == [18, 12, 12]
     assert {text.get_text() for text in strict.axes[0].texts} == {"of 1,200", "4", "2", "1"}
     assert any("IoU ≥ 0.04" in text for text in texts(strict))
 
 
-def test_what_random_channels_cost_stands_across_the_bars():
+def test_the_loss_without_random_channels_is_marked_across_the_bars():
     frame = invented("ablation_by_concept", {}, ["lonely"])
     frame = frame[frame["category"] == "color"].assign(concept="red", n_draws=5)
     frame = frame.assign(accuracy_before=0.9, accuracy_after=0.3, random_accuracy=0.8)
     frame["random_accuracy_sd"] = 0.05
-    given = {"pairs": {}, "unpaired": ["lonely"], "iou_cut": 0.04}
-    figure = draw("important_concepts", ablation_by_concept=frame, **given)
+    keywords = {"pairs": {}, "unpaired": ["lonely"], "iou_cut": 0.04}
+    figure = draw("important_concepts", ablation_by_concept=frame, **keywords)
     (axes,) = figure.axes
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([60])
     (mark,) = [line for line in axes.lines if line.get_marker() == "|"]
     assert list(mark.get_xdata()) == pytest.approx([10])
-    (whisker,) = axes.collections[0].get_paths()
-    assert whisker.vertices[:, 0] == pytest.approx([5, 15])
+    (interval,) = axes.collections[0].get_paths()
+    assert interval.vertices[:, 0] == pytest.approx([5, 15])
     assert any("random channels (mean ± sd of 5)" in text for text in texts(figure))
     nothing = frame.assign(n_draws=0, random_accuracy=np.nan, random_accuracy_sd=np.nan)
-    without = draw("important_concepts", ablation_by_concept=nothing, **given)
+    without = draw("important_concepts", ablation_by_concept=nothing, **keywords)
     assert not any("random" in text for text in texts(without))
     assert without.axes[0].get_xlim() == (0, 100)
 
 
-def test_detectors_are_not_counted_twice():
+def test_detectors_of_all_layers_are_not_added_to_those_of_each():
     rows = [("a", "conv1", "color", 0.0, 3, 1), ("a", "conv2", "color", 0.0, 4, 2)]
     columns = [column.name for column in TABLES["detectors"].columns]
     layers = pd.DataFrame(rows, columns=columns)

@@ -1,10 +1,10 @@
-"""How much the channels of each category matter to decisions by shape and by texture."""
+"""Mean effect of ablating one channel on decisions by shape and by texture, by category."""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from shapebias.ablation.by_category import CUES, scores_of_networks
-from shapebias.report.plotting.category_bars import Bars, category_bars, cut_of_iou
+from shapebias.report.plotting.category_bars import Bars, category_bars, iou_range
 from shapebias.report.plotting.panels import Pairs, Unpaired
 from shapebias.report.plotting.style import empty_figure
 from shapebias.stimuli.concept_categories import category_rank
@@ -18,7 +18,7 @@ def draw(
     unpaired: Unpaired,
     iou_cut: float = 0.0,
 ) -> Figure:
-    """Bars by category: the shares of both kinds of decision that are lost, and the scores.
+    """Draw the shares of decisions lost, and the scores, as bars by category.
 
     Parameters
     ----------
@@ -29,27 +29,29 @@ def draw(
     unpaired
         Networks of the study that are in no pair, in its order.
     iou_cut
-        Least IoU of a channel that counts under its category; `all` is every channel.
+        Least IoU at which a channel counts in the category of its label; `all` is every channel.
     """
     if ablation.empty:
-        return empty_figure("Channels are not silenced in this study.")
+        return empty_figure("No channels are ablated in this study.")
     table = scores_of_networks(ablation, dissection, iou_cut=iou_cut)
     rows = {f"{cue.capitalize()} decisions lost (%)": _shares(table, cue) for cue in CUES}
     rows |= {f"{cue.capitalize()} score (images)": _scores(table, cue) for cue in CUES}
     categories = set(table["category"])
     order = sorted(categories, key=lambda name: (name != "all", category_rank(name)))
-    counted = f"categories: channels with {cut_of_iou(iou_cut)}"
-    return category_bars(rows, pairs=pairs, unpaired=unpaired, order=order, counted=counted)
+    note = f"categories: channels with {iou_range(iou_cut)}"
+    return category_bars(rows, pairs=pairs, unpaired=unpaired, order=order, note=note)
 
 
 def _shares(table: pd.DataFrame, cue: str) -> Bars:
+    """Shares in percent, annotated with the number of decisions."""
     decisions = table.groupby("model")[f"n_{cue}"].first()
-    heads = {model: f"of {n:,}" for model, n in decisions.items()}
-    return Bars(_bars(table, cue, 100.0), heads=heads)
+    annotations = {model: f"of {n:,}" for model, n in decisions.items()}
+    return Bars(_bars(table, cue, 100.0), annotations=annotations)
 
 
 def _scores(table: pd.DataFrame, cue: str) -> Bars:
     bars = _bars(table, cue, table[f"n_{cue}"])
+    # A network without decisions has no share, but a score of 0.
     return Bars(bars.assign(value=table[f"mean_{cue}_score"]))
 
 

@@ -1,4 +1,4 @@
-"""Accuracy against the level of one setting of a transform, as of saturation or of patches."""
+"""Top-1 accuracy against one setting of a transform, such as its level of saturation."""
 
 from typing import Any
 
@@ -29,13 +29,12 @@ def draw(
     curves: list[dict[str, Any]],
     clean: str | None = None,
 ) -> Figure:
-    """Lines of top-1 accuracy with intervals, a panel a family of image sets and pair.
+    """Draw top-1 accuracy with intervals as lines: a panel for each pair and family of image sets.
 
     Parameters
     ----------
     accuracy
-        Table `accuracy`, of which each pair and each network in none is shown as
-        `shapebias.figures.accuracy.draw` does.
+        Table `accuracy`; its rows are selected as in the figure `accuracy`.
     pairs
         Pair to its `standard` and `robust` network.
     unpaired
@@ -43,22 +42,20 @@ def draw(
     curves
         Families of image sets: `title`, `setting`, and `levels` (image set to its level).
     clean
-        Name of the clean image set, whose accuracy over all images stands at the left, apart from
-        the lines.
+        Name of the clean image set; its accuracy over all images is a point left of the lines.
     """
     if accuracy.empty or not curves:
         return empty_figure("Accuracy is not measured at several levels in this study.")
     with style():
         shown = panels(accuracy["model"], pairs, unpaired)
-        number = len(curves) * len(shown)
-        figure, cells = grid(number, height=1.7, across=n_columns(len(shown)))
-        each = [(curve, panel) for curve in curves for panel in shown]
-        for (curve, panel), (axes,) in zip(each, cells, strict=True):
+        drawn = [(curve, panel) for curve in curves for panel in shown]
+        figure, cells = grid(len(drawn), height=1.7, across=n_columns(len(shown)))
+        for (curve, panel), (axes,) in zip(drawn, cells, strict=True):
             rows = accuracy_rows(accuracy, panel.pair, clean)
             for network in panel.networks:
-                own = rows[rows["model"] == network.model].set_index("image_set")
-                _draw_line(axes, own, list(curve["levels"]), clean, network)
-            _lay_out(axes, curve, clean)
+                of_network = rows[rows["model"] == network.model].set_index("image_set")
+                _draw_line(axes, of_network, list(curve["levels"]), clean, network)
+            _scale(axes, curve, clean)
             set_title(axes, panel.title)
         for axes in first_column(cells):
             axes.set_ylabel("Top-1 accuracy (%)")
@@ -67,19 +64,19 @@ def draw(
 
 
 def _draw_line(
-    axes: Axes, own: pd.DataFrame, sets: list[str], clean: str | None, network: Network
+    axes: Axes, rows: pd.DataFrame, sets: list[str], clean: str | None, network: Network
 ) -> None:
-    rows = own.reindex(sets)
+    at_levels = rows.reindex(sets)
     at = range(1, len(sets) + 1)
-    low, high = 100 * rows["top1_low"], 100 * rows["top1_high"]
+    low, high = 100 * at_levels["top1_low"], 100 * at_levels["top1_high"]
     axes.fill_between(at, low, high, color=network.colour, alpha=0.12, lw=0)
-    line = {"color": network.colour, "marker": network.mark, "markersize": 3.2}
-    axes.plot(at, 100 * rows["top1"], **line)
-    if clean in own.index:
-        axes.plot([0], [100 * own.loc[clean, "top1"]], **line)
+    line = {"color": network.colour, "marker": network.marker, "markersize": 3.2}
+    axes.plot(at, 100 * at_levels["top1"], **line)
+    if clean in rows.index:
+        axes.plot([0], [100 * rows.loc[clean, "top1"]], **line)
 
 
-def _lay_out(axes: Axes, curve: dict[str, Any], clean: str | None) -> None:
+def _scale(axes: Axes, curve: dict[str, Any], clean: str | None) -> None:
     levels = [f"{level:g}".replace("inf", "∞") for level in curve["levels"].values()]
     names = ["clean" if clean else "", *levels]
     slanted = {"rotation": 45, "rotation_mode": "anchor", "ha": "right"} if len(names) > 5 else {}

@@ -1,7 +1,8 @@
-"""How much noise roughens each channel's activation map."""
+"""Total variation of each channel's activation map, on noisy against clean images."""
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,7 +22,7 @@ from shapebias.report.table_rows import varying_channels
 def draw(
     *, activation_tv: pd.DataFrame, pairs: Pairs, unpaired: Unpaired, clean: str, noisy: str
 ) -> Figure:
-    """One point a channel: total variation on the clean against the noisy images.
+    """Draw one point for each channel: total variation on the noisy against the clean images.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def draw(
         shown = panels(both["model"], pairs, unpaired)
         figure, cells = grid(len(shown), height=1.8 if len(shown) == 4 else 2.4)
         limits = _limits(both[["clean", "noisy"]].to_numpy())
-        # A few nearly silent channels would squeeze all others into a corner.
+        # A few channels with tiny activations would squeeze all others into a corner.
         both = both.assign(clean=both["clean"].clip(*limits), noisy=both["noisy"].clip(*limits))
         for panel, (axes,) in zip(shown, cells, strict=True):
             set_title(axes, panel.title)
@@ -53,43 +54,29 @@ def draw(
             f"Mean total variation on {label(clean)} (units of activation)", fontsize=8
         )
         add_legend(figure, shown)
-        high = sum(one.get_window_extent().height for one in figure.legends) / figure.bbox.height
+        legends = sum(legend.get_window_extent().height for legend in figure.legends)
         figure.supylabel(
             f"Mean total variation on\n{label(noisy)} (units of activation)",
-            y=(1 - high) / 2,
+            y=(1 - legends / figure.bbox.height) / 2,
             fontsize=8,
         )
         return figure
 
 
-def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Ends of both axes: the lowest of a hundred values may lie beyond."""
-    return max(values.min(), np.quantile(values, 0.01) / 3) / 1.3, values.max() * 1.3
+def _limits(values: Float[np.ndarray, "channel set"]) -> tuple[float, float]:
+    """Ends of both axes; up to 1 % of the values are below."""
+    low = max(values.min(), np.quantile(values, 0.01) / 3)
+    return float(low / 1.3), float(values.max() * 1.3)
 
 
-def _draw_points(axes: Axes, own: pd.DataFrame, network: Network, place: int) -> None:
-    if own.empty:
+def _draw_points(axes: Axes, rows: pd.DataFrame, network: Network, place: int) -> None:
+    if rows.empty:
         return
-    axes.plot(
-        own["clean"],
-        own["noisy"],
-        "o",
-        color=network.colour,
-        markersize=2,
-        alpha=0.45,
-        mew=0,
-        rasterized=True,
-    )
-    change = f"median × {np.median(own['noisy'] / own['clean']):.2f}"
-    axes.text(
-        0.04,
-        0.96 - 0.085 * place,
-        change,
-        transform=axes.transAxes,
-        color=network.colour,
-        va="top",
-        fontsize=7,
-    )
+    point = {"color": network.colour, "markersize": 2, "alpha": 0.45, "mew": 0}
+    axes.plot(rows["clean"], rows["noisy"], "o", rasterized=True, **point)
+    change = f"median × {np.median(rows['noisy'] / rows['clean']):.2f}"
+    font = {"color": network.colour, "va": "top", "fontsize": 7}
+    axes.text(0.04, 0.96 - 0.085 * place, change, transform=axes.transAxes, **font)
 
 
 def _scale(axes: Axes, limits: tuple[float, float]) -> None:

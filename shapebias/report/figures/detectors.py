@@ -1,10 +1,10 @@
-"""Channels by the category of the concept that they detect best, standard against robust."""
+"""Number of channels by the category of their label, standard against robust."""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from shapebias.dissection.detectors import DETECTOR_IOU, detectors_of_controls
-from shapebias.report.plotting.category_bars import Bars, category_bars, cut_of_iou
+from shapebias.report.plotting.category_bars import Bars, category_bars, iou_range
 from shapebias.report.plotting.panels import Pairs, Unpaired
 from shapebias.report.plotting.style import empty_figure
 from shapebias.report.table_rows import counts_at_cut, nonempty
@@ -19,18 +19,18 @@ def draw(
     dissection_controls: pd.DataFrame | None = None,
     iou_cut: float = 0.0,
 ) -> Figure:
-    """Bars of channels by category: above at one cut of the IoU, below at 0.04.
+    """Draw the number of channels by category as bars: above at one cut of the IoU, below at 0.04.
 
     Parameters
     ----------
     detectors
-        Table `detectors`; a network's layers are added up.
+        Table `detectors`; the layers of a network are summed.
     pairs
         Pair to its `standard` and `robust` network.
     unpaired
         Networks of the study that are in no pair, in its order.
     dissection_controls
-        Table of that name: channels of networks that have learnt nothing.
+        Table of that name; each randomised control is a mark across the bars.
     iou_cut
         Least IoU of a channel that counts in the upper row.
     """
@@ -39,7 +39,7 @@ def draw(
     controls = nonempty(dissection_controls)
     by_chance = None if controls is None else detectors_of_controls(controls)
     rows = {
-        f"Channels with {cut_of_iou(cut)}": Bars(
+        f"Channels with {iou_range(cut)}": Bars(
             _bars(detectors, cut), chance=None if by_chance is None else _bars(by_chance, cut)
         )
         for cut in dict.fromkeys((iou_cut, DETECTOR_IOU))

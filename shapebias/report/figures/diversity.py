@@ -1,4 +1,4 @@
-"""Mean number of concepts that a unit detects, by layer."""
+"""Mean diversity (number of concepts that a channel detects) by layer."""
 
 import numpy as np
 import pandas as pd
@@ -18,30 +18,30 @@ def draw(
     unpaired: Unpaired,
     dissection_controls: pd.DataFrame | None = None,
 ) -> Figure:
-    """Lines of mean diversity by layer with 95 % intervals over channels, a panel a pair.
+    """Draw mean diversity by layer with 95 % intervals over channels, a panel for each pair.
 
     Parameters
     ----------
     dissection
-        Table `dissection`, one row a channel.
+        Table `dissection`.
     pairs
         Pair to its `standard` and `robust` network.
     unpaired
         Networks of the study that are in no pair, in its order.
     dissection_controls
-        Table of that name: channels of networks that have learnt nothing, a line for each kind.
+        Table of that name; each randomised control is a broken line.
     """
     if dissection.empty:
         return empty_figure("Units are not dissected in this study.")
     rows = []
-    for (model, layer), own in dissection.groupby(["model", "layer"], sort=False):
-        mean, margin = mean_margin(own["diversity"].to_numpy(float))
-        # Of a single channel there is no band; and none detects fewer than no concepts.
+    for (model, layer), channels in dissection.groupby(["model", "layer"], sort=False):
+        mean, margin = mean_margin(channels["diversity"].to_numpy(float))
+        # A single channel has no interval; diversity is never below 0.
         ends = (max(mean - margin, 0.0), mean + margin) if np.isfinite(margin) else (mean, mean)
         rows.append((model, layer, mean, *ends))
     frame = pd.DataFrame(rows, columns=["model", "layer", "mean", "low", "high"])
     means = dissection.groupby("model", sort=False)["diversity"].mean().to_dict()
-    label = "Mean diversity\n(concepts a channel)"
+    label = "Mean diversity\n(concepts per channel)"
     chance = None
     if (controls := nonempty(dissection_controls)) is not None:
         groups = controls.groupby(["model", "layer", "control"], sort=False)["diversity"]

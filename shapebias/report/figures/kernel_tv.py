@@ -1,4 +1,4 @@
-"""Mean total variation of the kernels by layer, standard against robust."""
+"""Mean total variation of the kernels of each convolution, standard against robust."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,12 +9,12 @@ from shapebias.report.plotting.style import empty_figure
 
 
 def draw(*, kernel_tv: pd.DataFrame, pairs: Pairs, unpaired: Unpaired) -> Figure:
-    """Lines of mean kernel total variation by convolution, a panel a pair.
+    """Draw mean kernel total variation by convolution, a panel for each pair.
 
     Parameters
     ----------
     kernel_tv
-        Table `kernel_tv`; its layer `all` is written at the head of the panel.
+        Table `kernel_tv`; its layer `all` is written above the panel.
     pairs
         Pair to its `standard` and `robust` network.
     unpaired

@@ -1,4 +1,4 @@
-"""First-layer filters of a pair that correlate best, standard above robust."""
+"""First-layer filters of a pair with the highest correlation, standard above robust."""
 
 from collections.abc import Mapping
 
@@ -10,11 +10,13 @@ from matplotlib.figure import Figure, SubFigure
 from shapebias.report.plotting.panels import Pairs
 from shapebias.report.plotting.style import PAGE, ROBUST, STANDARD, empty_figure, style
 
-Kernels = Mapping[str, Float[np.ndarray, "filter 3 row column"]]
+Kernels = Mapping[str, Float[np.ndarray, "_ 3 row column"]]
+
+SIDES = {"standard": STANDARD, "robust": ROBUST}
 
 
 def draw(*, filter_matches: pd.DataFrame, kernels: Kernels, pairs: Pairs, n: int = 10) -> Figure:
-    """The most correlated filters of each pair as pictures, with their difference.
+    """Draw the most correlated filters of each pair, with their difference in total variation.
 
     Parameters
     ----------
@@ -25,7 +27,7 @@ def draw(*, filter_matches: pd.DataFrame, kernels: Kernels, pairs: Pairs, n: int
     pairs
         Pair to its `standard` and `robust` network.
     n
-        Matches shown of each pair, from the highest rank correlation.
+        Number of matches of each pair, from the highest rank correlation.
     """
     shown = [pair for pair in pairs if (filter_matches["pair"] == pair).any()]
     if not shown:
@@ -47,8 +49,8 @@ def _draw_pair(
     block: SubFigure, best: pd.DataFrame, kernels: Kernels, pair: Mapping[str, str], n: int
 ) -> None:
     axes = block.subplots(2, n, squeeze=False)
-    for one in axes.flat:
-        one.set_axis_off()
+    for cell in axes.flat:
+        cell.set_axis_off()
     for column, match in enumerate(best.itertuples()):
         above, below = axes[:, column]
         above.imshow(picture(kernels[pair["standard"]][match.filter]), interpolation="nearest")
@@ -56,13 +58,12 @@ def _draw_pair(
         above.set_title(f"ρ {match.spearman:.2f}", fontsize=6.5, fontweight="normal", loc="center")
         text = f"ΔTV {match.tv_difference:+.2g}".replace("-", "−")
         below.text(0.5, -0.12, text, transform=below.transAxes, ha="center", va="top", fontsize=6.5)
-    for one, label, colour in zip(
-        axes[:, 0], ("standard", "robust"), (STANDARD, ROBUST), strict=True
-    ):
-        one.text(-0.15, 0.5, label, transform=one.transAxes, color=colour, ha="right", va="center")
+    for cell, (side, colour) in zip(axes[:, 0], SIDES.items(), strict=True):
+        place = {"transform": cell.transAxes, "ha": "right", "va": "center"}
+        cell.text(-0.15, 0.5, side, color=colour, **place)
 
 
 def picture(kernel: Float[np.ndarray, "3 row column"]) -> Float[np.ndarray, "row column 3"]:
-    """A kernel as an image: zero is mid grey, its largest weight full colour."""
+    """Show a kernel as an image in [0, 1]: zero is mid grey, the largest weight full colour."""
     largest = float(np.abs(kernel).max()) or 1.0
     return np.moveaxis(0.5 + kernel / (2 * largest), 0, -1)

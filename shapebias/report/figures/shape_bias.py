@@ -1,19 +1,20 @@
-"""Shape bias of every network, with its interval, beside the share decided by neither cue."""
+"""Shape bias of each network with its interval, and its share of decisions by neither cue."""
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from shapebias.report.plotting.panels import Network, Pairs, Unpaired, add_legend, panels, wrap_text
 from shapebias.report.plotting.style import FAINT, PAGE, empty_figure, label, style
 
-# Inches for the networks' names.
+# Width of the networks' names in inches.
 NAMES = 1.8
 
 
 def draw(*, shape_bias: pd.DataFrame, pairs: Pairs, unpaired: Unpaired) -> Figure:
-    """Bars of shape bias by network, pair by pair.
+    """Draw shape bias as bars, pair by pair.
 
     Parameters
     ----------
@@ -35,37 +36,37 @@ def draw(*, shape_bias: pd.DataFrame, pairs: Pairs, unpaired: Unpaired) -> Figur
     with style():
         shown = panels(pooled["model"], pairs, unpaired)
         networks = [network for panel in shown for network in panel.networks]
-        at = _places([len(panel.networks) for panel in shown])
+        # A gap after each pair.
+        gaps = np.repeat(np.arange(len(shown)) * 0.5, [len(panel.networks) for panel in shown])
+        at = np.arange(len(networks)) + gaps
         sets = list(dict.fromkeys(pooled["image_set"]))
-        lines = max(wrap_text(network.model, NAMES).count("\n") + 1 for network in networks)
-        height = len(sets) * (max(0.21, 0.14 * lines) * (at[-1] + 2)) + 0.8
+        n_lines = max(wrap_text(network.model, NAMES).count("\n") + 1 for network in networks)
+        height = len(sets) * (max(0.21, 0.14 * n_lines) * (at[-1] + 2)) + 0.8
         figure = Figure(figsize=(PAGE - 1.2, height), layout="constrained")
         axes = figure.subplots(len(sets), 2, squeeze=False, width_ratios=(3.2, 1), sharey=True)
         for (bias, neither), image_set in zip(axes, sets, strict=True):
-            own = pooled[pooled["image_set"] == image_set].set_index("model")
-            own = own.reindex([network.model for network in networks])
-            _draw_bias(bias, own, networks, at)
-            _draw_neither(neither, own, networks, at)
+            rows = pooled[pooled["image_set"] == image_set].set_index("model")
+            rows = rows.reindex([network.model for network in networks])
+            _draw_bias(bias, rows, networks, at)
+            _draw_neither(neither, rows, networks, at)
             bias.set_title(label(image_set))
         add_legend(figure, [panel for panel in shown if panel.pair])
         return figure
 
 
-def _places(sizes: list[int]) -> np.ndarray:
-    """Heights of the bars: a gap after each pair."""
-    gaps = np.repeat(np.arange(len(sizes)) * 0.5, sizes)
-    return np.arange(sum(sizes)) + gaps
-
-
-def _draw_bias(axes: Axes, own: pd.DataFrame, networks: list[Network], at: np.ndarray) -> None:
-    for y, network, row in zip(at, networks, own.itertuples(), strict=True):
+def _draw_bias(
+    axes: Axes, rows: pd.DataFrame, networks: list[Network], at: Float[np.ndarray, " network"]
+) -> None:
+    for y, network, row in zip(at, networks, rows.itertuples(), strict=True):
         if not np.isfinite(row.shape_bias):
-            axes.text(1, y, "no image decided by shape or texture", color=FAINT, va="center")
+            axes.text(1, y, "no decision by shape or texture", color=FAINT, va="center")
             continue
         value, low, high = 100 * row.shape_bias, 100 * row.low, 100 * row.high
         axes.barh(y, value, height=0.86, color=network.colour)
         axes.plot((low, high), (y, y), color="#222222", lw=1)
-        axes.text(high + 1.2, y, f"{value:.1f}", va="center", fontsize=7.5)
+        # The dashed line must not cross the number.
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}
+        axes.text(high + 1.2, y, f"{value:.1f}", va="center", fontsize=7.5, bbox=box)
     axes.axvline(50, color=FAINT, lw=0.8, dashes=(3, 2), zorder=0)
     axes.set_xlim(0, 108)
     axes.set_xticks(range(0, 101, 25))
@@ -75,9 +76,11 @@ def _draw_bias(axes: Axes, own: pd.DataFrame, networks: list[Network], at: np.nd
     axes.set_xlabel("Shape bias (% of decisions by shape or texture)")
 
 
-def _draw_neither(axes: Axes, own: pd.DataFrame, networks: list[Network], at: np.ndarray) -> None:
-    total = own[["n_shape", "n_texture", "n_neither"]].sum(axis=1)
-    share = (100 * own["n_neither"] / total).to_numpy()
+def _draw_neither(
+    axes: Axes, rows: pd.DataFrame, networks: list[Network], at: Float[np.ndarray, " network"]
+) -> None:
+    total = rows[["n_shape", "n_texture", "n_neither"]].sum(axis=1)
+    share = (100 * rows["n_neither"] / total).to_numpy()
     colours = [network.colour for network in networks]
     axes.barh(at, np.nan_to_num(share), height=0.86, color=colours, alpha=0.45)
     for y, value in zip(at, share, strict=True):

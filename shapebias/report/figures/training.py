@@ -17,27 +17,25 @@ from shapebias.report.plotting.panels import (
 )
 from shapebias.report.plotting.style import FAINT, empty_figure, style
 
-# Accuracies to how their line is drawn and what it is called.
+# Column to the style of its line and its label.
 CURVES = {
     "validation_accuracy": ("-", "clean validation"),
     "adversarial_accuracy": ("--", "attacked"),
     "accuracy": (":", "training"),
 }
-# Beyond this many epochs, points would run together.
-DOTTED = 12
+# Points of more epochs would run together.
+MAX_DOTTED_EPOCHS = 12
 
 
 def draw(*, training_log: pd.DataFrame, pairs: Pairs, unpaired: Unpaired) -> Figure:
-    """Accuracy on clean and attacked validation images, while training, and loss by epoch.
-
-    A panel a network, a pair's first, all on the same axes; networks that are trained on no
-    attack have no curve under one.
+    """Draw accuracy and loss by epoch, a panel for each network, those of pairs first.
 
     Parameters
     ----------
     training_log
-        Table `training_log`. Accuracy and loss are those of the images as the recipe saw them:
-        adversarial ones for a robust network.
+        Table `training_log`. Training accuracy and loss are over the images as the recipe changes
+        them, such as adversarial ones; only networks trained on an attack are also validated
+        under it.
     pairs
         Pair to its `standard` and `robust` network.
     unpaired
@@ -46,22 +44,23 @@ def draw(*, training_log: pd.DataFrame, pairs: Pairs, unpaired: Unpaired) -> Fig
     if training_log.empty:
         return empty_figure("No network is trained in this study.")
     with style():
-        shown = _one_each(panels(training_log["model"], pairs, unpaired))
-        across = min(len(shown), 4)
-        figure, cells = grid(len(shown), height=1.05, rows=2, across=across)
-        highest = training_log["loss"].max()
+        shown = _single_panels(panels(training_log["model"], pairs, unpaired))
+        n_columns = min(len(shown), 4)
+        figure, cells = grid(len(shown), height=1.05, rows=2, across=n_columns)
+        highest, last = training_log["loss"].max(), int(training_log["epoch"].max())
+        marker = "o" if last <= MAX_DOTTED_EPOCHS else ""
         for i, (panel, (upper, lower)) in enumerate(zip(shown, cells, strict=True)):
-            own = training_log[training_log["model"] == panel.title].sort_values("epoch")
-            _draw_curves(upper, lower, own, panel.networks[0].colour)
+            rows = training_log[training_log["model"] == panel.title].sort_values("epoch")
+            _draw_curves(upper, lower, rows, panel.networks[0].colour, marker)
             set_title(upper, panel.title).set_color(panel.networks[0].colour)
             upper.set_ylim(0, 102)
             lower.set_ylim(0, 1.05 * highest)
             for axes in (upper, lower):
-                _lay_out(axes, training_log["epoch"].max(), first=i % across == 0)
+                _scale(axes, last, first=i % n_columns == 0)
             upper.tick_params(labelbottom=False)
-            if i + across >= len(shown):
+            if i + n_columns >= len(shown):
                 lower.set_xlabel("Epoch")
-            if i % across == 0:
+            if i % n_columns == 0:
                 upper.set_ylabel("Accuracy (%)")
                 lower.set_ylabel("Loss (nats)")
         lines = [
@@ -72,23 +71,24 @@ def draw(*, training_log: pd.DataFrame, pairs: Pairs, unpaired: Unpaired) -> Fig
         return figure
 
 
-def _one_each(shown: list[Panel]) -> list[Panel]:
-    """A panel a network: curves of several would hide each other; one in two pairs comes once."""
-    found: dict[str, Panel] = {}
+def _single_panels(shown: list[Panel]) -> list[Panel]:
+    """One panel for each network, as curves of several would hide each other."""
+    # A network can be in two pairs.
+    single: dict[str, Panel] = {}
     for panel in shown:
         for network in panel.networks:
-            found.setdefault(network.model, Panel(network.model, (network,), panel.pair))
-    return list(found.values())
+            single.setdefault(network.model, Panel(network.model, (network,), panel.pair))
+    return list(single.values())
 
 
-def _draw_curves(upper: Axes, lower: Axes, own: pd.DataFrame, colour: str) -> None:
-    mark = "o" if len(own) <= DOTTED else ""
+def _draw_curves(upper: Axes, lower: Axes, rows: pd.DataFrame, colour: str, marker: str) -> None:
     for column, (dashes, _) in CURVES.items():
-        upper.plot(own["epoch"], 100 * own[column], mark + dashes, color=colour, markersize=2.4)
-    lower.plot(own["epoch"], own["loss"], mark + "-", color=colour, markersize=2.4)
+        line = {"color": colour, "markersize": 2.4}
+        upper.plot(rows["epoch"], 100 * rows[column], marker + dashes, **line)
+    lower.plot(rows["epoch"], rows["loss"], marker + "-", color=colour, markersize=2.4)
 
 
-def _lay_out(axes: Axes, last: int, *, first: bool) -> None:
+def _scale(axes: Axes, last: int, *, first: bool) -> None:
     axes.set_xlim(0.5, last + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axes.tick_params(labelleft=first)

@@ -1,208 +1,157 @@
-"""Answers from what the units of networks detect, and which of them decide."""
+"""Answers from units: what they detect, and what ablating one of them costs."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from shapebias.ablation.by_category import CUES
 from shapebias.dissection.detectors import DETECTOR_IOU
 from shapebias.intervals import wilson
-from shapebias.report.findings.verdicts import (
+from shapebias.report.findings.answers import (
+    UNCLEAR,
     Answer,
-    Finding,
-    description,
+    Difference,
+    Measurements,
+    comparison,
     difference_of_means,
     difference_of_proportions,
-    finding,
-    percentage_points,
-    unpaired_answers,
+    percent,
 )
 from shapebias.report.table_rows import paired_rows
 from shapebias.stimuli.concept_categories import category_rank
 
-Tables = Mapping[str, pd.DataFrame]
-Pairs = Mapping[str, Mapping[str, str]]
-
-# A proportion, and the ends of its interval.
-Share = tuple[float, tuple[float, float]]
-
-CAVEAT = (
-    "Of a network's two kinds of decision the rarer are often the closer ones, which any silenced "
-    "unit turns over more easily: neither shares nor images tell on which cue its units act."
-)
-
-# What the paper calls simple: what a unit can see without the form of a thing.
+# Categories that the paper calls simple: a unit can detect them without the form of an object.
 SIMPLE = ("color", "texture")
 
 
-def categories(tables: Tables, pairs: Pairs) -> Finding:
-    """Whether more units of robust networks detect colours and textures.
+class Detectors(NamedTuple):
+    """Number of channels that detect a concept, and of all channels."""
 
-    A difference counts where the network that has more of them has more than chance gives.
+    n: int
+    of: int
+
+    @property
+    def percent(self) -> float:
+        """Share of the channels that detect."""
+        return percent(self.n / self.of)
+
+    def __sub__(self, other: "Detectors") -> Difference:
+        """Difference of two shares; channels of two networks are separate samples."""
+        return difference_of_proportions(
+            self.n / self.of, wilson(*self), other.n / other.of, wilson(*other)
+        )
+
+
+def categories(study: Measurements, yes: int) -> Iterator[Answer]:
+    """Share of channels that detect a concept of each category; colours and textures decide.
+
+    A difference is unclear unless the network with more detectors has more than its randomised
+    controls.
     """
-    labels, controls = tables.get("dissection"), tables.get("dissection_controls")
-    answers = []
-    for pair, standard, robust in paired_rows(labels, pairs):
-        changes = [_change(name, standard, robust, controls) for name in SIMPLE]
-        others = [
-            f"{name} {_hits(standard, name)[0]} → {_hits(robust, name)[0]}"
-            for name in sorted(set(labels["category"]) - set(SIMPLE), key=category_rank)
-        ]
-        text = "; ".join([text for text, _ in changes] + others)
-        size = f"of {_from_to(len(standard), len(robust))} channels, standard → robust"
-        answers.append(Answer(f"{pair}, {size}: {text}.", tuple(sign for _, sign in changes)))
-    return finding(
-        f"Do more units of robust networks detect colours and textures (IoU ≥ {DETECTOR_IOU:g})?",
-        [*answers, *unpaired_answers(labels, pairs, lambda own: _counts(own, controls))],
-        published="Channels whose label, at any IoU, is a colour, texture or object change by "
-        "+117, +7 and −28 % (AlexNet), and by +102, +34 and −20 % (GoogLeNet; parts −26 %).",
-    )
+    labels = study.table("dissection")
+    names = sorted(set(labels["category"]), key=category_rank)
+    for pair, *sides in paired_rows(labels, study.pairs):
+        for category in (*SIMPLE, *(name for name in names if name not in SIMPLE)):
+            decides = yes if category in SIMPLE else 0
+            standard, robust = (_detectors(side, category) for side in sides)
+            chance = [_chance(study, side, category) for side in sides]
+            values = {"baseline": standard.percent, "value": robust.percent, "n": robust.of}
+            if all(chance):
+                values |= {"chance_baseline": chance[0].percent, "chance": chance[1].percent}
+            measure = {"measure": f"{category} detectors", "unit": "points"}
+            answer = comparison(robust - standard, decides, pair=pair, **measure, **values)
+            more = int(answer["difference"] > 0)
+            if decides and all(chance) and ((standard, robust)[more] - chance[more]).sign <= 0:
+                answer["verdict"] = UNCLEAR
+            yield answer
+    for model, rows in study.unpaired(labels):
+        for category in sorted(rows["category"].unique(), key=category_rank):
+            detectors, chance = _detectors(rows, category), _chance(study, rows, category)
+            measure = {"measure": f"{category} detectors", "unit": "points"}
+            values = {"value": detectors.percent, "n": detectors.of}
+            values |= {"chance": chance.percent} if chance else {}
+            yield {"model": model, **measure, **values}
 
 
-def diversities(tables: Tables, pairs: Pairs) -> Finding:
-    """Whether units of robust networks detect fewer concepts each.
+def diversities(study: Measurements, yes: int) -> Iterator[Answer]:
+    """Mean number of concepts that a channel detects.
 
-    A difference counts where the network of the higher mean is above what chance gives.
+    A difference is unclear unless the network of the higher mean is above each of its randomised
+    controls.
     """
-    labels, controls = tables.get("dissection"), tables.get("dissection_controls")
-    answers = []
-    for pair, standard, robust in paired_rows(labels, pairs):
-        a, b = (side["diversity"].to_numpy(float) for side in (standard, robust))
-        gap = difference_of_means(b, a)
-        ends = f"{gap.value:+.2f} [{gap.low:+.2f} to {gap.high:+.2f}]".replace("-", "−")
-        text = f"{_diversity(standard, controls)} → {_diversity(robust, controls)} ({ends})"
-        higher, own = (robust, b) if gap.value > 0 else (standard, a)
-        chance = [rows["diversity"].to_numpy(float) for rows in _controls(higher, controls)]
-        above = all(difference_of_means(own, one).sign > 0 for one in chance)
-        text += "" if above else "; the higher mean is not above chance"
-        sign = -gap.sign if above else 0
-        answers.append(Answer(f"{pair}, concepts a channel, standard → robust: {text}.", (sign,)))
-    return finding(
-        "Do units of robust networks detect fewer concepts each?",
-        [
-            *answers,
-            *unpaired_answers(
-                labels, pairs, lambda own: f"concepts a channel {_diversity(own, controls)}"
-            ),
-        ],
-        published="Mean diversity 26.07 (standard) and 22.43 (robust).",
-    )
+    labels = study.table("dissection")
+    measure = {"measure": "concepts per channel", "unit": "concepts"}
+
+    def controls_of(rows: pd.DataFrame) -> list[np.ndarray]:
+        return [control["diversity"].to_numpy(float) for control in _controls(study, rows)]
+
+    def highest(controls: list[np.ndarray]) -> float:
+        return max((float(control.mean()) for control in controls), default=np.nan)
+
+    for pair, *sides in paired_rows(labels, study.pairs):
+        values = [side["diversity"].to_numpy(float) for side in sides]
+        controls = [controls_of(side) for side in sides]
+        columns = dict(zip(("baseline", "value"), (v.mean() for v in values), strict=True))
+        columns |= {"chance_baseline": highest(controls[0]), "chance": highest(controls[1])}
+        gap, n = difference_of_means(values[1], values[0]), len(values[1])
+        answer = comparison(gap, yes, scale=float, pair=pair, n=n, **columns, **measure)
+        more = int(gap.value > 0)
+        if any(difference_of_means(values[more], c).sign <= 0 for c in controls[more]):
+            answer["verdict"] = UNCLEAR
+        yield answer
+    for model, rows in study.unpaired(labels):
+        values = {"value": rows["diversity"].mean(), "chance": highest(controls_of(rows))}
+        yield {**measure, **values, "model": model, "n": len(rows)}
 
 
-def beyond_chance(tables: Tables, pairs: Pairs) -> Finding:
-    """Whether more units detect a concept than in networks that have learnt nothing."""
-    table, controls = tables.get("dissection"), tables.get("dissection_controls")
-    answers = []
-    for model, own in (
-        () if table is None or controls is None else table.groupby("model", sort=False)
-    ):
-        chance = {rows["control"].iloc[0]: _hits(rows) for rows in _controls(own, controls)}
-        if not chance:
-            continue
-        most = max(chance, key=lambda control: chance[control])
-        gap = difference_of_proportions(*_share(*_hits(own)), *_share(*chance[most]))
-        counts = ", ".join(f"{control} {hits}" for control, (hits, _) in chance.items())
-        text = f"{model}, of {len(own)} channels: trained {_hits(own)[0]}, {counts}"
-        answers.append(Answer(f"{text} ({percentage_points(gap)} against {most}).", (gap.sign,)))
-    return finding(
-        f"Do more units detect a concept (IoU ≥ {DETECTOR_IOU:g}) than chance gives, with weights "
-        "drawn anew (random) or permuted (shuffled)?",
-        answers,
-    )
+def beyond_chance(study: Measurements, yes: int) -> Iterator[Answer]:
+    """Share of channels that detect a concept, in each network and its randomised controls.
 
-
-def ablations(tables: Tables, pairs: Pairs) -> Finding:
-    """What the silencing of one unit costs, in shares of both kinds of decision.
-
-    There is no verdict: scores would restate the shape bias, as who decides by shape has more such
-    decisions to lose, and shares would restate it turned about, as decisions by the cue that seldom
-    wins are close ones, whatever the units act on.
+    The control with the most detectors decides; the other is described.
     """
-    table = tables.get("ablation")
-    names = {
-        sides[side]: f"{pair}, {side}"
-        for pair, sides in pairs.items()
-        for side in ("standard", "robust")
-    }
-    groups = [] if table is None else table.groupby("model", sort=False)
-    answers = [Answer(f"{names.get(model, model)}: {_losses(own)}.") for model, own in groups]
-    return description(
-        "What does silencing a unit cost a network?",
-        [*answers, *([Answer(CAVEAT)] if answers else [])],
-        published="One unit in detail, in images: AlexNet's conv4 channel 19 has Shape score 18, "
-        "Texture score 22.",
-    )
+    for model, rows in study.table("dissection").groupby("model", sort=False):
+        controls = {c["control"].iloc[0]: _detectors(c) for c in _controls(study, rows)}
+        most = max(controls, key=lambda name: controls[name], default=None)
+        for control, by_chance in controls.items():
+            trained = _detectors(rows)
+            values = {"baseline": by_chance.percent, "value": trained.percent, "n": trained.of}
+            measure = {"measure": f"detectors, {control} → trained weights", "unit": "points"}
+            decides = yes if control == most else 0
+            yield comparison(trained - by_chance, decides, model=model, **measure, **values)
 
 
-def _controls(own: pd.DataFrame, controls: pd.DataFrame | None) -> list[pd.DataFrame]:
-    """Rows of each control of one network."""
-    if controls is None:
-        return []
-    same = controls[controls["model"] == own["model"].iloc[0]]
-    return [rows for _, rows in same.groupby("control", sort=False)]
+def ablations(study: Measurements, _: int) -> Iterator[Answer]:
+    """Mean share of the decisions by shape, and by texture, that ablating one channel changes.
+
+    There is no verdict. Numbers of images would restate the shape bias, as a network that decides
+    by shape has more such decisions to lose. Shares would restate it the other way round, as
+    decisions by the cue that seldom wins have smaller margins, whichever cue the units encode.
+    """
+    for model, rows in study.table("ablation").groupby("model", sort=False):
+        for cue in CUES:
+            n, score = int(rows[f"n_{cue}"].iloc[0]), rows[f"{cue}_score"].mean()
+            measure = f"{cue} decisions changed, mean over {len(rows):,} channels"
+            value = percent(score / n) if n else np.nan
+            yield {"model": model, "measure": measure, "value": value, "unit": "%", "n": n}
 
 
-def _hits(own: pd.DataFrame, category: str | None = None) -> tuple[int, int]:
-    """Channels whose label (of a category) reaches the strict cut, and all channels."""
-    met = own["iou"] >= DETECTOR_IOU
-    return int((met if category is None else met & (own["category"] == category)).sum()), len(own)
+def _controls(study: Measurements, rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """Rows of each randomised control of a network, from the rows of the network."""
+    controls = study.table("dissection_controls")
+    controls = controls[controls["model"] == rows["model"].iloc[0]]
+    return [control for _, control in controls.groupby("control", sort=False)]
 
 
-def _share(hits: float, total: int) -> Share:
-    """A proportion with its interval."""
-    return (hits / total if total else math.nan), wilson(hits, total)
+def _detectors(rows: pd.DataFrame, category: str | None = None) -> Detectors:
+    """Channels whose label, of a category or of any, reaches the IoU of a detector."""
+    detects = rows["iou"] >= DETECTOR_IOU
+    if category is not None:
+        detects &= rows["category"] == category
+    return Detectors(int(detects.sum()), len(rows))
 
 
-def _change(
-    category: str, standard: pd.DataFrame, robust: pd.DataFrame, controls: pd.DataFrame | None
-) -> tuple[str, int]:
-    """Detectors of a category in two networks, in words, and the sign of what can be told."""
-    sides = [_hits(side, category) for side in (standard, robust)]
-    gap = difference_of_proportions(*_share(*sides[1]), *_share(*sides[0]))
-    text = f"{category} {sides[0][0]} → {sides[1][0]} ({percentage_points(gap)}"
-    chance = [
-        [_hits(rows, category) for rows in _controls(s, controls)] for s in (standard, robust)
-    ]
-    if not all(chance):
-        return text + ")", gap.sign
-    most = [max(found) for found in chance]
-    text += f"; by chance up to {most[0][0]} → {most[1][0]}"
-    more = int(gap.value > 0)
-    if difference_of_proportions(*_share(*sides[more]), *_share(*most[more])).sign > 0:
-        return text + ")", gap.sign
-    return text + ": not above chance)", 0
-
-
-def _from_to(before: int, after: int) -> str:
-    return f"{before}" if before == after else f"{before} → {after}"
-
-
-def _counts(own: pd.DataFrame, controls: pd.DataFrame | None) -> str:
-    counts = []
-    for name in sorted(own["category"].unique(), key=category_rank):
-        chance = [_hits(rows, name)[0] for rows in _controls(own, controls)]
-        by_chance = f" (by chance up to {max(chance)})" if chance else ""
-        counts.append(f"{name} {_hits(own, name)[0]}{by_chance}")
-    return f"of {len(own)} channels {', '.join(counts)}"
-
-
-def _diversity(own: pd.DataFrame, controls: pd.DataFrame | None) -> str:
-    chance = [
-        f"{rows['control'].iloc[0]} {rows['diversity'].mean():.2f}"
-        for rows in _controls(own, controls)
-    ]
-    by_chance = f" (by chance: {', '.join(chance)})" if chance else ""
-    return f"{own['diversity'].mean():.2f}{by_chance}"
-
-
-def _losses(own: pd.DataFrame) -> str:
-    """What one silenced channel costs a network on average."""
-    shares, scores = [], []
-    for cue in CUES:
-        total, score = own[f"n_{cue}"].iloc[0], own[f"{cue}_score"].mean()
-        share = f"{100 * score / total:.1f} % of " if total else ""
-        shares.append(f"{share}{total:,} {cue} decisions")
-        scores.append(f"{cue.capitalize()} score {score:.2f}")
-    lost = f"mean of {len(own)} channels {' and '.join(shares)}"
-    return f"{lost} (in images, {', '.join(scores)})"
+def _chance(study: Measurements, rows: pd.DataFrame, category: str) -> Detectors | None:
+    """Detectors in the control that has most of them; None without controls."""
+    return max((_detectors(c, category) for c in _controls(study, rows)), default=None)

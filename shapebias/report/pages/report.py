@@ -1,24 +1,20 @@
-"""The report: one self-contained page on a study, its findings, figures and tables."""
+"""HTML report of a study on one self-contained page: set-up, findings, figures and tables."""
 
 import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
-import jinja2
 import pandas as pd
 from docutils.core import publish_parts
 from markupsafe import Markup
 
-from shapebias.report.findings.all_questions import findings
-from shapebias.report.findings.verdicts import Finding
+from shapebias.report.findings.all_questions import summaries
 from shapebias.report.pages.important_channels import HEADINGS, linked_channels
 from shapebias.report.pages.setup_tables import setup_tables
 from shapebias.report.pages.table_views import view_of
-
-DATA = resources.files("shapebias") / "data"
-TEMPLATE, STYLE = DATA / "report.html.jinja", DATA / "style.css"
+from shapebias.report.pages.templates import render
 
 TITLES = {
     "example_stimuli": "Example stimuli",
@@ -28,23 +24,22 @@ TITLES = {
     "kernel_tv": "Smoothness of kernels",
     "matched_filters": "Matched first-layer filters",
     "activation_tv": "Smoothness of activations under noise",
-    "detectors": "What units detect",
-    "concept_differences": "Which concepts gain and lose units",
-    "diversity": "How many concepts a unit detects",
-    "ablation_by_category": "Which units decide",
-    "important_concepts": "Which concepts matter most",
+    "detectors": "Detectors by category",
+    "concept_differences": "Detectors by concept",
+    "diversity": "Concepts per unit",
+    "ablation_by_category": "Which units the decisions depend on",
+    "important_concepts": "Which concepts the decisions depend on",
     "training": "Training",
 }
 
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """A figure of the report: its kind, the bytes of its PNG, its caption in reStructuredText."""
+    """Figure of the report: its kind, the bytes of its PNG, its caption in reStructuredText."""
 
     kind: str
     png: bytes
     caption: str = ""
-    title: str = ""
 
 
 def render_report(
@@ -58,45 +53,43 @@ def render_report(
     provenance: Mapping[str, Any] | None = None,
     channel_pages: int = 0,
 ) -> str:
-    """HTML of the report, which loads nothing from outside itself.
+    """Write the report as HTML that loads nothing from elsewhere.
 
     Parameters
     ----------
     study
         The study's settings: `name`, `seed`, `images`, `models`, `pairs`, `measurements`, ...
     descriptions
-        Network to its description, of which the page tells `input_size` and `layers`.
+        Network to its description, with `input_size` and `layers`.
     tables
-        Public tables by name.
+        Public tables by name; the table `findings` holds the answers at the head of the page.
     figures
-        In the order of the page.
+        Figures in the order of the page.
     captions
         Table's name to its caption in reStructuredText.
     introduction
-        What the report is, in reStructuredText.
+        Introduction of the report in reStructuredText.
     provenance
-        `fingerprint`, `seed`, `packages`, `inputs`, as files carry them; any part may be absent.
+        `fingerprint`, `seed`, `packages`, `inputs`, as in files' metadata; each may be absent.
     channel_pages
-        Channels of each network that have a page, in `channels/<network>.html` beside the report.
+        Number of channels of each network on its page `channels/<network>.html` beside the report.
 
     Returns
     -------
-    One page, the same for the same arguments. Everything from the study is escaped.
+    One page, equal for equal arguments. Names and settings of the study are escaped.
     """
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    answers = study_findings(study, tables)
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        style=Markup(STYLE.read_text(encoding="utf-8")),
+    answers = summaries(tables["findings"]) if "findings" in tables else []
+    return render(
+        "report.html.jinja",
+        "findings.html.jinja",
         study=study,
         channels=linked_channels(tables, channel_pages),
-        layerless=_layerless(study, tables),
+        layerless=_networks_without_layers(study, tables),
         channel_headings=HEADINGS,
         introduction=html_of(introduction),
         setup=setup_tables(study, descriptions),
         findings=answers,
-        verdicts=counted_verdicts(answers),
+        verdicts=Counter(answer.verdict for answer in answers),
         figures=[_figure(figure) for figure in figures],
         tables=[
             (view_of(name, table), html_of((captions or {}).get(name, "")))
@@ -106,43 +99,17 @@ def render_report(
     )
 
 
-def _layerless(study: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Networks of which no channel could be silenced, where that was to be done."""
+def _networks_without_layers(
+    study: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
+) -> list[str]:
+    """Networks without a channel to ablate, if channels were ablated."""
     if "ablation" not in tables:
         return []
     return sorted(study.get("models", {}).keys() - set(tables["ablation"]["model"]))
 
 
-def study_findings(study: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> list[Finding]:
-    """Findings of a study, whose settings say which image sets are clean, noisy or distorted."""
-    measured = study.get("measurements", {})
-    accuracy = measured.get("accuracy") or {}
-    smoothness = measured.get("activation_tv") or {}
-    return findings(
-        tables,
-        study.get("pairs", {}),
-        clean=accuracy.get("clean"),
-        noisy=smoothness.get("noisy"),
-        plain=smoothness.get("clean"),
-        kinds={name: kind_of(entry) for name, entry in study.get("images", {}).items()},
-    )
-
-
-def kind_of(image_set: Mapping[str, Any]) -> str:
-    """Kind of an image set's transform, "attack", or "source"."""
-    if "attack" in image_set:
-        return "attack"
-    return image_set.get("transform", {}).get("kind", "source")
-
-
-def counted_verdicts(answers: Sequence[Finding]) -> dict[str, int]:
-    """How many questions got each verdict, in the order in which they first appear."""
-    verdicts = [answer.verdict for answer in answers]
-    return {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}
-
-
 def html_of(text: str) -> Markup:
-    """HTML of reStructuredText, which can neither include a file nor hold raw HTML."""
+    """Convert reStructuredText to HTML; it can neither include a file nor contain raw HTML."""
     settings = {
         "raw_enabled": False,
         "file_insertion_enabled": False,
@@ -156,10 +123,9 @@ def html_of(text: str) -> Markup:
 
 
 def _figure(figure: ReportFigure) -> dict[str, Any]:
-    title = figure.title or TITLES.get(figure.kind, figure.kind.replace("_", " ").capitalize())
     return {
         "kind": figure.kind,
-        "title": title,
+        "title": TITLES[figure.kind],
         "caption": html_of(figure.caption),
         "source": "data:image/png;base64," + base64.b64encode(figure.png).decode(),
     }

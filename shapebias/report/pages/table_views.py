@@ -1,4 +1,4 @@
-"""Public tables as the report shows them: whole where short, their first rows where long."""
+"""Public tables as the report shows them: in full, or the first rows of a long table."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from pandas.api.types import is_float_dtype, is_numeric_dtype
 
 from shapebias.io.table_schemas import TABLES
 
-# Rows that a page shows of a table with a row a channel, filter or image, and of any other.
-SHOWN_UNITS, SHOWN = 60, 400
+# Rows shown of a table with one row for each channel, filter or image, and of any other table.
+MAX_UNIT_ROWS, MAX_ROWS = 60, 400
 UNITS = ("channel", "filter", "image_id")
-# How the rows of a long table are ranked, highest first: in words, the columns that are added up,
-# and those whose sum they are a share of. Only shares compare between networks.
-RANKED = {
+# How the rows of a long table are ranked, highest first: in words, columns that are summed, and
+# columns by whose sum they are divided. Only shares compare between networks.
+RANKING = {
     "dissection": ("iou", ("iou",), ()),
     "dissection_iou": ("iou", ("iou",), ()),
     "ablation": (
@@ -26,7 +26,7 @@ RANKED = {
 
 @dataclass(frozen=True)
 class Heading:
-    """A column's name, and what it holds with its unit."""
+    """Name of a column, its description with the unit, and whether it holds numbers."""
 
     name: str
     tip: str
@@ -35,7 +35,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class View:
-    """A table as shown: cells are pairs of the value to sort by and the text to show."""
+    """Table as shown: each cell is the value to sort by and the text to show."""
 
     name: str
     row: str
@@ -47,38 +47,43 @@ class View:
 
 
 def view_of(name: str, table: pd.DataFrame) -> View:
-    """View of a public table; a long one has a summary by network or pair.
+    """Select what the report shows of a public table; a long one has a summary by network or pair.
 
     Parameters
     ----------
     name
-        Of the table, known to `shapebias.io.table_schemas` or not.
+        Name of the table, in `shapebias.io.table_schemas` or not.
     table
         The whole table.
     """
-    known = TABLES.get(name)
-    tips = {c.name: f"{c.description}{_unit(c.unit)}" for c in known.columns} if known else {}
-    row = known.row if known else ""
-    units = any(unit in table for unit in UNITS)
-    shown = SHOWN_UNITS if units else SHOWN
-    if len(table) <= shown:
+    schema = TABLES.get(name)
+    row, tips = "", {}
+    if schema:
+        row = schema.row
+        tips = {
+            column.name: column.description + (f" ({column.unit})" if column.unit else "")
+            for column in schema.columns
+        }
+    of_units = any(unit in table for unit in UNITS)
+    max_rows = MAX_UNIT_ROWS if of_units else MAX_ROWS
+    if len(table) <= max_rows:
         return View(name, row, _headings(table, tips), _rows(table), len(table), "")
-    first, order = table, "the first"
-    if name in RANKED:
-        words, parts, wholes = RANKED[name]
-        rank = table[[*parts]].sum(axis=1)
-        if wholes:
-            # Without any decision none is lost.
-            rank /= table[[*wholes]].sum(axis=1).clip(lower=1)
+    ordered, order = table, "the first"
+    if name in RANKING:
+        words, summed, divisors = RANKING[name]
+        rank = table[[*summed]].sum(axis=1)
+        if divisors:
+            # A network without decisions loses none.
+            rank /= table[[*divisors]].sum(axis=1).clip(lower=1)
         rank = rank.sort_values(ascending=False, kind="stable")
-        first, order = table.loc[rank.index], f"those of highest {words}"
-    summary = summary_of(table) if units else None
-    first = first.head(shown)
-    return View(name, row, _headings(table, tips), _rows(first), len(table), order, summary)
+        ordered, order = table.loc[rank.index], f"those of highest {words}"
+    summary = summary_of(table) if of_units else None
+    rows = _rows(ordered.head(max_rows))
+    return View(name, row, _headings(table, tips), rows, len(table), order, summary)
 
 
 def summary_of(table: pd.DataFrame) -> View | None:
-    """Number of rows and mean of every measured column, by network, control or pair, and set."""
+    """Summarise a table by network, control, pair and image set: rows, and means of its numbers."""
     by = [key for key in ("model", "control", "pair", "image_set") if key in table]
     if not by:
         return None
@@ -106,7 +111,3 @@ def _cells(column: pd.Series) -> list[tuple[str, str]]:
     if is_float_dtype(column):
         return [(repr(float(v)), f"{v:.4g}" if np.isfinite(v) else "–") for v in column]
     return [(str(value), str(value)) for value in column]
-
-
-def _unit(unit: str) -> str:
-    return f" ({unit})" if unit else ""

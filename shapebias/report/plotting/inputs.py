@@ -1,4 +1,4 @@
-"""What a figure is drawn from: tables, kernels and example images, read from their files."""
+"""Read the inputs of a figure: tables, kernels and example images."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ def figure_inputs(
     adversarial: Paths,
     stimuli: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Keywords of a figure's `draw`, besides `pairs` and its settings.
+    """Keyword arguments of a figure's `draw`, except `pairs` and its settings.
 
     Parameters
     ----------
@@ -30,26 +30,27 @@ def figure_inputs(
     tables
         Public table's name to its file.
     kernels
-        Each pair's first kernels, in the order of `pairs`; none where the figure needs none.
+        File with the first-layer kernels of each pair, in the order of `pairs`; empty if the
+        figure needs none.
     images, adversarial
-        First part of each image set shown, and the files of adversarial examples.
+        First file of each image set shown, and the files of adversarial examples.
     stimuli
-        `n`, `seed`, `sets` (name and transform by image set) and `adversarial` (headings); empty
-        where the figure shows no images.
+        `n`, `seed`, `sets` (name and transform of each image set) and `adversarial` (headings);
+        empty if the figure shows no images.
     """
     inputs: dict[str, Any] = {name: read_table(path) for name, path in tables.items()}
     if kernels:
         inputs["kernels"] = {}
         for pair, path in zip(pairs.values(), kernels, strict=True):
-            loaded = load_file(path)
-            inputs["kernels"] |= {pair[side]: loaded[side] for side in ("standard", "robust")}
+            weights = load_file(path)
+            inputs["kernels"] |= {pair[side]: weights[side] for side in ("standard", "robust")}
     if stimuli:
         sets = [
             (name, path, transform)
             for (name, transform), path in zip(stimuli["sets"], images, strict=True)
         ]
-        headed = list(zip(stimuli["adversarial"], adversarial, strict=True))
+        examples = list(zip(stimuli["adversarial"], adversarial, strict=True))
         inputs["rows"] = library_module("stimuli.examples").example_rows(
-            sets, headed, n=stimuli["n"], seed=stimuli["seed"]
+            sets, examples, n=stimuli["n"], seed=stimuli["seed"]
         )
     return inputs

@@ -1,4 +1,4 @@
-"""Panels of a figure, one a pair of networks, with legends and titles."""
+"""Panels of a figure, one for each pair of networks, with legends and titles."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,13 +11,11 @@ from matplotlib.text import Text
 
 from shapebias.report.plotting.style import COLUMN, OTHERS, PAGE, ROBUST, STANDARD
 
-# Networks of one colour differ in their marks.
-MARKS = ("o", "s", "^", "D", "v", "P", "X")
-# Inches that a figure has for a legend; for a higher one it grows.
-LEGEND = 0.35
-# Inches that one more line of a title takes.
-LINE = 0.14
-# Letters an inch, at least, of a legend and of a bold title.
+# Networks of the same colour have different markers.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Height of a legend and of a line of a title, in inches.
+LEGEND, LINE = 0.35, 0.14
+# Letters per inch, at least, of a legend and of a bold title.
 LETTERS = 13
 Pairs = Mapping[str, Mapping[str, str]]
 Unpaired = Sequence[str]
@@ -25,17 +23,17 @@ Unpaired = Sequence[str]
 
 @dataclass(frozen=True)
 class Network:
-    """A network as a figure shows it: name in the tables, what to call it, colour and mark."""
+    """Network in a figure: its name in the tables, its label, colour and marker."""
 
     model: str
     label: str
     colour: str
-    mark: str = MARKS[0]
+    marker: str = MARKERS[0]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Networks that are drawn in one set of axes; `pair` is None where they are in no pair."""
+    """Networks drawn in one set of axes; `pair` is None if they are in no pair."""
 
     title: str
     networks: tuple[Network, ...]
@@ -43,20 +41,20 @@ class Panel:
 
 
 def panels(models: Iterable[str], pairs: Pairs, unpaired: Unpaired) -> list[Panel]:
-    """One panel a pair, then one for the networks that are in no pair.
+    """One panel for each pair, then one for the networks in no pair.
 
     Parameters
     ----------
     models
-        Networks that a table holds; a pair of which it holds neither has no panel.
+        Networks in a table; a pair with neither network in it has no panel.
     pairs
         Pair to its `standard` and `robust` network.
     unpaired
-        Networks of the study that are in no pair, in its order. Colour and mark follow the place
-        in it, so that a network that a table leaves out does not change those of others.
+        Networks of the study that are in no pair. Their order decides on colour and marker, so a
+        network that is missing in a table does not change those of others.
     """
-    models = list(dict.fromkeys(models))
-    found = []
+    models = set(models)
+    shown = []
     for pair, sides in pairs.items():
         networks = (
             Network(sides["standard"], "standard", STANDARD),
@@ -64,33 +62,33 @@ def panels(models: Iterable[str], pairs: Pairs, unpaired: Unpaired) -> list[Pane
         )
         measured = tuple(network for network in networks if network.model in models)
         if measured:
-            found.append(Panel(pair, measured, pair))
+            shown.append(Panel(pair, measured, pair))
     others = tuple(
-        Network(model, model, OTHERS[i % len(OTHERS)], MARKS[i // len(OTHERS) % len(MARKS)])
+        Network(model, model, OTHERS[i % len(OTHERS)], MARKERS[i // len(OTHERS) % len(MARKERS)])
         for i, model in enumerate(unpaired)
         if model in models
     )
     if others:
-        title = others[0].model if len(others) == 1 else "other networks" if found else "networks"
-        found.append(Panel(title, others))
-    return found
+        title = others[0].model if len(others) == 1 else "other networks" if shown else "networks"
+        shown.append(Panel(title, others))
+    return shown
 
 
 def grid(
     n: int, *, height: float, rows: int = 1, across: int | None = None
 ) -> tuple[Figure, list[list[Axes]]]:
-    """Figure of panels, each of some axes one above the other, up to four panels side by side.
+    """Create a figure of panels, each with one or more axes from top to bottom.
 
     Parameters
     ----------
     n
         Number of panels.
-    rows
-        Axes in a panel.
     height
-        Of one set of axes, in inches.
+        Height of one set of axes in inches.
+    rows
+        Number of axes in a panel.
     across
-        Panels side by side; chosen by their number where None is given.
+        Number of panels side by side; None for `n_columns`.
 
     Returns
     -------
@@ -112,61 +110,86 @@ def grid(
 
 
 def n_columns(n: int) -> int:
-    """How many of some panels stand side by side, where nothing else decides."""
-    # Four fit where nothing is left over; otherwise three are easier to read.
+    """Number of panels side by side, of `n` panels."""
+    # Four fit in one row; in several rows, three are easier to read.
     return n if n <= 4 else 3
 
 
 def add_legend(figure: Figure, shown: Sequence[Panel], more: Sequence[Line2D] = ()) -> None:
-    """Name colours and marks above the panels: standard and robust, then networks in no pair.
-
-    Marks of another kind follow, `more`.
-    """
-    named = {network.label: network for panel in shown for network in panel.networks}
-    if len(named) < 2 and not more:
-        return
-    handles = [
-        Line2D([], [], color=one.colour, marker=one.mark, ls="none", markersize=5.5, label=label)
-        for label, one in named.items()
-    ]
-    handles += more
-    explain(figure, handles, "outside upper left")
-
-
-def explain(figure: Figure, handles: Sequence[Line2D], place: str) -> None:
-    """Legend in as many columns as the figure's width holds; the figure grows where it is high.
+    """Draw the legend of networks above the panels.
 
     Parameters
     ----------
+    figure
+        The figure.
+    shown
+        Panels whose networks are listed, each label once.
+    more
+        Entries that follow.
+    """
+    networks = {network.label: network for panel in shown for network in panel.networks}
+    if len(networks) < 2 and not more:
+        return
+    style = {"linestyle": "none", "markersize": 5.5}
+    handles = [
+        Line2D([], [], color=network.colour, marker=network.marker, label=label, **style)
+        for label, network in networks.items()
+    ]
+    place_legend(figure, [*handles, *more], "outside upper left")
+
+
+def place_legend(figure: Figure, handles: Sequence[Line2D], place: str) -> None:
+    """Draw a legend outside the panels; the figure grows if the legend is high.
+
+    Parameters
+    ----------
+    figure
+        The figure.
     handles
-        Entries; a label that is wider than the figure is folded.
+        Entries, in as many columns as fit; a label that is wider than the figure is wrapped.
     place
-        Where it stands, outside the panels.
+        Place of the legend in Matplotlib's words, such as "outside upper left".
     """
     for handle in handles:
         handle.set_label(wrap_text(handle.get_label(), figure.get_figwidth() - 0.5))
     for columns in range(min(len(handles), 5), 0, -1):
-        made = figure.legend(handles=handles, loc=place, ncols=columns)
-        if columns == 1 or made.get_window_extent().width < figure.bbox.width:
+        legend = figure.legend(handles=handles, loc=place, ncols=columns)
+        if columns == 1 or legend.get_window_extent().width < figure.bbox.width:
             break
-        made.remove()
-    more = made.get_window_extent().height / figure.dpi - LEGEND
-    figure.set_figheight(figure.get_figheight() + max(0.0, more))
+        legend.remove()
+    growth = legend.get_window_extent().height / figure.dpi - LEGEND
+    figure.set_figheight(figure.get_figheight() + max(0.0, growth))
 
 
 def set_title(axes: Axes, title: str, *, pad: float = 6) -> Text:
-    """Give a panel its title, on as many lines as it needs, for which the figure grows."""
+    """Write the title of a panel, wrapped to its width; the figure grows with the lines.
+
+    Parameters
+    ----------
+    axes
+        Uppermost axes of the panel.
+    title
+        The title.
+    pad
+        Distance from the axes in points.
+    """
     figure, place = axes.figure, axes.get_subplotspec()
     text = wrap_text(title, figure.get_figwidth() / place.get_gridspec().ncols - 0.5)
-    beside = [one for one in figure.axes if one.get_subplotspec().rowspan == place.rowspan]
-    highest = max(one.get_title(loc="left").count("\n") for one in beside)
-    more = max(0, text.count("\n") - highest)
-    figure.set_figheight(figure.get_figheight() + LINE * more)
+    same_row = [other for other in figure.axes if other.get_subplotspec().rowspan == place.rowspan]
+    most = max(other.get_title(loc="left").count("\n") for other in same_row)
+    n_more = max(0, text.count("\n") - most)
+    figure.set_figheight(figure.get_figheight() + LINE * n_more)
     return axes.set_title(text, pad=pad)
 
 
 def wrap_text(text: str, width: float) -> str:
-    """A text on as many lines as a width in inches needs, broken after underscores if need be."""
+    """Wrap a text to a width in inches, after spaces or underscores.
+
+    Examples
+    --------
+    >>> wrap_text("resnet50_stylized_imagenet", 1.2).splitlines()
+    ['resnet50_', 'stylized_', 'imagenet']
+    """
     letters = int(LETTERS * width)
     if len(text) <= letters:
         return text

@@ -1,4 +1,4 @@
-"""Style of all figures, and how they are saved."""
+"""Matplotlib style of all figures, and how they are saved."""
 
 import io
 from collections.abc import Iterator
@@ -6,21 +6,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from shapebias.errors import ShapebiasError
 from shapebias.io.atomic import atomic_write
 
-COLUMN = 3.5
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
+# Okabe and Ito's palette, which colour-blind readers can distinguish.
 STANDARD = "#0072B2"
 ROBUST = "#D55E00"
 OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#8C6D1F", "#4D4D4D")
 FAINT = "#8A8A8A"
-# Text width of a page, in inches; a narrow figure fills one of its two columns.
-PAGE = 7.0
-LOOK = {
+# Width of a page's text and of one of its two columns, in inches.
+PAGE, COLUMN = 7.0, 3.5
+STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 8.5,
@@ -55,33 +55,39 @@ LOOK = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Within this context matplotlib draws in the project's look."""
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **LOOK, "backend": "agg"}):
+    """Draw in the project's style within this context."""
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "agg"}):
         yield
 
 
 def empty_figure(text: str) -> Figure:
-    """Figure that only says why there is nothing to draw."""
+    """Draw a figure that states why there is nothing to draw."""
     with style():
         figure = Figure(figsize=(COLUMN, 0.8))
         figure.text(0.5, 0.5, text, ha="center", va="center", color=FAINT, wrap=True)
         return figure
 
 
-def log_axis(axis) -> None:
-    """Give a logarithmic axis plain numbers, and few of them."""
+def log_axis(axis: Axis) -> None:
+    """Label a logarithmic axis with a few plain numbers."""
     axis.set_major_locator(LogLocator(numticks=4))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
 def label(name: str) -> str:
-    """A study's name as words: underscores become spaces."""
+    """Write a name as words: underscores become spaces.
+
+    Examples
+    --------
+    >>> label("black_and_white")
+    'black and white'
+    """
     return name.replace("_", " ")
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as the bytes of a PNG, the same at every call."""
+    """Encode a figure as PNG; equal figures give equal bytes."""
     buffer = io.BytesIO()
     with style():
         figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
@@ -89,23 +95,23 @@ def png(figure: Figure) -> bytes:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure whole, without dates, so that equal figures are equal files.
+    """Write a figure to a file without dates, so that equal figures are equal files.
 
     Parameters
     ----------
     figure
-        What to write.
+        Figure to write.
     path
-        Ends in ``.png`` or ``.pdf``.
+        File that ends in ``.png`` or ``.pdf``.
 
     Raises
     ------
     ShapebiasError
-        If it ends otherwise.
+        If it has another ending.
     """
     suffix = Path(path).suffix
     if suffix not in (".png", ".pdf"):
-        raise ShapebiasError(f"a figure is written as .png or .pdf, not as {str(path)!r}")
+        raise ShapebiasError(f"{path}: a figure is written as .png or .pdf; change the ending")
     with atomic_write(path) as temporary, style():
         if suffix == ".png":
             temporary.write_bytes(png(figure))
