@@ -44,7 +44,7 @@ NESTED = {"stylizer": "stylizers", "corruption": "corruptions"}
 def plugin(cls: type[T]) -> type[T]:
     """Make a class the plug-in of its file: a frozen dataclass that `build` instantiates."""
     plugin_class = dataclass(frozen=True, kw_only=True)(cls)
-    sys.modules[cls.__module__].build = plugin_class
+    vars(sys.modules[cls.__module__])["build"] = plugin_class
     return plugin_class
 
 

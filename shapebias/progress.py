@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -45,7 +45,7 @@ def progress(
     In a terminal a bar is drawn on standard error. Standard output, which a job writes to its
     log, gets a plain line every fifteen seconds and one at the end.
     """
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     counter = ProgressCounter(what, total, images=images)
     for item in items:

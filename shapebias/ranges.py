@@ -109,10 +109,12 @@ def colour_error(name: str, values: object) -> str | None:
     >>> colour_error("mean", [123.7, 116.3, 103.5])
     '[123.7, 116.3, 103.5] is outside [0, 1], the range of pixels; divide it by 255'
     """
-    numbers = isinstance(values, list | tuple) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in values
-    )
-    if not numbers or len(values) != 3:
+    if (
+        not isinstance(values, list | tuple)
+        or len(values) != 3
+        or not all(isinstance(value, int | float) for value in values)
+        or any(isinstance(value, bool) for value in values)
+    ):
         return f"{values} is not a list of three numbers, one for each of red, green and blue"
     bound = "gt" if name == "std" else "ge"
     limits, limits_of_bytes = (Range(le=largest, **{bound: 0}) for largest in (1, 255))

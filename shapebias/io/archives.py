@@ -110,29 +110,33 @@ def _extract(archive: Path, folder: Path) -> int:
 def _entries(archive: Path, folder: Path) -> Iterator[Entry]:
     with archive.open("rb") as file:
         is_zip = file.read(4) in (b"PK\3\4", b"PK\5\6")
-    if is_zip:
-        with zipfile.ZipFile(archive) as zip_file:
-            for info in zip_file.infolist():
-                mode = info.external_attr >> 16 & 0o170000
-                kind = "folder" if info.is_dir() else ZIP_KINDS.get(mode, "special file")
-                extract = partial(zip_file.extract, info, folder)
-                yield Entry(info.filename, kind, info.file_size, extract)
-    else:
-        with tarfile.open(archive, tarinfo=_CheckedHeader) as tar_file:
-            while info := tar_file.next():
-                kind = "file" if info.isreg() else "folder" if info.isdir() else "special file"
-                kind = "link" if info.issym() or info.islnk() else kind
-                extract = partial(tar_file.extract, info, folder, set_attrs=False, filter="data")
-                yield Entry(info.name, kind, info.size, extract)
-                # The list of all entries, of which there may be millions, is not needed.
-                tar_file.members.clear()
+    yield from _zip_entries(archive, folder) if is_zip else _tar_entries(archive, folder)
+
+
+def _zip_entries(archive: Path, folder: Path) -> Iterator[Entry]:
+    with zipfile.ZipFile(archive) as file:
+        for info in file.infolist():
+            mode = info.external_attr >> 16 & 0o170000
+            kind = "folder" if info.is_dir() else ZIP_KINDS.get(mode, "special file")
+            yield Entry(info.filename, kind, info.file_size, partial(file.extract, info, folder))
+
+
+def _tar_entries(archive: Path, folder: Path) -> Iterator[Entry]:
+    with tarfile.open(archive, tarinfo=_CheckedHeader) as file:
+        extract = partial(file.extract, path=folder, set_attrs=False, filter="data")
+        while info := file.next():
+            kind = "file" if info.isreg() else "folder" if info.isdir() else "special file"
+            kind = "link" if info.issym() or info.islnk() else kind
+            yield Entry(info.name, kind, info.size, partial(extract, info))
+            # The list of all entries, of which there may be millions, is not needed.
+            file.members.clear()  # type: ignore[attr-defined]
 
 
 class _CheckedHeader(tarfile.TarInfo):
     """Header of a tar entry; one that would fill the memory is refused before it is read."""
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_CheckedHeader":
         info = super().frombuf(buf, encoding, errors)
         if not info.isreg() and info.size > MAX_HEADER_BYTES:
             raise ShapebiasError(

@@ -1,7 +1,7 @@
 """Image sets in Parquet, in the Hugging Face `Image` convention."""
 
 import json
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import chain
@@ -227,7 +227,7 @@ def _grouped(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield group
 
 
-def stack(rows: Iterable[dict[str, Any]]) -> UInt8[np.ndarray, "image 3 row column"]:
+def stack(rows: Iterable[Mapping[str, Any]]) -> UInt8[np.ndarray, "image 3 row column"]:
     """Stack the pixels of rows into one array.
 
     Raises

@@ -31,8 +31,9 @@ def explain(error: BaseException) -> str | None:
     number = _error_number(error)
     if number is None:
         return None
-    file = getattr(error, "filename", None)
-    text = f"{file}: {error.strerror or _one_line(error)}" if file else _one_line(error)
+    text = _one_line(error)
+    if isinstance(error, OSError) and error.filename:
+        text = f"{error.filename}: {error.strerror or text}"
     return f"{text}; {ADVICE[number]}, then run again: finished results are kept"
 
 
