@@ -44,21 +44,9 @@ def match_state_dict(
     uses them). Auxiliary classifiers, which serve in training alone, are left out.
     """
     state = network.state_dict()
-    missing = [key for key in state if key not in weights and not _is_counter(key)]
-    unknown = [key for key in weights if key not in state and not key.startswith(AUXILIARIES)]
-    if missing or unknown:
-        raise ShapebiasError(
-            f"{source} is of another network than {type(network).__name__} as it is set up here: "
-            f"missing {first_few(missing)}; unknown {first_few(unknown)}; "
-            f"{_advice_on_names(missing, state)}"
-        )
-    mismatched = [key for key in state if key in weights and weights[key].shape != state[key].shape]
-    if mismatched:
-        shape, expected = (tuple(side[mismatched[0]].shape) for side in (weights, state))
-        raise ShapebiasError(
-            f"{source} does not fit {type(network).__name__}: {first_few(mismatched)} "
-            f"({shape} where {expected} is needed); {_advice_on_shapes(mismatched, state, weights)}"
-        )
+    name = type(network).__name__
+    _check_names(state, weights, f"{source} is of another network than {name} as it is set up here")
+    _check_shapes(state, weights, f"{source} does not fit {name}")
     # A state dict of the network's own, as it carries the versions of modules' formats.
     matched = network.state_dict()
     precisions = set()
@@ -72,6 +60,41 @@ def match_state_dict(
     if precisions:
         print(f"{source}: weights in {', '.join(sorted(precisions))} are converted to float32")
     return matched
+
+
+def _check_names(state: Mapping[str, Tensor], weights: Mapping[str, Tensor], message: str) -> None:
+    missing = [key for key in state if key not in weights and not _is_counter(key)]
+    unknown = [key for key in weights if key not in state and not key.startswith(AUXILIARIES)]
+    if not missing and not unknown:
+        return
+    if not missing:
+        advice = "the file is of a larger network: check the architecture's kind and settings"
+    elif len(missing) == sum(not _is_counter(key) for key in state):
+        advice = "no name is the same: another library's network, or another architecture"
+    else:
+        advice = "check the architecture's kind and settings, such as its depth"
+    raise ShapebiasError(
+        f"{message}: missing {first_few(missing)}; unknown {first_few(unknown)}; {advice}"
+    )
+
+
+def _check_shapes(state: Mapping[str, Tensor], weights: Mapping[str, Tensor], message: str) -> None:
+    keys = [key for key in state if key in weights and weights[key].shape != state[key].shape]
+    if not keys:
+        return
+    last_layer = list(state)[-1].rpartition(".")[0]
+    if all(weights[key].numel() == state[key].numel() for key in keys):
+        advice = "the same number of values in another shape: reshape them, and save them again"
+    elif all(key.rpartition(".")[0] == last_layer for key in keys):
+        advice = "the number of classes differs: check `classes`"
+    elif all(any(part in key for part in SIZE_DEPENDENT) for key in keys):
+        advice = "made for images of another size or other patches: check `input_size`, patch_size"
+    else:
+        advice = "another width or depth: check the architecture's settings"
+    shape, expected = (tuple(tensors[keys[0]].shape) for tensors in (weights, state))
+    raise ShapebiasError(
+        f"{message}: {first_few(keys)} ({shape} where {expected} is needed); {advice}"
+    )
 
 
 def _checked(key: str, value: Tensor, dtype: torch.dtype, source: str) -> Tensor:
@@ -108,26 +131,3 @@ def first_few(keys: list[str]) -> str:
 
 def _is_counter(key: str) -> bool:
     return key.endswith("num_batches_tracked")
-
-
-def _advice_on_names(missing: list[str], state: Mapping[str, Tensor]) -> str:
-    if not missing:
-        return "the file is of a larger network: check the architecture's kind and settings"
-    if len(missing) == sum(not _is_counter(key) for key in state):
-        return "no name is the same: another library's network, or another architecture"
-    return "check the architecture's kind and settings, such as its depth"
-
-
-def _advice_on_shapes(
-    mismatched: list[str], state: Mapping[str, Tensor], weights: Mapping[str, Tensor]
-) -> str:
-    last_layer = list(state)[-1].rpartition(".")[0]
-    if all(weights[key].numel() == state[key].numel() for key in mismatched):
-        return "the same number of values in another shape: reshape them, and save them again"
-    if all(key.rpartition(".")[0] == last_layer for key in mismatched):
-        return "the number of classes differs: check `classes`"
-    if all(any(part in key for part in SIZE_DEPENDENT) for key in mismatched):
-        return (
-            "made for images of another size, or for other patches: check `input_size`, patch_size"
-        )
-    return "another width or depth: check the architecture's settings"
