@@ -45,8 +45,8 @@ class ElasticTransform(Corruption):
         )
         noise = rng.uniform(-1, 1, (2, *shape)).astype(np.float32)
         right, down = gaussian_blur(noise, smoothness, truncate=3) * np.float32(strength)
-        row, column = np.indices(shape)
-        sources = np.stack([row + down, column + right])
+        rows, columns = shape
+        sources = np.stack([np.arange(rows)[:, None] + down, np.arange(columns) + right])
         planes = [
             map_coordinates(colours[..., colour], sources, order=1, mode="reflect")
             for colour in range(3)
