@@ -175,9 +175,7 @@ def test_comments_and_docstrings_re_run_nothing(tiny):
     library = tiny.folder / "shapebias"
     with (
         edited(library / "ablation/channels.py", '"""', '"""Reworded. '),
-        edited(
-            library / "stimuli/transforms/scramble.py", "\ndef build(", "\n# A comment.\ndef build("
-        ),
+        edited(library / "stimuli/transforms/scramble.py", "\n@plugin", "\n# A comment.\n@plugin"),
         edited(tiny.folder / "scripts/dissect_channels.py", "\ndef main(", "\n# Why.\ndef main("),
     ):
         assert tiny.planned() == set()
