@@ -1,6 +1,6 @@
-"""Two cores against one: the parts of a derived set as jobs of their own, after one another or not.
+"""Speed-up by a second core: two parts of a derived set, one after the other or in parallel.
 
-Each job is what the workflow runs for a part, its start and the writing of its file included.
+Each job is what the workflow runs for a part, including its start and the writing of its file.
 """
 
 import os
@@ -25,13 +25,13 @@ TRANSFORMS = {
 
 
 def run(name: str) -> None:
-    """Print one line a transform, and write them as well."""
+    """Print and write the result of each transform."""
     cores = sorted(os.sched_getaffinity(os.getppid()))[:2]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        sources = [made(Path(folder) / f"source-{part}.parquet") for part in range(2)]
+        sources = [make_source(Path(folder) / f"source-{part}.parquet") for part in range(2)]
         for case, transform in TRANSFORMS.items():
-            seconds = [both(transform, sources, cores) for _ in range(ROUNDS)]
+            seconds = [time_both(transform, sources, cores) for _ in range(ROUNDS)]
             ratios = [one / two for one, two in seconds]
             row = {"name": name, "case": case, "ratio": median(ratios), "bar": BAR}
             row |= {"seconds": seconds, "ok": median(ratios) >= BAR}
@@ -40,25 +40,25 @@ def run(name: str) -> None:
             spread = f"{row['ratio']:.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
             print(
                 f"{name}  {case}  one core {one:.1f} s  two {two:.1f} s  ratio {spread}  "
-                f"bar {BAR}  {'ok' if row['ok'] else 'short'}",
+                f"bar {BAR}  {'ok' if row['ok'] else 'too slow'}",
                 flush=True,
             )
     harness.write(name, rows)
 
 
-def both(transform: dict, sources: list[Path], cores: list[int]) -> tuple[float, float]:
-    """Seconds that two jobs take after one another on one core, and side by side on two."""
+def time_both(transform: dict, sources: list[Path], cores: list[int]) -> tuple[float, float]:
+    """Return the seconds of two jobs one after the other on one core, and in parallel on two."""
     start = time.perf_counter()
     for source in sources:
-        job(transform, source, cores[0]).wait()
+        start_job(transform, source, cores[0]).wait()
     between = time.perf_counter()
-    for running in [job(transform, *pair) for pair in zip(sources, cores, strict=True)]:
+    for running in [start_job(transform, *pair) for pair in zip(sources, cores, strict=True)]:
         running.wait()
     return between - start, time.perf_counter() - between
 
 
-def job(transform: dict, source: Path, core: int) -> subprocess.Popen:
-    """Process that derives a part on one core."""
+def start_job(transform: dict, source: Path, core: int) -> subprocess.Popen:
+    """Start a process that derives a part on one core."""
     command = ["taskset", "--cpu-list", str(core), sys.executable, __file__]
     root = Path(__file__).parents[1]
     return subprocess.Popen(
@@ -66,8 +66,8 @@ def job(transform: dict, source: Path, core: int) -> subprocess.Popen:
     )
 
 
-def made(path: Path) -> Path:
-    """Part of a source with images of 224 × 224."""
+def make_source(path: Path) -> Path:
+    """Write a part of a source with images of 224 × 224; return its path."""
     from benchmarks.photos import as_jpeg, photo_files
     from shapebias.io.image_sets import ResizeCrop, write_images
 

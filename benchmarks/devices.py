@@ -1,49 +1,51 @@
-"""Where to measure: the processor, and a graphics card where there is one."""
+"""Devices to measure on: the CPU, and a GPU if there is one."""
 
 import os
 import time
 
 import torch
 
-PROCESSOR, CARD = "cpu", "cuda"
+CPU, GPU = "cpu", "cuda"
 
 
 def devices(name: str, *, exact: bool) -> list[str]:
-    """Devices to measure on, all there are unless `--device` chose one; tells of what is missing.
+    """Return the devices to measure on; print a line if there is no GPU.
+
+    These are all devices, unless `--device` chose one.
 
     Parameters
     ----------
     name
         The benchmark's name.
     exact
-        Whether a card computes float32 in all its bits, as jobs that measure do; otherwise its
-        convolutions are in TF32, as torch has them.
+        Whether a GPU computes convolutions in full float32, as measuring jobs do, or in TF32, which
+        is torch's default.
     """
     torch.backends.cudnn.allow_tf32 = not exact
-    found = [PROCESSOR, CARD] if torch.cuda.is_available() else [PROCESSOR]
-    if CARD not in found:
-        print(f"{name}  no graphics card was found: the bars of one were not measured", flush=True)
-    wanted = os.environ.get("SHAPEBIAS_DEVICE")
-    return [device for device in found if wanted in (None, device)]
+    available = [CPU, GPU] if torch.cuda.is_available() else [CPU]
+    if GPU not in available:
+        print(f"{name}  no GPU found: only the CPU is measured", flush=True)
+    choice = os.environ.get("SHAPEBIAS_DEVICE")
+    return [device for device in available if choice in (None, device)]
 
 
 def clock(device: str) -> float:
-    """Seconds up to now, of which differences count.
+    """Return a time in seconds, of which only differences have a meaning.
 
-    On the processor those of this process, which other work on the machine hardly touches; with a
-    graphics card those of the clock, once the card has done all that it was given.
+    On the CPU it is the CPU time of this process, which hardly depends on other load of the
+    machine. On a GPU it is the wall time after all of its work has been completed.
     """
-    if device == PROCESSOR:
+    if device == CPU:
         return time.process_time()
     torch.cuda.synchronize()
     return time.perf_counter()
 
 
-def described(device: str) -> dict[str, str]:
-    """The device as it is written beside a result."""
-    return {"device": torch.cuda.get_device_name() if device == CARD else PROCESSOR}
+def description_of(device: str) -> dict[str, str]:
+    """Return the device as it is written with a result."""
+    return {"device": torch.cuda.get_device_name() if device == GPU else CPU}
 
 
 def case_on(device: str, case: str) -> str:
-    """What a line of a result is called."""
-    return case if device == PROCESSOR else f"{case}, GPU"
+    """Return the name of a case on a device."""
+    return case if device == CPU else f"{case}, GPU"

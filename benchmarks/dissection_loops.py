@@ -1,20 +1,20 @@
-"""The whole dissection of AlexNet against loops over its units that only count.
+"""Time of dissecting AlexNet, compared with loops over its units.
 
-Ours is all of it: two forward passes, thresholds, masks and counts. A loop is given the maps and
-the thresholds, and is timed while it makes masks and counts them; the activations on disk that the
-published programs write and read again are left out, so that each ratio is too small, never too
-large. One unit in `STEP` is looped over, and the time multiplied.
+Our time is that of the whole dissection: two forward passes, thresholds, masks and counts. The time
+of a loop is only that of masks and counts, with activation maps and thresholds given. As the
+published programs also write activations to disk and read them, each ratio is a lower bound. The
+loops run over one unit in `STEP`, and their time is multiplied.
 
-- *units and concepts*: every unit's map is enlarged; for every concept of the set, the pixels that
-  its mask of the image shares with the unit's are counted.
-- *units and concepts shown*: the same over the concepts that the image shows alone.
-- *NetDissect* (Bau et al. 2017): every unit's map is enlarged by a bilinear spline between the
-  middles of its receptive fields, and labels are counted with NumPy's `bincount`.
-- *NetDissect-Lite*: only units above their threshold somewhere are enlarged, by Pillow's resize,
-  and the labels of a mask's pixels are counted with `bincount`.
+- *units and concepts*: each unit's map is upsampled; for every concept of the set, the pixels that
+  its mask shares with the unit's mask are counted.
+- *units and concepts shown*: the same, only for concepts that the image shows.
+- *NetDissect* (Bau et al. 2017): each unit's map is upsampled by a bilinear spline between the
+  centres of its receptive fields, and labels are counted with NumPy's `bincount`.
+- *NetDissect-Lite*: only units that exceed their threshold somewhere are upsampled, by Pillow's
+  resize, and the labels of a mask's pixels are counted with `bincount`.
 
-The published two loop over units, not over concepts, so that the bar, which is of a loop over
-both, is asked of the first alone. That the first two count the same pixels as ours is checked.
+Only the first has a bar, since the published programs loop over units and not over concepts. The
+benchmark checks that the first two count the same pixels as ours.
 """
 
 import time
@@ -29,7 +29,7 @@ from scipy.interpolate import RectBivariateSpline
 from torch.nn import functional
 
 from benchmarks import harness
-from benchmarks.dissection import MASK, dissected, forward, labelled_images, network, row
+from benchmarks.dissection import MASK, dissection, forward, labelled_images, network, row
 from benchmarks.photos import SIDE
 from shapebias.dissection.concept_labels import ConceptBatch
 from shapebias.dissection.dissect import dissect
@@ -43,7 +43,7 @@ ROUNDS, IMAGES, LOOPED, STEP, BAR = 3, 128, 8, 16, 50.0
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit on one image: its map, its threshold, and its layer's receptive fields."""
+    """A unit on one image: its activation map, threshold, and layer's receptive fields."""
 
     map: np.ndarray
     threshold: np.float32
@@ -51,46 +51,46 @@ class Unit:
 
 
 def run(name: str) -> None:
-    """Print one line a loop, and write them as well."""
+    """Print and write the result of each loop."""
     torch.set_num_threads(1)
     batches, concepts = labelled_images(IMAGES)
     model = network({"kind": "alexnet"})
-    few = first_images(batches[0], LOOPED)
-    found: dict[str, list[float]] = {case: [] for case in LOOPS}
-    most: dict[str, list[float]] = {case: [] for case in LOOPS}
+    images = first_images(batches[0], LOOPED)
+    ratios: dict[str, list[float]] = {case: [] for case in LOOPS}
+    ratios_to_passes: dict[str, list[float]] = {case: [] for case in LOOPS}
     for _ in range(ROUNDS):
         passes = 2 * forward(model, batches)
-        ours = dissected(model, batches, concepts)
+        ours = dissection(model, batches, concepts)
         for case, count in LOOPS.items():
-            loop = looped(model, few, concepts, count)[0]
-            found[case].append(loop / ours)
-            most[case].append(loop / passes)
-    check(model, few, concepts)
+            loop = run_loop(model, images, concepts, count)[0]
+            ratios[case].append(loop / ours)
+            ratios_to_passes[case].append(loop / passes)
+    check(model, images, concepts)
     rows = []
-    for case, ratios in found.items():
+    for case, values in ratios.items():
         bar = BAR if case == "units and concepts" else None
-        ok = None if bar is None else median(ratios) >= bar
-        unit = f"times, of {median(most[case]):.2f} were there nothing but two forward passes"
-        rows.append(row(name, f"AlexNet, {case}", unit, ratios, bar, ok))
+        ok = None if bar is None else median(values) >= bar
+        unit = f"times, and {median(ratios_to_passes[case]):.2f} times two forward passes"
+        rows.append(row(name, f"AlexNet, {case}", unit, values, bar, ok))
     harness.write(name, rows)
 
 
 def first_images(batch: ConceptBatch, number: int) -> ConceptBatch:
-    """The first images of a batch."""
+    """Return the first images of a batch."""
     maps = {kind: [layer[:number] for layer in stack] for kind, stack in batch.maps.items()}
     return ConceptBatch(batch.images[:number], maps, batch.labels[:number])
 
 
 def units_of(model: Classifier) -> dict[str, range]:
-    """Units that are looped over, by layer."""
+    """Return the units of the loops, by layer."""
     return {layer: range(0, number, STEP) for layer, number in model.channels().items()}
 
 
 @torch.inference_mode()
-def looped(
+def run_loop(
     model: Classifier, batch: ConceptBatch, concepts: list, count: Callable
 ) -> tuple[float, np.ndarray]:
-    """Seconds an image for all units, and the pixels that units share with concepts."""
+    """Return the seconds per image for all units, and the pixels that units share with concepts."""
     units, number = units_of(model), len(batch.images)
     thresholds = {}
     for layer, maps in selected_maps(model, batch.images, units):
@@ -102,21 +102,21 @@ def looped(
     counts = np.zeros((sum(map(len, units.values())), len(concepts) + 1), dtype=np.int64)
     seconds = 0.0
     for index in range(number):
-        own = [
-            Unit(one, threshold, fields[layer])
+        image_units = [
+            Unit(unit_map, threshold, fields[layer])
             for layer, maps in layers.items()
-            for one, threshold in zip(maps[index], thresholds[layer][0].numpy(), strict=True)
+            for unit_map, threshold in zip(maps[index], thresholds[layer][0].numpy(), strict=True)
         ]
         stacks = [stack[index].numpy() for layers in batch.maps.values() for stack in layers]
-        whole = [label for _, label in batch.labels[index]]
+        image_labels = [label for _, label in batch.labels[index]]
         start = time.process_time()
-        count(counts, own, np.stack(stacks), whole)
+        count(counts, image_units, np.stack(stacks), image_labels)
         seconds += time.process_time() - start
     return STEP * seconds / number, counts
 
 
 def check(model: Classifier, batch: ConceptBatch, concepts: list) -> None:
-    """Stop unless the loops over units and concepts count the same pixels as ours."""
+    """Raise `ShapebiasError` if a loop over units and concepts counts other pixels than ours."""
     units = units_of(model)
     overlaps = dissect(model, lambda: [batch], concepts, channels=units).overlaps
     order = [(layer, channel) for layer, channels in units.items() for channel in channels]
@@ -128,36 +128,38 @@ def check(model: Classifier, batch: ConceptBatch, concepts: list) -> None:
     ].itertuples(index=False):
         ours[rows[layer, channel], numbers[concept]] = shared
     for case in ("units and concepts", "units and concepts shown"):
-        if not np.array_equal(looped(model, batch, concepts, LOOPS[case])[1], ours):
-            raise ShapebiasError(f"the loop over {case} counts other pixels")
+        if not np.array_equal(run_loop(model, batch, concepts, LOOPS[case])[1], ours):
+            raise ShapebiasError(f"the loop over {case} counts other pixels than dissection")
 
 
-def count_all(counts: np.ndarray, units: list[Unit], stacks: np.ndarray, whole: list[int]) -> None:
-    """Every unit against every concept."""
+def count_all(
+    counts: np.ndarray, units: list[Unit], stacks: np.ndarray, image_labels: list[int]
+) -> None:
+    """Count the pixels that every unit shares with every concept."""
     masks = np.zeros((counts.shape[1], MASK, MASK), dtype=bool)
-    for number, mask in shown_masks(stacks, whole).items():
+    for number, mask in shown_masks(stacks, image_labels).items():
         masks[number] = mask
     for index, unit in enumerate(units):
-        mask = enlarged(unit)
+        mask = mask_of(unit)
         for number in range(1, len(masks)):
             counts[index, number] += np.count_nonzero(mask & masks[number])
 
 
 def count_shown(
-    counts: np.ndarray, units: list[Unit], stacks: np.ndarray, whole: list[int]
+    counts: np.ndarray, units: list[Unit], stacks: np.ndarray, image_labels: list[int]
 ) -> None:
-    """Every unit against every concept that the image shows."""
-    masks = shown_masks(stacks, whole)
+    """Count the pixels that every unit shares with every concept that the image shows."""
+    masks = shown_masks(stacks, image_labels)
     for index, unit in enumerate(units):
-        mask = enlarged(unit)
+        mask = mask_of(unit)
         for number, concept in masks.items():
             counts[index, number] += np.count_nonzero(mask & concept)
 
 
 def count_by_spline(
-    counts: np.ndarray, units: list[Unit], stacks: np.ndarray, whole: list[int]
+    counts: np.ndarray, units: list[Unit], stacks: np.ndarray, image_labels: list[int]
 ) -> None:
-    """As NetDissect counts."""
+    """Count as NetDissect does."""
     pixels = (np.arange(MASK) + 0.5) * SIDE / MASK - 0.5
     for index, unit in enumerate(units):
         rows, columns = (
@@ -165,36 +167,38 @@ def count_by_spline(
             for field, length in zip(unit.fields, unit.map.shape, strict=True)
         )
         spline = RectBivariateSpline(rows, columns, unit.map, kx=1, ky=1)
-        tally(counts[index], spline(pixels, pixels) > unit.threshold, stacks, whole)
+        add_labels(counts[index], spline(pixels, pixels) > unit.threshold, stacks, image_labels)
 
 
 def count_by_resize(
-    counts: np.ndarray, units: list[Unit], stacks: np.ndarray, whole: list[int]
+    counts: np.ndarray, units: list[Unit], stacks: np.ndarray, image_labels: list[int]
 ) -> None:
-    """As NetDissect-Lite counts."""
+    """Count as NetDissect-Lite does."""
     for index, unit in enumerate(units):
         if unit.map.max() > unit.threshold:
             large = Image.fromarray(unit.map).resize((MASK, MASK), Image.Resampling.BILINEAR)
-            tally(counts[index], np.asarray(large) > unit.threshold, stacks, whole)
+            add_labels(counts[index], np.asarray(large) > unit.threshold, stacks, image_labels)
 
 
-def shown_masks(stacks: np.ndarray, whole: list[int]) -> dict[int, np.ndarray]:
-    """Pixels of each concept that an image shows."""
-    masks = {int(one): layer == one for layer in stacks for one in np.unique(layer) if one}
-    return masks | {one: np.ones((MASK, MASK), bool) for one in whole}
+def shown_masks(stacks: np.ndarray, image_labels: list[int]) -> dict[int, np.ndarray]:
+    """Return the mask of each concept that an image shows."""
+    masks = {int(label): layer == label for layer in stacks for label in np.unique(layer) if label}
+    return masks | {label: np.ones((MASK, MASK), bool) for label in image_labels}
 
 
-def enlarged(unit: Unit) -> np.ndarray:
-    """Mask of a unit."""
+def mask_of(unit: Unit) -> np.ndarray:
+    """Return the upsampled mask of a unit."""
     excess = torch.from_numpy(unit.map - unit.threshold)[None, None]
     return functional.interpolate(excess, (MASK, MASK), mode="bilinear")[0, 0].numpy() > 0
 
 
-def tally(counts: np.ndarray, mask: np.ndarray, stacks: np.ndarray, whole: list[int]) -> None:
-    """Add the labels of a mask's pixels."""
-    found = np.bincount(stacks[:, mask].ravel(), minlength=len(counts))
-    counts[1:] += found[1:]
-    for number in whole:
+def add_labels(
+    counts: np.ndarray, mask: np.ndarray, stacks: np.ndarray, image_labels: list[int]
+) -> None:
+    """Add the labels of a mask's pixels to the counts."""
+    numbers = np.bincount(stacks[:, mask].ravel(), minlength=len(counts))
+    counts[1:] += numbers[1:]
+    for number in image_labels:
         counts[number] += mask.sum()
 
 

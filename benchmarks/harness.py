@@ -1,4 +1,4 @@
-"""Benchmarks' common part: a baseline and ours in alternation, one line a case, JSON beside it."""
+"""Common part of the benchmarks: compare a baseline with ours, print the times, write JSON."""
 
 import json
 import os
@@ -14,28 +14,28 @@ from statistics import median
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("numpy", "scipy", "pillow", "torch")
 ROUNDS = 9
-# Seconds that one measurement lasts at least; what is faster is repeated.
-LEAST = 0.05
+# Least seconds of one measurement; shorter work is repeated.
+MIN_SECONDS = 0.05
 HEADER = ("name", "case", "baseline", "ours", "ratio (median, min-max)", "bar", "")
 LINE = "{:<12} {:<34} {:>11} {:>11}  {:<24} {:<16} {}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What is compared, and what counts as fast enough.
+    """Two functions to compare, and the ratio that is fast enough.
 
     Parameters
     ----------
     case
-        What the line is called.
+        Name of the line.
     baseline, ours
-        Functions without arguments that do the same work, `items` times.
+        Functions without arguments that do the same work on `items` items.
     bar
-        Least ratio of the baseline's time to ours.
+        Least ratio of the baseline's time to ours that is fast enough.
     per_second
-        Where given, so many items a second of ours are enough too.
+        Number of items a second of ours that is fast enough at any ratio; None for no such number.
     items
-        Images, or whatever is worked on, in one call.
+        Number of images, or of other items, in one call.
     """
 
     case: str
@@ -48,7 +48,7 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """Medians over the rounds; times in milliseconds an item."""
+    """Medians over the rounds, with times in milliseconds per item."""
 
     name: str
     case: str
@@ -70,27 +70,27 @@ def run(name: str, cases: Iterable[Case], *, packages: Iterable[str] = ()) -> li
     name
         The benchmark's name.
     packages
-        Packages whose versions matter, besides the usual ones.
+        Packages whose versions are recorded besides `PACKAGES`.
     """
     print(LINE.format(*HEADER), flush=True)
     results = []
     for case in cases:
-        results.append(measured(name, case))
+        results.append(measure(name, case))
         print(as_line(results[-1]), flush=True)
     write(name, map(asdict, results), packages=packages)
     return results
 
 
 def write(name: str, rows: Iterable[dict], *, packages: Iterable[str] = ()) -> None:
-    """Write what was measured to `results/NAME.jsonl`, with the machine and the versions."""
+    """Write results to `results/NAME.jsonl`, with the machine and package versions."""
     RESULTS.mkdir(exist_ok=True)
-    machine = {**described_machine(), "versions": dict(_versions([*PACKAGES, *packages]))}
+    machine = {**machine_description(), "versions": dict(_versions([*PACKAGES, *packages]))}
     lines = [json.dumps({**row, **machine}) + "\n" for row in rows]
     (RESULTS / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def measured(name: str, case: Case, rounds: int = ROUNDS) -> Result:
-    """Times of a case: the two sides in alternation, so that both see the same machine."""
+def measure(name: str, case: Case, rounds: int = ROUNDS) -> Result:
+    """Measure a case; the two sides alternate, so that the machine's load affects both alike."""
     calls = [_calls(side) for side in (case.baseline, case.ours)]
     pairs = []
     for _ in range(rounds):
@@ -113,7 +113,7 @@ def measured(name: str, case: Case, rounds: int = ROUNDS) -> Result:
 
 
 def as_line(result: Result) -> str:
-    """Result as a line of the table."""
+    """Return a result as a line of the table."""
     bar = f"{result.bar:g}"
     if result.per_second is not None:
         bar += f" or {result.per_second:g}/s"
@@ -124,18 +124,18 @@ def as_line(result: Result) -> str:
         f"{result.ours_ms:.2f} ms",
         f"{result.ratio:.2f} ({result.ratio_low:.2f}-{result.ratio_high:.2f})",
         bar,
-        "ok" if result.ok else "short",
+        "ok" if result.ok else "too slow",
     )
 
 
 def on_one_core() -> None:
-    """Keep this process, and those that it starts, on one core."""
+    """Pin this process, and those that it starts, to one core."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def described_machine() -> dict[str, object]:
-    """Processor, cores, system, Python and the time of the measurement."""
+def machine_description() -> dict[str, object]:
+    """Return processor, cores, system, Python and the time of the measurement."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -157,9 +157,9 @@ def _versions(packages: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def _calls(work: Callable[[], object]) -> int:
-    """How often work is done in one measurement; the first call, which may warm up, is apart."""
+    """Return the number of calls in one measurement; the first call, a warm-up, is not timed."""
     work()
-    return max(1, round(LEAST / _seconds(work, 1)))
+    return max(1, round(MIN_SECONDS / _seconds(work, 1)))
 
 
 def _seconds(work: Callable[[], object], calls: int) -> float:

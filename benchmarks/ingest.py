@@ -1,7 +1,7 @@
-"""Memory of ingest against the number of images: it must not grow with it.
+"""Memory of ingest by number of images, which must hardly grow.
 
-Small images are made, 20,000 and 200,000 of them, as files in class folders and as Parquet shards;
-each set is ingested in a process of its own, whose peak memory is what counts.
+Sets of 20,000 and 200,000 small images, as files in class folders and as Parquet shards, are each
+ingested in a process of its own, whose peak memory is measured.
 """
 
 import json
@@ -20,49 +20,51 @@ from benchmarks import harness
 COUNTS = (20_000, 200_000)
 KINDS = ("imagefolder", "hf_parquet")
 CLASSES = 100
-# What a job may take at any size, and what ten times as many names may add to it.
-MOST_MEBIBYTES = 1000
-MOST_GROWTH = 1.25
+# Most memory of a job, and most growth of it from the smaller to the larger set.
+MAX_MEBIBYTES = 1000
+MAX_GROWTH = 1.25
 
 
 def run(name: str) -> None:
-    """Print one line a case: images a second, peak memory, and its growth; write them as well."""
+    """Print and write images per second, peak memory and its growth of each case."""
     rows = []
     for kind in KINDS:
         first = None
         for count in COUNTS:
-            case = measured(kind, count)
+            case = measure(kind, count)
             first = first or case["mebibytes"]
             growth = case["mebibytes"] / first
-            ok = case["mebibytes"] < MOST_MEBIBYTES and growth < MOST_GROWTH
+            ok = case["mebibytes"] < MAX_MEBIBYTES and growth < MAX_GROWTH
             rows.append(
                 {"name": name, "case": f"{kind} {count}", **case, "growth": growth, "ok": ok}
             )
             print(
                 f"{name}  {kind} of {count}  {case['rate']:.0f} images/s  "
                 f"peak {case['mebibytes']:.0f} MiB  x{growth:.2f}  "
-                f"bar <{MOST_MEBIBYTES} MiB and <x{MOST_GROWTH}  {'ok' if ok else 'short'}",
+                f"bar <{MAX_MEBIBYTES} MiB and <x{MAX_GROWTH}  {'ok' if ok else 'too much'}",
                 flush=True,
             )
     harness.write(name, rows)
 
 
-def measured(kind: str, count: int) -> dict[str, float]:
-    """Images a second and peak memory of a process that ingests so many images."""
+def measure(kind: str, count: int) -> dict[str, float]:
+    """Return images per second and peak memory of a process that ingests `count` images."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "source"
         MAKERS[kind](folder, count)
         command = [sys.executable, __file__, kind, str(folder), f"{name}/set.parquet"]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-        case = json.loads(done.stdout.splitlines()[-1])
+        process = subprocess.run(
+            command, env=environment, check=True, capture_output=True, text=True
+        )
+        case = json.loads(process.stdout.splitlines()[-1])
     if case["stored"] != count:
         raise SystemExit(f"{kind}: {case['stored']} of {count} images were stored")
     return case
 
 
-def ingested(kind: str, folder: str, file: str) -> dict[str, float]:
-    """Ingest a set, as one part, in this process."""
+def ingest(kind: str, folder: str, file: str) -> dict[str, float]:
+    """Ingest a set as one part in this process."""
     from shapebias.io.image_sets import ResizeCrop
     from shapebias.plugins import build
     from shapebias.stimuli.ingest import ingest_images
@@ -77,15 +79,15 @@ def ingested(kind: str, folder: str, file: str) -> dict[str, float]:
 
 
 def small_images(count: int) -> list[bytes]:
-    """A few different small PNG files, from which a set of any size is made."""
+    """Return up to 1000 different small PNG files, which are repeated in a set."""
     from shapebias.io.image_codec import encode_png
 
     pixels = np.random.default_rng(0).integers(0, 256, (min(count, 1000), 16, 16, 3), np.uint8)
-    return [encode_png(one) for one in pixels]
+    return [encode_png(image) for image in pixels]
 
 
 def make_folders(folder: Path, count: int) -> None:
-    """Files in class folders, their names as long as ImageNet's."""
+    """Write files in class folders, with names as long as ImageNet's."""
     images = small_images(count)
     for label in range(CLASSES):
         (folder / f"n{label:08d}").mkdir(parents=True)
@@ -96,7 +98,7 @@ def make_folders(folder: Path, count: int) -> None:
 
 
 def make_shards(folder: Path, count: int) -> None:
-    """Parquet shards of 10,000 images."""
+    """Write Parquet shards of 10,000 images."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -113,4 +115,4 @@ def make_shards(folder: Path, count: int) -> None:
 MAKERS = {"imagefolder": make_folders, "hf_parquet": make_shards}
 
 if __name__ == "__main__":
-    print(json.dumps(ingested(*sys.argv[1:])))
+    print(json.dumps(ingest(*sys.argv[1:])))

@@ -1,24 +1,24 @@
-"""Straight lines through times by size: the largest departure shows what is not linear."""
+"""Straight-line fits of times by size, which show whether the time grows linearly."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-# Largest departure from the line, as a share of the time at that size.
+# Largest deviation from the line, as a fraction of the time at that size.
 BAR = 0.1
 
 
-def fitted(sizes: Sequence[int], times: Sequence[float]) -> dict[str, float | bool]:
-    """Straight line through the times, and how well it fits."""
+def fit_line(sizes: Sequence[int], times: Sequence[float]) -> dict[str, float | bool]:
+    """Fit a straight line to times; return its coefficients and the quality of the fit."""
     slope, start = np.polyfit(sizes, times, 1)
     line = start + slope * np.array(sizes)
-    explained = 1 - ((times - line) ** 2).sum() / ((times - np.mean(times)) ** 2).sum()
-    departure = float(np.abs(times / line - 1).max())
+    r_squared = 1 - ((times - line) ** 2).sum() / ((times - np.mean(times)) ** 2).sum()
+    deviation = float(np.abs(times / line - 1).max())
     return {
         "start_s": float(start),
         "slope_s": float(slope),
-        "explained": float(explained),
-        "departure": departure,
+        "r_squared": float(r_squared),
+        "deviation": deviation,
         "bar": BAR,
-        "ok": departure <= BAR,
+        "ok": deviation <= BAR,
     }

@@ -1,4 +1,4 @@
-"""Photos to measure on."""
+"""Photos for the benchmarks."""
 
 import io
 import os
@@ -19,7 +19,7 @@ COUNT = 24
 
 
 def photo_files(folder: str | None, count: int = COUNT) -> list[Path]:
-    """Photos spread over the class folders of a folder, or the one that ships with matplotlib."""
+    """Return photos from all class folders of a folder, or the photo in matplotlib."""
     if folder is None:
         return [Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")]
     files = [Path(folder, name) for name in class_files(Path(folder)).files]
@@ -27,9 +27,9 @@ def photo_files(folder: str | None, count: int = COUNT) -> list[Path]:
 
 
 def photos(number: int) -> Float[Tensor, "image 3 row column"]:
-    """So many different photos of the folder that was named, or crops where it has fewer.
+    """Return different photos, values in [0, 1], or random crops if the folder has fewer photos.
 
-    They lie in memory as a job has them, one colour after the other.
+    Like in a job, the tensor is contiguous.
     """
     files, rng = photo_files(os.environ.get("SHAPEBIAS_PHOTOS"), number), np.random.default_rng(0)
     if len(files) == number:
@@ -42,7 +42,7 @@ def photos(number: int) -> Float[Tensor, "image 3 row column"]:
 
 
 def crop(path: Path, rng: np.random.Generator) -> np.ndarray:
-    """Square of a photo at a random place and scale."""
+    """Return a square crop of a photo at a random position and scale."""
     with Image.open(path) as photo:
         side = int(min(photo.size) * rng.uniform(0.2, 1))
         left, top = (int(rng.integers(0, length - side + 1)) for length in photo.size)
@@ -51,7 +51,7 @@ def crop(path: Path, rng: np.random.Generator) -> np.ndarray:
 
 
 def as_jpeg(file: Path) -> bytes:
-    """Photo brought to 224 x 224 as for ImageNet, as a JPEG file."""
+    """Return a photo as a JPEG file, resized and cropped to 224 x 224 as for ImageNet."""
     pixels = decode(file.read_bytes(), resize=256, crop=SIDE, name=str(file))
     encoded = io.BytesIO()
     Image.fromarray(pixels).save(encoded, "JPEG", quality=95)

@@ -1,9 +1,8 @@
-"""Time until a study's plan is there: everything to do, nothing to do, and thirty thousand jobs.
+"""Time of a dry run: a study with all jobs to do, with none to do, and with 30,000 jobs.
 
-The paper's study stands before files and folders that hold nothing, as planning does not read what
-is in them. A finished one is made by small files under the names of all its outputs, which
-Snakemake's own `--touch` then takes for finished. No baseline is known; the bars are seconds, and
-those of the processor count where other work shares it, as planning runs on one core.
+The study is `studies/imagenet.yaml`, with empty files and folders in place of its data, since a dry
+run does not read them. It is completed by small files in place of its outputs, which Snakemake's
+`--touch` then records as up to date. There is no baseline; the bars are seconds of CPU time.
 """
 
 import os
@@ -25,86 +24,92 @@ from shapebias.io.checksums import checksum_path, sha256_of
 ROOT = Path(__file__).parents[1]
 STUDY = "studies/imagenet.yaml"
 ROUNDS = 3
-# Seconds that a plan may take, by what is planned.
+# Most seconds of a dry run, by case.
 BARS = {"all to do": 20.0, "nothing to do": 15.0, "30,000 jobs": 180.0}
-COPIED = ("Snakefile", "config.yaml", "config.schema.yaml", "pyproject.toml")
+FILES = ("Snakefile", "config.yaml", "config.schema.yaml", "pyproject.toml")
 FOLDERS = ("rules", "planning", "scripts", "shapebias", "report", "profiles", "envs", "studies")
 
 
 def run(name: str) -> None:
-    """Print a line a case, and write them as well."""
+    """Print and write the result of each case."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        place = Place(Path(folder))
-        rows.append(measured(name, place, "all to do", STUDY))
-        print("making what a finished study has ...", flush=True)
-        place.finish(STUDY)
-        rows.append(measured(name, place, "nothing to do", STUDY))
-        rows.append(measured(name, place, "30,000 jobs", place.large()))
+        project = Project(Path(folder))
+        rows.append(measure(name, project, "all to do", STUDY))
+        print("writing the files of a completed study ...", flush=True)
+        project.complete(STUDY)
+        rows.append(measure(name, project, "nothing to do", STUDY))
+        rows.append(measure(name, project, "30,000 jobs", project.large_study()))
     harness.write(name, rows)
 
 
-def measured(name: str, place: "Place", case: str, study: str) -> dict[str, object]:
-    """Median time of a case, after one run that fills the system's caches."""
+def measure(name: str, project: "Project", case: str, study: str) -> dict[str, object]:
+    """Return the median times of a case, after a first run that fills the system's caches."""
     rounds = ROUNDS if case != "30,000 jobs" else 1
-    place.plan(study)
-    found = [place.plan(study) for _ in range(rounds)]
-    wall, seconds, jobs = map(median, zip(*found, strict=True))
+    project.plan(study)
+    results = [project.plan(study) for _ in range(rounds)]
+    wall, seconds, jobs = map(median, zip(*results, strict=True))
     row = {"name": name, "case": case, "jobs": jobs, "seconds": seconds, "bar": BARS[case]}
     row |= {"wall": wall, "ok": seconds < BARS[case]}
     print(
-        f"{name}  {case}  {jobs:.0f} jobs  {seconds:.1f} s of processor  {wall:.1f} s in all  "
-        f"bar {BARS[case]:g} s  {'ok' if row['ok'] else 'short'}",
+        f"{name}  {case}  {jobs:.0f} jobs  {seconds:.1f} s of CPU time  {wall:.1f} s in all  "
+        f"bar {BARS[case]:g} s  {'ok' if row['ok'] else 'too slow'}",
         flush=True,
     )
     return row
 
 
-class Place:
-    """A copy of the project, with stand-ins for what the paper's study reads."""
+class Project:
+    """A copy of the project, with empty files and folders in place of the study's data.
+
+    Parameters
+    ----------
+    folder
+        Empty folder for the copy and the data.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder / "project"
         self.folder.mkdir()
-        for file in COPIED:
+        for file in FILES:
             shutil.copy(ROOT / file, self.folder / file)
-        for one in FOLDERS:
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / one, self.folder / one, ignore=ignored)
+        ignored = shutil.ignore_patterns("__pycache__")
+        for name in FOLDERS:
+            shutil.copytree(ROOT / name, self.folder / name, ignore=ignored)
         text = (ROOT / STUDY).read_text(encoding="utf-8")
         self.environment = {**os.environ, "PYTHONPATH": str(self.folder)}
         for variable in re.findall(r"\$(SHAPEBIAS_\w+)", text):
-            stand_in = folder / variable.lower()
-            stand_in.mkdir()
-            self.environment[variable] = str(stand_in)
+            data = folder / variable.lower()
+            data.mkdir()
+            self.environment[variable] = str(data)
         for weights in re.findall(r'"\{weights\}/([^"]+)"', text):
-            Path(self.environment["SHAPEBIAS_WEIGHTS"], weights).write_text("stand-in")
+            Path(self.environment["SHAPEBIAS_WEIGHTS"], weights).write_text("placeholder")
 
     def plan(self, study: str) -> tuple[float, float, int]:
-        """Seconds of a dry run, by the clock and of the processor, and the jobs that would run."""
-        start, before = time.perf_counter(), _processor()
-        said = self.snakemake(study, "--dry-run", "--quiet", "rules")
-        seconds = time.perf_counter() - start, _processor() - before
-        total = re.search(r"^total\s+(\d+)", said, re.MULTILINE)
-        if not total and "Nothing to be done" not in said:
-            raise SystemExit(f"no plan of {study}: {said}")
+        """Return wall and CPU seconds of a dry run, and the number of jobs that would run."""
+        start, before = time.perf_counter(), _cpu_seconds()
+        output = self.snakemake(study, "--dry-run", "--quiet", "rules")
+        seconds = time.perf_counter() - start, _cpu_seconds() - before
+        total = re.search(r"^total\s+(\d+)", output, re.MULTILINE)
+        if not total and "Nothing to be done" not in output:
+            raise SystemExit(f"the dry run of {study} prints no number of jobs: {output}")
         return *seconds, int(total[1]) if total else 0
 
-    def finish(self, study: str) -> None:
-        """Make small files of all that a study makes, and have them taken for finished."""
+    def complete(self, study: str) -> None:
+        """Write small files in place of all outputs of a study, and record them as up to date."""
         table = self.snakemake(study, "--summary", "--quiet").splitlines()
         outputs = [line.split("\t")[0] for line in table if line.count("\t") > 3][1:]
         for output in outputs:
             path = self.folder / output
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("stand-in")
+            path.write_text("placeholder")
             if record := checksum_path(output):
                 (self.folder / record).parent.mkdir(parents=True, exist_ok=True)
                 (self.folder / record).write_text(f"{sha256_of(path)}  {output}\n")
         self.snakemake(study, "--touch", "--quiet", "all")
 
-    def large(self) -> str:
-        """A study of about thirty thousand jobs: the paper's, ablated in many small parts."""
+    def large_study(self) -> str:
+        """Write a study of about 30,000 jobs, by many parts of the ablation; return its file."""
         study = yaml.safe_load((self.folder / STUDY).read_text(encoding="utf-8"))
         study["name"] = "large"
         study["measurements"]["ablation"]["parts"] = 3600
@@ -112,9 +117,9 @@ class Place:
         return "large.yaml"
 
     def snakemake(self, study: str, *arguments: str) -> str:
-        """Output of Snakemake."""
+        """Run Snakemake; return its output."""
         command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2"]
-        done = subprocess.run(
+        result = subprocess.run(
             [*command, "--configfile", study],
             cwd=self.folder,
             env=self.environment,
@@ -122,12 +127,12 @@ class Place:
             text=True,
             check=False,
         )
-        if done.returncode:
-            raise SystemExit(f"snakemake {' '.join(arguments)}: {done.stdout + done.stderr}")
-        return done.stdout + done.stderr
+        if result.returncode:
+            raise SystemExit(f"snakemake {' '.join(arguments)}: {result.stdout + result.stderr}")
+        return result.stdout + result.stderr
 
 
-def _processor() -> float:
-    """Seconds of the processor that the processes started from here have taken."""
+def _cpu_seconds() -> float:
+    """Return the CPU seconds of the processes that were started by this one."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

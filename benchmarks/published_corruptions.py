@@ -1,7 +1,7 @@
-"""The package imagecorruptions, made to run beside today's NumPy, SciPy and scikit-image.
+"""The package imagecorruptions, with current versions of NumPy and scikit-image.
 
-It was written for older ones. What they no longer have is given back under its old name; its own
-code is not touched.
+It was written for older versions. The names that were removed since are defined again; the code of
+the package is not changed.
 """
 
 import importlib
@@ -17,15 +17,15 @@ from shapebias.errors import ShapebiasError
 
 
 def load() -> tuple[Callable, Path]:
-    """The package's `corrupt(image, severity=..., corruption_name=...)`, and its frost pictures.
+    """Return `corrupt(image, severity=..., corruption_name=...)` and the folder of frost pictures.
 
     Raises
     ------
     ShapebiasError
-        If it, or what it needs, is not installed.
+        If the package or one of its dependencies is not installed.
     """
     try:
-        _give_back()
+        _define_removed_names()
         package = importlib.import_module("imagecorruptions")
         importlib.import_module("cv2").setNumThreads(1)
     except ImportError as error:
@@ -36,7 +36,7 @@ def load() -> tuple[Callable, Path]:
     return package.corrupt, Path(package.__file__).parent / "frost"
 
 
-def _give_back() -> None:
+def _define_removed_names() -> None:
     filters = importlib.import_module("skimage.filters")
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     np.float_ = np.float64

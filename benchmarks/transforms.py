@@ -1,8 +1,8 @@
-"""Transforms from an encoded image to an encoded image, at 224 x 224 on one core.
+"""Time of transforms from an encoded image to an encoded image, at 224 x 224 on one core.
 
-The cheap ones are to do 300 images a second, or to be lost in decoding and encoding: their
-baseline is these two alone, and the ratio their share of the time. Black and white is measured
-against the command line that was published, three processes an image.
+A cheap transform must reach 300 images a second, or take little time compared with decoding and
+encoding. So its baseline is decoding and encoding, and the ratio their share of the time. Black and
+white is compared with the published command line, which starts three processes for each image.
 """
 
 import os
@@ -31,7 +31,7 @@ SHARE, PER_SECOND, BLACK_AND_WHITE = 0.8, 300.0, 3.0
 
 
 def cases(photos: list[Path]) -> Iterator[Case]:
-    """The cheap transforms, then black and white."""
+    """Yield the cheap transforms, then black and white."""
     files = [as_jpeg(photo) for photo in photos]
     for kind, settings in CHEAP.items():
         transform = build("transforms", kind=kind, **settings)
@@ -54,28 +54,28 @@ def cases(photos: list[Path]) -> Iterator[Case]:
 
 
 def derive(files: list[bytes], transform: Callable) -> list[bytes]:
-    """Encoded images of encoded images, as the workflow makes them."""
+    """Return encoded images after a transform, as the workflow makes them."""
     return [encode_png(pixels) for pixels in transformed(files, transform)]
 
 
 def decode_and_encode(files: list[bytes], images: list[np.ndarray]) -> list[bytes]:
-    """What no transform can do without: the sources decoded, its own images encoded."""
+    """Decode the sources and encode transformed images, as every transform must."""
     for file in files:
         decode(file)
     return [encode_png(pixels) for pixels in images]
 
 
 def transformed(files: list[bytes], transform: Callable) -> Iterator[np.ndarray]:
-    """Transformed pixels of encoded images."""
+    """Yield the transformed pixels of encoded images."""
     rng = np.random.default_rng(0)
     return (transform(decode(file), rng=rng, label=None)[0] for file in files)
 
 
 def command_line(files: list[bytes], folder: Path) -> Callable[[], None]:
-    """The published recipe: convert to a bitmap, trace it, draw the tracing."""
+    """Return the published recipe: convert to a bitmap, trace it, render the tracing."""
     convert, potrace, rsvg_convert = (
-        program(name, says)
-        for name, says in (
+        find_program(name, product)
+        for name, product in (
             ("convert", "ImageMagick"),
             ("potrace", "potrace"),
             ("rsvg-convert", "rsvg-convert"),
@@ -95,14 +95,12 @@ def command_line(files: list[bytes], folder: Path) -> Callable[[], None]:
     return work
 
 
-def program(name: str, says: str) -> Path:
-    """First program of a name on the path that says who it is."""
+def find_program(name: str, product: str) -> Path:
+    """Return the first program of a name on PATH whose version output names a product."""
     for folder in os.environ.get("PATH", "").split(os.pathsep):
-        found = Path(folder, name)
-        if found.is_file() and os.access(found, os.X_OK):
-            told = subprocess.run([found, "--version"], capture_output=True, text=True)
-            if says in told.stdout:
-                return found
-    raise ShapebiasError(
-        f"the command line's {name} is missing: apt-get install imagemagick potrace librsvg2-bin"
-    )
+        path = Path(folder, name)
+        if path.is_file() and os.access(path, os.X_OK):
+            result = subprocess.run([path, "--version"], capture_output=True, text=True)
+            if product in result.stdout:
+                return path
+    raise ShapebiasError(f"{name} is missing: run apt-get install imagemagick potrace librsvg2-bin")

@@ -80,8 +80,8 @@ def test_files_of_a_measurement_are_listed_network_by_network(tiny_study):
 
 
 def test_tables_and_figures_are_those_of_the_measurements(tiny_study):
-    made = tables.tables(tiny_study)
-    assert len(set(made)) == len(made)
+    names = tables.tables(tiny_study)
+    assert len(set(names)) == len(names)
     only = Study({**tiny_study.config, "measurements": {"kernel_tv": {}}})
     assert tables.tables(only) == ["training_log", "rejected", "kernel_tv", "findings"]
     assert tables.large_table_parts(only) == {}

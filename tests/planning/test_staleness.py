@@ -56,11 +56,11 @@ def test_a_new_image_set_re_runs_no_other(tiny):
 
 def test_a_new_measurement_re_runs_no_other(tiny):
     # The measurement is removed from the results, as if the study had not named it before.
-    made = tiny.folder / "results/tiny"
+    results = tiny.folder / "results/tiny"
     files = [
-        *made.glob("smoothness/activation_tv/*/*"),
-        *made.glob("tables/activation_tv.*"),
-        *made.glob("figures/activation_tv.*"),
+        *results.glob("smoothness/activation_tv/*/*"),
+        *results.glob("tables/activation_tv.*"),
+        *results.glob("figures/activation_tv.*"),
     ]
     for path in files:
         path.rename(f"{path}.backup")
@@ -244,13 +244,13 @@ PHOTOS = 'my photos; touch hacked1 `touch hacked2` & "more" | touch hacked3'
 def outside(tiny):
     """A study of photos with unusual names and of imported networks, and its targets."""
     rng = np.random.default_rng(0)
-    made = tiny.folder / "results/tiny/models/alexnet"
-    description = yaml.safe_load((made / "model.json").read_text())
+    results = tiny.folder / "results/tiny/models/alexnet"
+    description = yaml.safe_load((results / "model.json").read_text())
     for number, name in enumerate(UNUSUAL_NAMES):
         folder = tiny.folder / PHOTOS / description["classes"][number % 2]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(folder / name)
-    shutil.copy(made / "weights.safetensors", tiny.folder / "a network's weights.safetensors")
+    shutil.copy(results / "weights.safetensors", tiny.folder / "a network's weights.safetensors")
     study = {
         "name": "outside",
         "images": {"photos": {"kind": "imagefolder", "path": PHOTOS}},
@@ -263,7 +263,7 @@ def outside(tiny):
             }
             for name, weights in (
                 ("imported", "a network's weights.safetensors"),
-                ("other", str(made / "weights.safetensors")),
+                ("other", str(results / "weights.safetensors")),
             )
         },
         "measurements": {"accuracy": {"clean": "photos", "image_sets": []}},
@@ -316,17 +316,17 @@ def test_a_photo_restored_with_an_older_time_counts(outside):
 
 
 def test_stale_files_are_listed_and_then_removed(tiny, outside):
-    made = tiny.folder / "results/tiny"
+    results = tiny.folder / "results/tiny"
     assert run_module(tiny, "clean_stale").stdout.startswith("0 stale files in results/tiny")
-    before = {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
+    before = {path: path.stat().st_mtime_ns for path in results.rglob("*") if path.is_file()}
     other_files = sorted((tiny.folder / "results/outside").rglob("*"))
-    strange = made / "figures/.node-12.two\nlines.png"
+    strange = results / "figures/.node-12.two\nlines.png"
     strange.write_text("half a figure")
     stale = [
-        made / "predictions/alexnet/scrambled.parquet",
-        made / "logs/predict_images/alexnet-scrambled.log",
+        results / "predictions/alexnet/scrambled.parquet",
+        results / "logs/predict_images/alexnet-scrambled.log",
     ]
-    stale += [made / f"records/sha256/{stale[0].relative_to(made)}.sha256"]
+    stale += [results / f"records/sha256/{stale[0].relative_to(results)}.sha256"]
     text = (tiny.folder / tiny.study).read_text()
     (tiny.folder / "renamed.yaml").write_text(text.replace("scrambled", "jumbled"))
     renamed = Workflow.__new__(Workflow)
@@ -338,12 +338,14 @@ def test_stale_files_are_listed_and_then_removed(tiny, outside):
     assert repr(str(strange.relative_to(tiny.folder))) in lines
     assert all("scrambled" in line or "lines.png" in line for line in lines[:-1])
     assert lines[-1].endswith("`make clean-stale REMOVE=yes` removes them")
-    assert {path for path in made.rglob("*") if path.is_file()} == {*before, strange}
+    assert {path for path in results.rglob("*") if path.is_file()} == {*before, strange}
     # Files that the study names are not touched.
     removed = run_module(tiny, "clean_stale", "--remove").stdout.splitlines()
     assert removed[0] == f"removed {str(strange.relative_to(tiny.folder))!r}"
     assert removed[1].startswith("1 stale file in results/tiny")
-    assert {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()} == before
+    assert {
+        path: path.stat().st_mtime_ns for path in results.rglob("*") if path.is_file()
+    } == before
     assert sorted((tiny.folder / "results/outside").rglob("*")) == other_files
 
 
@@ -379,8 +381,8 @@ def little_memory(monkeypatch):
 
 @pytest.mark.usefixtures("little_memory")
 def test_dissection_and_ablation_are_the_same_in_smaller_batches(tiny, tmp_path, capsys):
-    made = tiny.folder / "results/tiny"
-    network = made / "models/alexnet/weights.safetensors", made / "models/alexnet/model.json"
+    results = tiny.folder / "results/tiny"
+    network = results / "models/alexnet/weights.safetensors", results / "models/alexnet/model.json"
     study = read_study(yaml.safe_load((tiny.folder / tiny.study).read_text()), whole=True)
     measured = study["measurements"]
     folders = {
@@ -388,7 +390,7 @@ def test_dissection_and_ablation_are_the_same_in_smaller_batches(tiny, tmp_path,
         "ablation": ["scores", "flips"],
     }
     script("dissect_channels")(
-        paths_to_concepts=[made / "concepts/scenes/part-0.parquet"],
+        paths_to_concepts=[results / "concepts/scenes/part-0.parquet"],
         paths_to_network=network,
         paths_to_tables={
             "dissection": tmp_path / "labels",
@@ -401,7 +403,7 @@ def test_dissection_and_ablation_are_the_same_in_smaller_batches(tiny, tmp_path,
         settings=measured["dissection"],
     )
     script("ablate_channels")(
-        paths_to_images=[made / "images/conflict/part-0.parquet"],
+        paths_to_images=[results / "images/conflict/part-0.parquet"],
         paths_to_network=network,
         path_to_scores=tmp_path / "scores",
         path_to_flips=tmp_path / "flips",
@@ -415,5 +417,5 @@ def test_dissection_and_ablation_are_the_same_in_smaller_batches(tiny, tmp_path,
         assert re.search(rf"^{step}: not enough memory .* 4 images at a time$", log, re.MULTILINE)
     for folder, names in folders.items():
         for name in names:
-            expected = pd.read_parquet(made / folder / f"alexnet/{name}-0.parquet")
+            expected = pd.read_parquet(results / folder / f"alexnet/{name}-0.parquet")
             pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / name), expected)

@@ -74,9 +74,9 @@ def tables(workflow, name):
 
 
 def test_all_tables_figures_and_the_report_are_made(tiny):
-    made = tiny.folder / "results/tiny"
-    names = {path.stem for path in (made / "tables").glob("*.parquet")}
-    assert names == {path.stem for path in (made / "tables").glob("*.csv")}
+    results = tiny.folder / "results/tiny"
+    names = {path.stem for path in (results / "tables").glob("*.parquet")}
+    assert names == {path.stem for path in (results / "tables").glob("*.csv")}
     assert names == {
         "rejected",
         "training_log",
@@ -98,19 +98,19 @@ def test_all_tables_figures_and_the_report_are_made(tiny):
         "findings",
     }
     for folder in ("dissection_iou", "top_images", "ablation_flips"):
-        stems = {path.stem for path in (made / "tables" / folder).glob("*.parquet")}
+        stems = {path.stem for path in (results / "tables" / folder).glob("*.parquet")}
         assert stems == set(NETWORKS)
-    figures = {path.name for path in (made / "figures").iterdir()}
+    figures = {path.name for path in (results / "figures").iterdir()}
     assert {name.removesuffix(".png") for name in figures if name.endswith(".png")} == {
         name.removesuffix(".pdf") for name in figures if name.endswith(".pdf")
     }
     assert len(figures) == 24
-    report = (made / "report/report.html").read_text()
+    report = (results / "report/report.html").read_text()
     assert not re.search(r'(src|href)="https?://', report)
     # All links of the report lead somewhere.
     for page, place in re.findall(r'href="(channels/[^"#]+)#([^"]+)"', report):
-        assert f'<section id="{place}"' in (made / "report" / page).read_text()
-    pages = {path.stem for path in (made / "report/channels").iterdir()}
+        assert f'<section id="{place}"' in (results / "report" / page).read_text()
+    pages = {path.stem for path in (results / "report/channels").iterdir()}
     assert pages == set(NETWORKS)
 
 
@@ -178,9 +178,7 @@ def test_comments_and_docstrings_re_run_nothing(tiny):
     library = tiny.folder / "shapebias"
     with (
         edited(library / "ablation/channels.py", '"""', '"""Reworded. '),
-        edited(
-            library / "stimuli/transforms/scramble.py", "\ndef build(", "\n# A comment.\ndef build("
-        ),
+        edited(library / "stimuli/transforms/scramble.py", "\n@plugin", "\n# A comment.\n@plugin"),
         edited(tiny.folder / "scripts/dissect_channels.py", "\ndef main(", "\n# Why.\ndef main("),
     ):
         assert tiny.planned() == set()
@@ -401,8 +399,8 @@ def test_another_copy_computes_the_same_bytes(tiny, tmp_path):
 
 
 def test_published_weights_by_path_are_imported(tiny):
-    made = tiny.folder / "results/tiny"
-    description = json.loads((made / "models/alexnet/model.json").read_text())
+    results = tiny.folder / "results/tiny"
+    description = json.loads((results / "models/alexnet/model.json").read_text())
     study = yaml.safe_load((tiny.folder / tiny.study).read_text())
     study["models"]["imported"] = {
         "architecture": description["architecture"],
@@ -418,7 +416,7 @@ def test_published_weights_by_path_are_imported(tiny):
         tiny.study = study
     assert result.returncode == 0, result.stderr
     trained, imported = (
-        read_predictions(made / f"predictions/{model}/validation.parquet")
+        read_predictions(results / f"predictions/{model}/validation.parquet")
         for model in ("alexnet", "imported")
     )
     pd.testing.assert_frame_equal(trained, imported)
