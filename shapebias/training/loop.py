@@ -12,7 +12,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.networks.folded.fold import compiled_folded
+from shapebias.networks.fold import compiled_folded
 from shapebias.progress import ProgressCounter
 from shapebias.training.augmentation import Augmentation, augmentation_by_name
 from shapebias.training.divergence import (

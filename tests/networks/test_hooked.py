@@ -10,7 +10,7 @@ from shapebias.ablation.channels import ablate
 from shapebias.ablation.scores import CHANGES, FLIPS
 from shapebias.errors import ShapebiasError, UnknownLayer
 from shapebias.networks.channel_parts import channels_of_part
-from shapebias.networks.folded.fold import fold
+from shapebias.networks.fold import fold
 from shapebias.networks.wrapping.hooked import HookedClassifier
 from shapebias.networks.wrapping.wrap import wrap_network
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from shapebias.networks.folded.fold import fold
+from shapebias.networks.fold import fold
 
 
 class Recipe:

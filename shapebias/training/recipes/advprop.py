@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from shapebias.networks.auxiliary_batch_norm import add_auxiliary_norms, auxiliary_norms
-from shapebias.networks.folded.fold import fold
+from shapebias.networks.fold import fold
 from shapebias.ranges import Range
 from shapebias.training.recipes._base import Recipe
 
