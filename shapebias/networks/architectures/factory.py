@@ -17,7 +17,8 @@ from shapebias.networks.wrapping.wrap import wrap_network
 from shapebias.ranges import Range
 from shapebias.runtime.system_errors import explain
 
-# A user's module may import torchvision, which has to come through its one door first.
+# Imported first, so that a user's module can import torchvision beside a CPU-only torch.
+from shapebias.torchvision_import import torchvision  # noqa: F401
 
 
 def build(

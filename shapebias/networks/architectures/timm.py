@@ -18,7 +18,8 @@ from shapebias.networks.wrapping.split import stages_of
 from shapebias.networks.wrapping.wrap import wrap_network
 from shapebias.ranges import Range
 
-# timm imports torchvision, which has to come through its one door first.
+# Imported first, so that timm can import torchvision beside a CPU-only torch.
+from shapebias.torchvision_import import torchvision  # noqa: F401
 
 
 def build(
