@@ -154,7 +154,7 @@ def test_ensembles_train_whole_as_well_and_repeat(images, parents, tmp_path):
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ([RESNET], "names two networks, not 1"),
+        ([RESNET], "must name two networks, not 1"),
         ([RESNET, ALEXNET], "no named layers in common"),
     ],
 )

@@ -112,8 +112,9 @@ class _Finder:
         if len(items) != 1 or _shares_channels(given, possible[0]):
             return None
         # Channels before tokens are so rare that they need a witness.
-        if len(possible) == 1 and not (possible[0].axis == 1 and possible[0].n_prefix_tokens is not None):
-            return possible[0]
+        first = possible[0]
+        if len(possible) == 1 and not (first.axis == 1 and first.n_prefix_tokens is not None):
+            return first
         return self._witnessed(path, possible)
 
     def _witnessed(self, path: str, possible: list[Layout]) -> Layout | None:
