@@ -51,8 +51,9 @@ def measured(command: list[str]) -> dict[str, float]:
 def imported(path: str) -> dict[str, float]:
     """Seconds of an import in this process, and the megabytes that it takes."""
     import shapebias.networks.architectures.resnet  # noqa: F401
-    from shapebias.networks.checkpoints import import_network
+    from shapebias.networks.import_weights import import_network
     from shapebias.stimuli.entry_level_classes import imagenet_classes
+    from shapebias.torchvision_import import torchvision  # noqa: F401
 
     before, start = peak(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

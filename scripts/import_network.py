@@ -1,6 +1,6 @@
 """Bring a network with published weights into the study."""
 
-from shapebias.networks.checkpoints import import_network
+from shapebias.networks.import_weights import import_network
 from shapebias.plugins import library_module
 from shapebias.runtime.job import job
 from shapebias.stimuli.entry_level_classes import imagenet_classes

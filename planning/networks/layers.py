@@ -69,11 +69,11 @@ def _mistake(
 ) -> tuple[str, str] | None:
     from shapebias.errors import ShapebiasError, UnknownLayer
     from shapebias.networks.build import build_network
-    from shapebias.networks.skip_init import SkipWeightInit
+    from shapebias.networks.skip_init import skip_weight_init
 
     size = settings.pop("input_size")
     try:
-        with SkipWeightInit():
+        with skip_weight_init():
             known = build_network(settings, ["one", "other"], size).layers
     except ShapebiasError as error:
         return f"models.{name}.architecture", str(error)

@@ -123,7 +123,7 @@ def _silenced_one_by_one(
     remainders, first = Suffixes(model) if model.is_split else None, 0
     images = images.to(model.mean.device, torch.float32)
     for layer, activation in model.activations(images):
-        by_channel = model.layout(layer).by_channel(activation)
+        by_channel = model.layout(layer).channels_first(activation)
         chosen = torch.tensor(list(channels.get(layer, ())), dtype=torch.long)
         if not len(chosen):
             continue
@@ -138,7 +138,7 @@ def _silenced_one_by_one(
         for image, channel in pairs_alive(by_channel, chosen, batch):
 
             def alone(run, layer=layer, image=image, channel=channel):
-                with model.silenced(layer, channel[run : run + 1]):
+                with model.ablated(layer, channel[run : run + 1]):
                     return model(images[image[run : run + 1]])
 
             decided, chances = judge.judge(after.scores(image, channel), alone)

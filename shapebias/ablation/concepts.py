@@ -163,7 +163,7 @@ def _judged(
         for number in starts[layer]:
             with ExitStack() as contexts:
                 for where, channels in silent[number].items():
-                    contexts.enter_context(model.silenced(where, channels))
+                    contexts.enter_context(model.ablated(where, channels))
                 scores = model.resume(layer, activation) if model.is_split else model(images)
                 found = judge.judge(scores, alone)
             yield number, *found

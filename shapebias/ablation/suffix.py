@@ -72,7 +72,7 @@ class After:
         if self._layout == NCHW:
             value: Any = Silent(self._activation, Runs(image, channel))
         else:
-            value = self._layout.silent_runs(self._activation, image, channel)
+            value = self._layout.ablated_pairs(self._activation, image, channel)
         for segment in self._segments:
             value = segment.through(value, self._intact)
         return dense(value)
@@ -100,7 +100,7 @@ class FullForward:
         """Class scores of each image without a channel; runs of one channel stand together."""
         image, found = image.to(self._images.device), []
         for one, where in Runs(image, channel).by_channel:
-            with self._model.silenced(self._layer, [one]):
+            with self._model.ablated(self._layer, [one]):
                 found.append(self._model(self._images[image[where]]))
         return torch.cat(found)
 

@@ -1,23 +1,24 @@
-"""Two batch norms at every place of a network: the main one, and an auxiliary one beside it."""
+"""Networks with two batch norms at every position: the main one and an auxiliary one (AdvProp)."""
 
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from shapebias.errors import ShapebiasError, UnknownName
 
-# The name under which published programs keep it, within the main norm that it stands beside.
+# Name of the auxiliary norm within the main one, as in published programs.
 AUXILIARY = "aux_bn"
 NORMS = ("main", "auxiliary")
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def add_auxiliary_norms(network: nn.Module) -> None:
     """Give every batch norm of a network a copy of itself, for images of another distribution.
 
-    The main norms keep their names, and are used unless `auxiliary_norms` says otherwise.
+    The main norms keep their names, and are used outside `auxiliary_norms`.
 
     Raises
     ------
@@ -29,11 +30,11 @@ def add_auxiliary_norms(network: nn.Module) -> None:
     .. [1] Xie et al. (2020). Adversarial examples improve image recognition. CVPR.
        :DOI:`10.1109/CVPR42600.2020.00090`
     """
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    norms = [module for module in network.modules() if isinstance(module, BATCH_NORMS)]
     if not norms:
         raise ShapebiasError(
-            "advprop needs a network with batch norm, and this one has none: choose another"
-            " architecture"
+            f"advprop needs a network with batch norm, and {type(network).__name__} has none: "
+            "choose another architecture"
         )
     for norm in norms:
         norm.add_module(AUXILIARY, copy.deepcopy(norm))
@@ -41,7 +42,7 @@ def add_auxiliary_norms(network: nn.Module) -> None:
 
 @contextmanager
 def auxiliary_norms(network: nn.Module) -> Iterator[None]:
-    """Within this context a network normalises by its auxiliary norms."""
+    """Normalise by the auxiliary norms within this context."""
     _swap(network)
     try:
         yield
@@ -50,51 +51,58 @@ def auxiliary_norms(network: nn.Module) -> Iterator[None]:
 
 
 def check_norm(norm: str) -> None:
-    """Raise `UnknownName` unless there is such a norm."""
+    """Raise `UnknownName` unless the norm is "main" or "auxiliary"."""
     if norm not in NORMS:
         raise UnknownName("batch norm", norm, NORMS)
 
 
 def weights_with_norm(weights: Mapping[str, Tensor], norm: str, source: str) -> dict[str, Tensor]:
-    """Weights of the plain network, whose batch norms are the main or the auxiliary ones.
+    """Weights of the plain network, with the main or the auxiliary batch norms.
 
     Parameters
     ----------
     weights
-        Tensors by name; the auxiliary norms', if there are any, under `aux_bn` (or `aux_bn.0`)
-        within the main ones.
+        Tensors by name; those of auxiliary norms, if any, under `aux_bn` (or `aux_bn.0`) within
+        the main ones.
     norm
         "main" or "auxiliary".
     source
-        What the error message calls the weights.
+        Name of the weights in error messages.
 
     Raises
     ------
+    UnknownName
+        If `norm` is neither.
     ShapebiasError
-        If the auxiliary norms are asked for and there are none, or several at a place.
+        If the auxiliary norms are requested and there are none, or several at one position.
     """
     check_norm(norm)
     plain = {key: value for key, value in weights.items() if AUXILIARY not in key.split(".")}
     if norm == "main":
         return plain
-    chosen = {_main_name(key): weights[key] for key in weights.keys() - plain.keys()}
-    if not chosen:
+    auxiliary = {_main_name(key): weights[key] for key in weights.keys() - plain.keys()}
+    if not auxiliary:
         raise ShapebiasError(f"{source} holds no auxiliary batch norms: choose the norm 'main'")
-    if len(chosen) < len(weights) - len(plain):
-        raise ShapebiasError(f"{source} holds several auxiliary batch norms at one place")
-    return {**plain, **chosen}
+    if len(auxiliary) < len(weights) - len(plain):
+        raise ShapebiasError(
+            f"{source} holds several auxiliary batch norms at one position: choose the norm 'main'"
+        )
+    return {**plain, **auxiliary}
 
 
 def _main_name(key: str) -> str:
-    """Name of a main norm's tensor from that of its auxiliary."""
-    place, _, rest = key.rpartition(f".{AUXILIARY}.")
-    return f"{place}.{rest.rpartition('.')[2]}"
+    """Name of a main norm's tensor from the name of its auxiliary."""
+    norm, _, tensor = key.rpartition(f".{AUXILIARY}.")
+    return f"{norm}.{tensor.rpartition('.')[2]}"
 
 
 def _swap(network: nn.Module) -> None:
-    """Exchange the tensors of every main norm with those of its auxiliary."""
+    """Exchange the tensors of every main norm with those of its auxiliary norm."""
     for main in network.modules():
-        if isinstance(main, _BatchNorm) and hasattr(main, AUXILIARY):
-            other = getattr(main, AUXILIARY)
-            main._parameters, other._parameters = other._parameters, main._parameters
-            main._buffers, other._buffers = other._buffers, main._buffers
+        if isinstance(main, BATCH_NORMS) and hasattr(main, AUXILIARY):
+            auxiliary = getattr(main, AUXILIARY)
+            tensors = chain(main.named_parameters(recurse=False), main.named_buffers(recurse=False))
+            for name, tensor in list(tensors):
+                other = getattr(auxiliary, name)
+                setattr(main, name, other)
+                setattr(auxiliary, name, tensor)

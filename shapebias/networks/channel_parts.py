@@ -1,4 +1,4 @@
-"""Channels of a network as one list, layer after layer, and how to share them out."""
+"""Divide the channels of a network, listed layer after layer, into parts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ def parts_of(channels: Mapping[str, int], part: int, parts: int) -> dict[str, ra
     part
         From 0.
     parts
-        Number of parts; their sizes differ by one at most, and with more parts than channels some
+        Number of parts. Their sizes differ by at most one; with more parts than channels, some
         are empty.
 
     Returns
@@ -27,19 +27,28 @@ def parts_of(channels: Mapping[str, int], part: int, parts: int) -> dict[str, ra
     Raises
     ------
     ShapebiasError
-        If there is no such part.
+        If `part` is not at least 0 and below `parts`.
+
+    Examples
+    --------
+    >>> parts_of({"conv1": 4, "conv2": 6}, part=1, parts=3)
+    {'conv1': range(3, 4), 'conv2': range(0, 2)}
     """
-    if not 0 <= part < parts:
-        raise ShapebiasError(f"there is no part {part} of {parts}: parts count from 0")
+    _check_part(part, parts)
     total = sum(channels.values())
     first, last = total * part // parts, total * (part + 1) // parts
-    chosen, start = {}, 0
-    for layer, number in channels.items():
-        low, high = max(first - start, 0), min(last - start, number)
+    ranges, offset = {}, 0
+    for layer, n_channels in channels.items():
+        low, high = max(first - offset, 0), min(last - offset, n_channels)
         if low < high:
-            chosen[layer] = range(low, high)
-        start += number
-    return chosen
+            ranges[layer] = range(low, high)
+        offset += n_channels
+    return ranges
+
+
+def _check_part(part: int, parts: int) -> None:
+    if not 0 <= part < parts:
+        raise ShapebiasError(f"part {part} does not exist: parts are numbered 0 to {parts - 1}")
 
 
 def chosen_channels(
@@ -50,20 +59,23 @@ def chosen_channels(
     Raises
     ------
     UnknownLayer
-        If a layer is not one of the network's.
+        If the network has no layer of a given name.
     ShapebiasError
-        If a channel is not one of its layer's, or is named twice.
+        If a layer has no channel of a given number, or a channel is named twice.
     """
     counts = model.channels()
     if channels is None:
-        return {layer: list(range(number)) for layer, number in counts.items()}
+        return {layer: list(range(n_channels)) for layer, n_channels in counts.items()}
     for layer, numbers in channels.items():
         model.check_layer(layer)
-        wrong = [number for number in numbers if not 0 <= number < counts[layer]]
-        if wrong:
-            raise ShapebiasError(f"layer {layer} has channels 0 to {counts[layer] - 1}: {wrong[0]}")
+        unknown = [number for number in numbers if not 0 <= number < counts[layer]]
+        if unknown:
+            raise ShapebiasError(
+                f"layer {layer} has no channel {unknown[0]}: "
+                f"its channels are 0 to {counts[layer] - 1}"
+            )
         if len(set(numbers)) != len(numbers):
-            raise ShapebiasError(f"a channel of layer {layer} is named twice")
+            raise ShapebiasError(f"a channel of layer {layer} is named twice; name each once")
     return {layer: list(channels[layer]) for layer in counts if len(channels.get(layer, ()))}
 
 
@@ -75,24 +87,23 @@ def channels_of_part(model: Classifier, part: int, settings: Mapping[str, Any]) 
     part
         From 0; the parts of the first group of layers come first.
     settings
-        Of a study's measurement: `layers`, all where it is absent; `layer_groups`, the number of
-        groups of neighbouring layers, as even as can be, of which some are empty where there are
-        fewer layers; `parts` of each group.
+        Of a study's measurement: `layers`, all where absent; `layer_groups`, the number of
+        groups of neighbouring layers, of sizes that differ by at most one, some of them empty
+        where there are fewer layers; `parts` of each group.
 
     Raises
     ------
     UnknownLayer
-        If a layer is not one of the network's.
+        If the network has no layer of a given name.
     ShapebiasError
         If there is no such part.
     """
-    counts, parts, groups = model.channels(), settings["parts"], settings["layer_groups"]
-    layers = settings.get("layers", model.layers)
-    for layer in layers:
+    counts, parts, n_groups = model.channels(), settings["parts"], settings["layer_groups"]
+    names = settings.get("layers", model.layers)
+    for layer in names:
         model.check_layer(layer)
-    if not 0 <= part < parts * groups:
-        raise ShapebiasError(f"there is no part {part} of {parts * groups}: parts count from 0")
+    _check_part(part, parts * n_groups)
     group, part = divmod(part, parts)
-    wanted = [layer for layer in counts if layer in layers]
-    together = wanted[len(wanted) * group // groups : len(wanted) * (group + 1) // groups]
-    return parts_of({layer: counts[layer] for layer in together}, part, parts)
+    layers = [layer for layer in counts if layer in names]
+    first, last = len(layers) * group // n_groups, len(layers) * (group + 1) // n_groups
+    return parts_of({layer: counts[layer] for layer in layers[first:last]}, part, parts)

@@ -1,4 +1,4 @@
-"""A network as every measurement sees it: pixels in [0, 1] to class scores, with named layers."""
+"""A network from pixels in [0, 1] to class scores, with named layers that can be ablated."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from shapebias.ranges import colour_error
 
 
 class Classifier(nn.Module):
-    """A network of sRGB pixels in [0, 1] that normalises inside and is cut at its named layers.
+    """A network that normalises sRGB pixels in [0, 1] itself and is split at its named layers.
 
     Parameters
     ----------
@@ -34,20 +34,20 @@ class Classifier(nn.Module):
     input_size
         Side of the square image that the network was made for, in pixels.
     layouts
-        How the output of a layer is laid out where it is not ``(image, channel, row, column)``.
+        Layout of the output of each layer that is not ``(image, channel, row, column)``.
 
     Raises
     ------
     ShapebiasError
-        If `mean` and `std` are not of pixels in [0, 1], or not 0 and 1 although the network
-        normalises by itself; see `shapebias.networks.normalisation.check_normalised_once`.
+        If `mean` and `std` are not of pixels in [0, 1], or not 0 and 1 although `network`
+        normalises its input; see `shapebias.networks.normalisation.check_normalised_once`.
 
     Notes
     -----
     The segments and the tail hold the same modules as `network`, registered once, under it.
     """
 
-    # Whether what follows a layer can be run by itself.
+    # Whether the part of the network that follows a layer can be run alone.
     is_split = True
 
     def __init__(
@@ -64,9 +64,9 @@ class Classifier(nn.Module):
     ):
         super().__init__()
         for name, values in (("mean", mean), ("std", std)):
-            if wrong := colour_error(name, list(values)):
-                raise ShapebiasError(f"{name}: {wrong}")
-        check_normalised_once(network, mean, std, input_size)
+            if error := colour_error(name, list(values)):
+                raise ShapebiasError(f"{name}: {error}")
+        check_normalised_once(network, mean, std)
         self.network = network
         # Tuples, not containers of modules: the parameters stay registered under `network` alone.
         self._segments = {name: tuple(modules) for name, modules in segments.items()}
@@ -76,11 +76,11 @@ class Classifier(nn.Module):
         self.input_size = input_size
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        self._silent: dict[str, Tensor] = {}
+        self._ablated: dict[str, Tensor] = {}
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of the layers at which the network can be cut, from pixels to scores."""
+        """Names of the layers at which the network is split, from pixels to scores."""
         return tuple(self._segments)
 
     def check_layer(self, layer: str) -> None:
@@ -89,7 +89,7 @@ class Classifier(nn.Module):
             raise UnknownLayer("layer", layer, self.layers)
 
     def layout(self, layer: str) -> Layout:
-        """How a layer's output is laid out in the network."""
+        """Layout of a layer's output in the network."""
         return self._layouts.get(layer, NCHW)
 
     def modules_of(self, layer: str | None) -> tuple[nn.Module, ...]:
@@ -104,72 +104,83 @@ class Classifier(nn.Module):
 
     def walk(
         self, images: Float[Tensor, "image 3 row column"]
-    ) -> Iterator[tuple[str, Float[Tensor, "image channel row column"]]]:
-        """Each layer's name and feature maps in turn, in one pass."""
+    ) -> Iterator[tuple[str, Float[Tensor, "image channel map_row map_column"]]]:
+        """Yield each layer's name and feature maps, in one pass."""
         for layer, activation in self.activations(images):
             yield layer, self.layout(layer).maps(activation, tuple(images.shape[2:]))
 
     def activations(
         self, images: Float[Tensor, "image 3 row column"]
-    ) -> Iterator[tuple[str, Tensor]]:
-        """Each layer's name and output in turn, laid out as in the network, in one pass."""
+    ) -> Iterator[tuple[str, Float[Tensor, "image ..."]]]:
+        """Yield each layer's name and output, in the network's own layout, in one pass."""
         activation = (images - self.mean) / self.std
         for layer, modules in self._segments.items():
-            activation = self._heard(layer, _through(modules, activation))
+            activation = self._apply_ablation(layer, _run(modules, activation))
             yield layer, activation
 
-    def finish(self, activation: Tensor) -> Float[Tensor, "image class"]:
+    def finish(self, activation: Float[Tensor, "image ..."]) -> Float[Tensor, "image class"]:
         """Class scores from the last layer's output."""
-        return _through(self._tail, activation)
+        return _run(self._tail, activation)
 
-    def resume(self, layer: str, activation: Tensor) -> Float[Tensor, "image class"]:
+    def resume(
+        self, layer: str, activation: Float[Tensor, "image ..."]
+    ) -> Float[Tensor, "image class"]:
         """Class scores from one layer's output, as if the network had computed it."""
         self.check_layer(layer)
-        after = self.layers[self.layers.index(layer) + 1 :]
-        activation = self._heard(layer, activation)
-        for name in after:
-            activation = self._heard(name, _through(self._segments[name], activation))
+        activation = self._apply_ablation(layer, activation)
+        for name in self.layers[self.layers.index(layer) + 1 :]:
+            activation = self._apply_ablation(name, _run(self._segments[name], activation))
         return self.finish(activation)
 
-    def _heard(self, layer: str, activation: Tensor) -> Tensor:
-        """A layer's activation with its silent channels zero."""
-        if layer not in self._silent:
+    def _apply_ablation(
+        self, layer: str, activation: Float[Tensor, "image ..."]
+    ) -> Float[Tensor, "image ..."]:
+        if layer not in self._ablated:
             return activation
-        return self.layout(layer).silent(activation, self._silent[layer])
+        return self.layout(layer).ablated(activation, self._ablated[layer])
 
     @contextmanager
-    def silenced(self, layer: str, channels: Sequence[int]) -> Iterator[None]:
-        """Within this context the channels of a layer give zero at every place, in every token.
+    def ablated(self, layer: str, channels: Sequence[int]) -> Iterator[None]:
+        """Set channels of a layer to zero at every position and in every token in this context.
 
         Contexts of different layers can be nested.
+
+        Raises
+        ------
+        UnknownLayer
+            If the network has no such layer.
+        ShapebiasError
+            If channels of the layer are ablated already.
         """
         self.check_layer(layer)
-        if layer in self._silent:
-            raise ShapebiasError(f"channels of {layer} are silent already")
+        if layer in self._ablated:
+            raise ShapebiasError(
+                f"channels of layer {layer} are ablated already; name all of them in one context"
+            )
         device = next(self.parameters()).device
-        self._silent[layer] = torch.as_tensor(list(channels), dtype=torch.long, device=device)
+        self._ablated[layer] = torch.as_tensor(list(channels), dtype=torch.long, device=device)
         try:
             yield
         finally:
-            del self._silent[layer]
+            del self._ablated[layer]
 
-    def is_changed(self) -> bool:
-        """Whether some channels are silent, so that the modules alone do not say what is done."""
-        return bool(self._silent)
+    def is_ablated(self) -> bool:
+        """Whether channels are ablated, so that the modules alone do not give the scores."""
+        return bool(self._ablated)
 
     @torch.no_grad()
     def channels(self) -> dict[str, int]:
-        """Number of channels of each layer, found with one blank image."""
+        """Number of channels of each layer, counted on one blank image."""
         device = next(self.parameters()).device
         blank = torch.zeros(1, 3, self.input_size, self.input_size, device=device)
         with eval_mode(self):
-            return {layer: activation.shape[1] for layer, activation in self.walk(blank)}
+            return {layer: maps.shape[1] for layer, maps in self.walk(blank)}
 
     def __repr__(self) -> str:
         return f"Classifier({type(self.network).__name__}, {len(self.classes)} classes)"
 
 
-def _through(modules: Sequence[nn.Module], activation: Tensor) -> Tensor:
+def _run(modules: Sequence[nn.Module], activation: Tensor) -> Tensor:
     for module in modules:
         activation = module(activation)
     return activation

@@ -1,4 +1,4 @@
-"""The state in which every measurement finds a network: eval mode, no gradients."""
+"""Context managers for eval mode without gradients."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +9,24 @@ from torch import nn
 
 @contextmanager
 def eval_without_gradients(model: nn.Module) -> Iterator[None]:
-    """Within this context a network is in eval mode and records no gradients."""
+    """Put a network into eval mode and record no gradients within this context."""
     with eval_mode(model), torch.inference_mode():
         yield
 
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Eval mode within this context; every module's own mode again after it."""
+    """Put a network into eval mode within this context; then restore every module's mode.
+
+    Examples
+    --------
+    >>> layer = nn.Dropout()
+    >>> with eval_mode(layer):
+    ...     layer.training
+    False
+    >>> layer.training
+    True
+    """
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

@@ -37,7 +37,7 @@ def fold(model: nn.Module) -> nn.Module:
     an image's iterates differ by up to a step from there on, as they do between the network in
     single and in double precision.
     """
-    if not isinstance(model, Classifier) or not model.is_split or model.is_changed():
+    if not isinstance(model, Classifier) or not model.is_split or model.is_ablated():
         return model
     if model not in _copies:
         _copies[model] = FoldedNetwork(model)

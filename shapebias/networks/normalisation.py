@@ -1,92 +1,128 @@
-"""Pixels are normalised once: by their settings, or by a network itself."""
+"""Check that pixels are normalised once: by `mean` and `std`, or inside the network."""
 
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError
-from shapebias.networks.normalisation_probe import TOLERANCE, Change, own_scale_and_shift
+from shapebias.weights.align import PIXEL_CONSTANTS
 
-# Usual scales of pixels: in [0, 1], and levels. The means of photos and the deviations by which
-# they are divided, of pixels in [0, 1]; or nothing is taken off.
-SCALES, MEANS, DEVIATIONS = (1.0, 255.0), (0.25, 0.65), (0.15, 1.05)
+Colours = Float[Tensor, "3"]
+IMAGENET = (torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225]))
 
 
-def check_normalised_once(
-    network: nn.Module, mean: Sequence[float], std: Sequence[float], size: int
-) -> None:
-    """Raise `ShapebiasError` where pixels would be normalised twice.
+def check_normalised_once(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Raise `ShapebiasError` if a network would normalise its input a second time.
 
     Parameters
     ----------
     network
-        From images that were normalised to class scores; run in eval mode up to the first operation
-        with weights, and left as it is.
+        From normalised images to class scores.
     mean, std
-        With which they were normalised, per colour channel, of pixels in [0, 1].
-    size
-        Side of the images, in pixels.
+        With which its input is normalised, per colour channel, of pixels in [0, 1].
 
     Raises
     ------
     ShapebiasError
-        If the network itself changes each colour by a scale and a shift, `mean` and `std` are not 0
-        and 1, and its own change is a normalisation of bare pixels, or both together are no
-        plausible one.
-
-    Notes
-    -----
-    Both together take a mean m off a pixel and divide it by s. That is plausible where m is 0 or a
-    mean that photos have, in [0.25, 0.65], and s is in [0.15, 1.05], or 255 times smaller for
-    networks of levels: true of every published one, and of those that undo a normalisation for
-    another, as GoogLeNet and Inception do; but not of ImageNet's or of halves done twice, nor of
-    one after the other. A network that takes the mean of photos off colours from which one was
-    taken already is meant for bare pixels, whatever both are together. What is no map of single
-    colours, or comes after the first weights, is not judged.
+        If `inner_normalisation` finds constants in the network although `mean` and `std` are not
+        0 and 1; torchvision's `transform_input` is allowed after ImageNet's `mean` and `std`.
     """
-    if not any(mean) and all(one == 1 for one in std):
+    outer = _as_colours(list(mean)), _as_colours(list(std))
+    if _is_identity(*outer) or (_transforms_input(network) and _is_close(outer, IMAGENET)):
         return
-    scale, shift = own_scale_and_shift(network, mean, std, size)
-    if (scale - 1).abs().amax() <= TOLERANCE and shift.abs().amax() <= TOLERANCE:
-        return
-    taken_off, divided_by = _together(mean, std, (scale, shift))
-    of_bare_pixels = any(mean) and _are_means(-shift / scale)
-    if of_bare_pixels or not _is_plausible(taken_off, divided_by):
+    if inner := inner_normalisation(network):
         raise ShapebiasError(
-            f"{type(network).__name__} normalises by itself, to mean {_shown(taken_off)} and "
-            f"std {_shown(divided_by)} together with those given: give it mean [0, 0, 0] and std "
-            "[1, 1, 1], or a network that does not"
+            f"{type(network).__name__} normalises its input itself (mean {rounded(inner[0])}, std "
+            f"{rounded(inner[1])}): set `mean` to [0, 0, 0] and `std` to [1, 1, 1], or use a "
+            "network that does not"
         )
 
 
-def mean_and_std_together(
-    network: nn.Module, mean: Sequence[float], std: Sequence[float], size: int
-) -> tuple[list[float], list[float]]:
-    """What is taken off pixels in [0, 1] and what they are divided by, by both together.
+def inner_normalisation(network: nn.Module) -> tuple[Colours, Colours] | None:
+    """Mean and std with which a network normalises its input; None if it holds no such constants.
 
-    Parameters as of `check_normalised_once`.
+    Notes
+    -----
+    Constants are recognised by name: tensors, lists or tuples of three numbers under a pair of
+    names in `PIXEL_CONSTANTS`, as in torchvision, robustness and robustbench, or the first two
+    tensors of three numbers in a module called `normalize`, `normalizer` or the like that is not
+    trained. Constants of 0 and 1 are passed over. ASSUME that a network without such constants
+    does not normalise its input.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Identity(), nn.Conv2d(3, 8, 3))
+    >>> network[0].mean, network[0].std = [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]
+    >>> inner_normalisation(network)
+    (tensor([0.5000, 0.5000, 0.5000]), tensor([0.2500, 0.2500, 0.2500]))
     """
-    both = _together(mean, std, own_scale_and_shift(network, mean, std, size))
-    return both[0].tolist(), both[1].tolist()
+    if _transforms_input(network):
+        # From ImageNet's mean and std to 0.5, for weights that were trained with 0.5.
+        return (0.5 - IMAGENET[0]) / IMAGENET[1], 0.5 / IMAGENET[1]
+    for path, module in network.named_modules():
+        inner = _named_constants(module)
+        name = f"{path.rpartition('.')[2]} {type(module).__name__}".lower()
+        if inner is None and "normali" in name:
+            inner = _first_constants(module)
+        if inner and not _is_identity(*inner):
+            return inner
+    return None
 
 
-def _together(mean: Sequence[float], std: Sequence[float], change: Change) -> Change:
-    scale, shift = change
-    stds = torch.tensor(std).double()
-    return torch.tensor(mean).double() - stds * shift / scale, stds / scale
+def combined_normalisation(
+    network: nn.Module, mean: Sequence[float], std: Sequence[float]
+) -> tuple[list[float], list[float]]:
+    """Mean and std of `mean` and `std` followed by the network's own normalisation."""
+    inner = inner_normalisation(network)
+    if inner is None:
+        return list(mean), list(std)
+    outer_mean, outer_std = (torch.tensor(values, device="cpu") for values in (mean, std))
+    return (outer_mean + outer_std * inner[0]).tolist(), (outer_std * inner[1]).tolist()
 
 
-def _are_means(values: Tensor) -> bool:
-    low, high = MEANS
-    return bool(((values >= low) & (values <= high)).all())
+def rounded(values: Sequence[float] | Colours) -> list[float]:
+    """Values to six digits, for messages."""
+    return [round(float(value), 6) for value in values]
 
 
-def _is_plausible(mean: Tensor, std: Tensor) -> bool:
-    low, high = DEVIATIONS
-    stds = any(((std * by >= low) & (std * by <= high)).all() for by in SCALES)
-    return (bool((mean.abs() <= TOLERANCE).all()) or _are_means(mean)) and stds
+def _named_constants(module: nn.Module) -> tuple[Colours, Colours] | None:
+    for names in PIXEL_CONSTANTS:
+        mean, std = (_as_colours(getattr(module, name, None)) for name in names)
+        if mean is not None and std is not None:
+            return mean, std
+    return None
 
 
-def _shown(values: Tensor) -> list[float]:
-    return [round(value, 3) for value in values.tolist()]
+def _first_constants(module: nn.Module) -> tuple[Colours, Colours] | None:
+    parameters = dict(module.named_parameters(recurse=False))
+    if any(parameter.requires_grad for parameter in parameters.values()):
+        return None
+    values = {**vars(module), **parameters, **dict(module.named_buffers(recurse=False))}.values()
+    tensors = [_as_colours(value) for value in values if isinstance(value, Tensor)]
+    constants = [tensor for tensor in tensors if tensor is not None]
+    return (constants[0], constants[1]) if len(constants) > 1 else None
+
+
+def _as_colours(value: object) -> Colours | None:
+    """Three numbers as a tensor; None for anything else."""
+    if isinstance(value, Tensor):
+        is_colours = value.numel() == 3 and value.is_floating_point() and not value.is_meta
+        return value.detach().flatten().float().cpu() if is_colours else None
+    is_list = isinstance(value, list | tuple) and len(value) == 3
+    numbers = is_list and all(isinstance(number, int | float) for number in value)
+    return torch.tensor(value, device="cpu").float() if numbers else None
+
+
+def _transforms_input(network: nn.Module) -> bool:
+    """Whether a network of torchvision's (GoogLeNet, Inception v3) renormalises its input."""
+    return getattr(network, "transform_input", False) is True
+
+
+def _is_identity(mean: Colours, std: Colours) -> bool:
+    return not mean.any() and bool((std == 1).all())
+
+
+def _is_close(first: tuple[Colours, Colours], second: tuple[Colours, Colours]) -> bool:
+    return all(torch.allclose(*pair, atol=1e-3) for pair in zip(first, second, strict=True))

@@ -1,4 +1,4 @@
-"""Optional Python packages: imported where they are needed, and asked for by name when absent."""
+"""Import optional Python packages, and find files that packages ship."""
 
 import importlib
 from pathlib import Path
@@ -26,7 +26,7 @@ def import_package(package: str) -> ModuleType:
 
 
 def file_in_package(package: str, pattern: str) -> Path:
-    """The one file that a package ships under a name.
+    """Path of the only file in a package that matches a pattern.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ def file_in_package(package: str, pattern: str) -> Path:
     Raises
     ------
     ShapebiasError
-        If the package is absent, or ships no such file or several.
+        If the package is absent, or the number of matching files is not one.
     """
     # `__path__` and not the files' own loader: weights must be plain files to be read by path.
     folder = Path(next(iter(import_package(package).__path__)))
-    found = sorted(file for file in folder.rglob(pattern) if file.is_file())
-    if len(found) != 1:
-        listed = ", ".join(file.relative_to(folder).as_posix() for file in found[:5]) or "none"
+    files = sorted(file for file in folder.rglob(pattern) if file.is_file())
+    if len(files) != 1:
+        names = ", ".join(file.relative_to(folder).as_posix() for file in files[:5]) or "none"
         raise ShapebiasError(
-            f"the Python package {package} should ship one file {pattern!r}; found: {listed}"
+            f"the Python package {package} should ship one file {pattern!r}; found: {names}"
         )
-    return found[0]
+    return files[0]

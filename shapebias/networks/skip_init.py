@@ -1,6 +1,8 @@
 """Build modules without drawing their initial weights."""
 
-from itertools import cycle
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -8,47 +10,53 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 
-class SkipWeightInit(TorchFunctionMode):
-    """Within this context random initial weights are not drawn, as they would be overwritten.
+@contextmanager
+def skip_weight_init() -> Iterator[None]:
+    """Skip drawing random initial weights within this context, as they would be overwritten.
 
-    Everything else that a network's construction computes, its buffers above all, is as ever,
-    and torch's random numbers stay where they were.
+    Everything else that the construction of a network computes, such as its buffers, is
+    unchanged, and so is the state of torch's random generators.
 
     Notes
     -----
-    `trunc_normal_` draws again what falls out of its range, until nothing does. So a tensor is
-    given a likely value in place of what lay in its memory, and the next one another.
+    A tensor is filled with one value instead. `trunc_normal_` draws again until all values are
+    in its range, so normal values come from a generator of their own, one a tensor.
+
+    Examples
+    --------
+    >>> state = torch.get_rng_state()
+    >>> with skip_weight_init():
+    ...     layer = nn.Linear(2, 3)
+    >>> torch.equal(torch.get_rng_state(), state)
+    True
     """
+    with _ConstantFill():
+        yield
 
-    DRAWS = (
-        Tensor.normal_,
-        Tensor.uniform_,
-        nn.init.normal_,
-        nn.init.uniform_,
-        nn.init.kaiming_uniform_,
-        nn.init.kaiming_normal_,
-    )
 
-    # In standard deviations: any range in which a normal value falls at 3 in 10 holds one of them.
-    LIKELY = (0.0, -0.52, 0.52, -1.28, 1.28)
+class _ConstantFill(TorchFunctionMode):
+    """Fill tensors with a constant wherever torch would fill them with random values."""
 
     def __init__(self):
         super().__init__()
-        self._likely = cycle(self.LIKELY)
+        generator = random.Random(0)
 
-    def __torch_function__(self, function, types, arguments=(), keywords=None):
-        """Fill a tensor with one value where it was to be filled at random."""
-        keywords = keywords or {}
-        if function not in self.DRAWS:
-            return function(*arguments, **keywords)
-        tensor, *numbers = arguments or (keywords["tensor"],)
-        return self._filled(tensor, function, dict(enumerate(numbers)) | keywords)
+        def normal(tensor: Tensor, mean: float = 0.0, std: float = 1.0, **_: Any) -> Tensor:
+            return tensor.fill_(generator.gauss(mean, std))
 
-    @torch.no_grad()
-    def _filled(self, tensor: Tensor, function: Any, given: dict[int | str, Any]) -> Tensor:
-        if function is Tensor.normal_:
-            mean, sd = given.get("mean", given.get(0, 0.0)), given.get("std", given.get(1, 1.0))
-            return tensor.fill_(mean + sd * next(self._likely))
-        if function is Tensor.uniform_:
-            return tensor.fill_(given.get("from", given.get(0, 0.0)))
-        return tensor.zero_()
+        def uniform(tensor: Tensor, low: float = 0.0, *_: float, **keywords: Any) -> Tensor:
+            return tensor.fill_(keywords.get("from", low))
+
+        def zero(tensor: Tensor, *_: Any, **__: Any) -> Tensor:
+            return tensor.zero_()
+
+        initialisers = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_)
+        self._fills: dict[Callable, Callable[..., Tensor]] = dict.fromkeys(initialisers, zero)
+        self._fills |= {Tensor.normal_: normal, Tensor.uniform_: uniform}
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        """Replace random fills; run any other function as it is."""
+        if function not in self._fills:
+            return function(*args, **(kwargs or {}))
+        with torch.no_grad():
+            return self._fills[function](*args, **(kwargs or {}))

@@ -19,7 +19,7 @@ from shapebias.training.fabric import Fabric, fabric_of, run_on_devices
 from shapebias.training.image_loaders import InMemoryImages, StreamedImages, labels_in, samples_of
 from shapebias.training.loop import train
 from shapebias.training.resume_state import TrainingState
-from shapebias.weights.fit import match_state_dict
+from shapebias.weights.match import match_state_dict
 
 # Keys of a study's `training` that say on what, where from and with what means, not how.
 NOT_OF_THE_LOOP = ("images", "validation", "recipe", "init_from", "devices", "precision", "memory")

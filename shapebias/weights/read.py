@@ -1,4 +1,4 @@
-"""Read the tensors of a weight file without executing what a pickle holds."""
+"""Read the tensors of a weight file; nothing of a pickle is executed."""
 
 import pickle
 import re
@@ -7,25 +7,33 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy._core.multiarray import scalar
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from shapebias.errors import ShapebiasError
-from shapebias.weights.fit import NUMBERS, first_few
-from shapebias.weights.unwrap import STATE_DICT_KEYS, inner_state_dict, strip_wrappers
+from shapebias.weights.match import first_few
+from shapebias.weights.strip import STATE_DICT_KEYS, inner_state_dict, strip_wrappers
 
-# What is often saved in place of a checkpoint, by its first bytes.
-NO_CHECKPOINTS = {
-    b"version https://git-lfs": "a pointer of Git LFS and not the file itself: run `git lfs pull`",
-    b"<": "a web page and no checkpoint: open its address in a browser, and download the file",
+# NumPy's numbers, which run nothing: best accuracies are often stored as such.
+NUMPY_NUMBERS = [
+    (scalar, "numpy.core.multiarray.scalar"),
+    scalar,
+    np.dtype,
+    *{type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "bool")},
+]
+# Other files that are often saved under a checkpoint's name, by their first bytes.
+OTHER_FILES = {
+    b"version https://git-lfs": "a Git LFS pointer, not the file itself: run `git lfs pull`",
+    b"<": "a web page, not a checkpoint: open its address in a browser, and download the file",
 }
-# First bytes of the archives that torch writes, and of what may hold pickles of protocol 3 to 5.
-ZIP = (b"PK\x03\x04",)
-LATER_PICKLES = (*ZIP, b"\x80\x03", b"\x80\x04", b"\x80\x05")
-TORCH = (*ZIP, b"\x80\x02")
-# What torch and zipfile raise for files that they cannot open.
+# First bytes of zip archives, which torch writes, and of pickles of protocol 2 and above.
+ZIP, PICKLE_2 = b"PK\x03\x04", b"\x80\x02"
+LATER_PICKLES = (b"\x80\x03", b"\x80\x04", b"\x80\x05")
+# Errors that torch and zipfile raise for files that they cannot open.
 UNREADABLE = (
     *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError),
     *(zipfile.BadZipFile, zlib.error),
@@ -33,108 +41,97 @@ UNREADABLE = (
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors of a checkpoint file by name, without the wrappings of training programs.
+    """Tensors of a checkpoint file by name, without the wrappers of training programs.
 
     Raises
     ------
     ShapebiasError
-        If the file is missing or damaged, runs code when it is opened, or holds no weights.
+        If the file is missing or damaged, would run code when opened, or holds no weights.
     """
     if path.is_dir():
         raise ShapebiasError(f"the weights {path} are a folder: name the file in it")
     if not path.is_file():
         raise ShapebiasError(f"the weights {path} do not exist: download them, or correct the path")
-    held = _safetensors(path) if _is_safetensors(path) else _torch_file(path)
-    weights = {key: one for key, one in inner_state_dict(held).items() if _is_weight(key, one)}
+    head = _first_bytes(path)
+    # A safetensors file begins with the length of its header, and the header with a bracket.
+    is_safetensors = path.suffix == ".safetensors" or head[8:9] == b"{"
+    content = (_load_safetensors if is_safetensors else _load_pickle)(path, head)
+    weights = {
+        key: value
+        for key, value in inner_state_dict(content).items()
+        if isinstance(key, str) and isinstance(value, Tensor)
+    }
     if not weights:
-        keys = (
-            f"the keys {first_few(list(map(str, held)))}"
-            if isinstance(held, Mapping)
-            else (f"a {type(held).__name__} alone")
-        )
+        keys = list(map(str, content)) if isinstance(content, Mapping) else None
+        held = f"a {type(content).__name__}" if keys is None else f"the keys {first_few(keys)}"
         raise ShapebiasError(
-            f"{path} holds no weights, at its top or under {', '.join(STATE_DICT_KEYS)}: "
-            f"it has {keys}"
+            f"{path} holds no weights at its top level or under {', '.join(STATE_DICT_KEYS)}; "
+            f"it holds {held}: save a state_dict"
         )
     return strip_wrappers(weights)
 
 
-def _is_weight(key: object, value: object) -> bool:
-    return isinstance(key, str) and isinstance(value, Tensor)
-
-
-def _is_safetensors(path: Path) -> bool:
-    """Whether a file is one of safetensors', whatever its suffix."""
+def _first_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
-        # The header's length, and the bracket with which it begins.
-        return path.suffix == ".safetensors" or file.read(9)[8:] == b"{"
+        return file.read(64)
 
 
-def _safetensors(path: Path) -> dict[str, Tensor]:
+def _load_safetensors(path: Path, head: bytes) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        if _starts(path, TORCH):
+        if head.startswith((ZIP, PICKLE_2)):
             raise ShapebiasError(
-                f"{path} is a file of torch's and none of safetensors': let its name end in .pth"
+                f"{path} is a torch file, not a safetensors file: rename it to end in .pth"
             ) from error
-        raise _damaged(path, error) from error
+        raise _damaged(path, head, error) from error
 
 
-def _torch_file(path: Path) -> object:
+def _load_pickle(path: Path, head: bytes) -> object:
     try:
-        _check_sums(path)
-        # Best accuracies are often kept as numbers of NumPy's, which run nothing.
-        with torch.serialization.safe_globals(NUMBERS):
+        if head.startswith(ZIP):
+            _verify_entries(path)
+        with torch.serialization.safe_globals(NUMPY_NUMBERS):
             return torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
-        raise _refused(path, error) from error
+        raise _unreadable(path, head, error) from error
 
 
-def _check_sums(path: Path) -> None:
-    """Raise an error where an entry of a zip archive differs from its checksum; torch reads on."""
-    if not _starts(path, ZIP):
-        return
+def _verify_entries(path: Path) -> None:
+    """Raise an error if an entry of a zip archive differs from its checksum; torch does not."""
     with zipfile.ZipFile(path) as archive:
-        # Torch can be told to leave them out: then all are 0.
+        # All checksums are 0 where torch was set to write none.
         if any(entry.CRC for entry in archive.infolist()) and (entry := archive.testzip()):
             raise ShapebiasError(
                 f"{path} is damaged: its entry {entry} differs from its checksum; download it again"
             )
 
 
-def _refused(path: Path, error: Exception) -> ShapebiasError:
+def _unreadable(path: Path, head: bytes, error: Exception) -> ShapebiasError:
     """Error about a file that torch does not open, with what to do."""
     if "TorchScript" in str(error):
         return ShapebiasError(
-            f"{path} is a TorchScript archive, which holds code as well: run "
-            "torch.jit.load(path).state_dict() yourself and save that alone"
+            f"{path} is a TorchScript archive, which also holds code: run "
+            "torch.jit.load(path).state_dict() yourself, and save its result"
         )
-    wanted = re.search(r"GLOBAL (\S+)", str(error))
+    code = re.search(r"GLOBAL (\S+)", str(error))
     # Torch opens pickles of protocol 2 safely, and stops at the first step of a later one.
-    if wanted or ("Unsupported operand" in str(error) and _starts(path, LATER_PICKLES)):
-        asked = f" (it asks for {wanted[1]})" if wanted else ""
-        return ShapebiasError(
-            f"{path} {'runs' if wanted else 'is a pickle that may run'} code when it is opened, "
-            f"which is refused{asked}; if you trust it, run "
-            "torch.load(path, weights_only=False) yourself and save its state_dict alone"
-            f"{'' if wanted else ', by torch.save without a `pickle_protocol`'}"
-        )
-    return _damaged(path, error)
+    is_later = "Unsupported operand" in str(error) and head.startswith((ZIP, *LATER_PICKLES))
+    if not code and not is_later:
+        return _damaged(path, head, error)
+    reason = f"runs code when opened ({code[1]})" if code else "is a pickle that may run code"
+    protocol = "" if code else " by torch.save without `pickle_protocol`"
+    return ShapebiasError(
+        f"{path} {reason}, which is refused; if you trust it, run "
+        f"torch.load(path, weights_only=False) yourself, and save its state_dict alone{protocol}"
+    )
 
 
-def _starts(path: Path, signs: tuple[bytes, ...]) -> bool:
-    with path.open("rb") as file:
-        return file.read(4).startswith(signs)
-
-
-def _damaged(path: Path, error: Exception) -> ShapebiasError:
-    with path.open("rb") as file:
-        start = file.read(64)
-    for sign, what in NO_CHECKPOINTS.items():
-        if start.lstrip().lower().startswith(sign):
-            return ShapebiasError(f"{path} is {what}")
-    # Torch begins with the same paragraph, whatever is wrong.
-    told = str(error).rpartition("WeightsUnpickler error: ")[2].strip().splitlines()
-    reason = (told or ["it is empty"])[0][:120]
+def _damaged(path: Path, head: bytes, error: Exception) -> ShapebiasError:
+    for sign, kind in OTHER_FILES.items():
+        if head.lstrip().lower().startswith(sign):
+            return ShapebiasError(f"{path} is {kind}")
+    # Torch's message begins with the same paragraph for every cause.
+    lines = str(error).rpartition("WeightsUnpickler error: ")[2].strip().splitlines()
+    reason = (lines or ["it is empty"])[0][:120]
     return ShapebiasError(f"{path} is damaged or no checkpoint ({reason}); download it again")

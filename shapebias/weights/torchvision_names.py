@@ -1,13 +1,19 @@
-"""What torchvision calls the networks of a study; read while planning, and so without torch."""
+"""Names of torchvision's networks; imported while planning, and therefore without torch."""
 
 from typing import Any
 
-# Architectures whose weights torchvision publishes under names.
+# Kinds of architectures that have weights published by torchvision.
 WITH_TORCHVISION_WEIGHTS = ("torchvision", "alexnet", "googlenet", "resnet")
 
 
 def torchvision_name(architecture: dict[str, Any]) -> str:
-    """Name of a network by its architecture, whose kind is one of `WITH_TORCHVISION_WEIGHTS`."""
+    """Torchvision's name of a network whose kind is in `WITH_TORCHVISION_WEIGHTS`.
+
+    Examples
+    --------
+    >>> torchvision_name({"kind": "resnet", "depth": 18})
+    'resnet18'
+    """
     kind = architecture["kind"]
     if kind == "torchvision":
         return architecture["name"]

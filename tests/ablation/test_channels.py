@@ -181,7 +181,7 @@ def test_what_falls_without_a_channel_that_outdoes_all_others(factor, seed):
     images, ids = torch.rand(40, 3, 12, 12), [str(i) for i in range(40)]
     with torch.no_grad():
         # Without that channel the network is undecided.
-        with model.silenced("first", [0]):
+        with model.ablated("first", [0]):
             linear.bias -= model(images).mean(dim=0)
         decided = model(images).argmax(dim=1).tolist()
     given_ = images, ids, *([model.classes[i - step] for i in decided] for step in (0, 1))
@@ -214,7 +214,7 @@ def test_images_whose_batch_norm_would_mix_them_are_run_apart():
     expected = []
     for layer, number in model.channels().items():
         for channel in range(number):
-            with torch.no_grad(), model.silenced(layer, [channel]):
+            with torch.no_grad(), model.ablated(layer, [channel]):
                 after = alone(images).argmax(dim=1)
             expected += [
                 (layer, channel, str(i), shapes[i], model.classes[after[i]])

@@ -22,7 +22,7 @@ def compared(model, images):
             image = torch.arange(len(images)).repeat(len(channel) // len(images))
             found = remainders.after(layer, activation).scores(image, channel)
             for one in channel.unique().tolist():
-                with model.silenced(layer, [one]):
+                with model.ablated(layer, [one]):
                     expected = model(images)
                 yield (found[channel == one] - expected).abs().max() / expected.abs().max()
 

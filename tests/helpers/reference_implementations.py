@@ -152,7 +152,7 @@ def flips_by_silencing(model, images, image_ids, shapes, textures, decide, chann
     flips = []
     for layer, number in model.channels().items():
         for channel in range(number) if channels is None else channels[layer]:
-            with model.silenced(layer, [channel]):
+            with model.ablated(layer, [channel]):
                 after = decide(model(images))
             for i, image_id in enumerate(image_ids):
                 counts = shapes[i] != textures[i] and before[i] in (shapes[i], textures[i])
@@ -171,7 +171,7 @@ def changes_by_silencing(model, images, shapes, textures, probabilities):
     means = []
     for layer, number in model.channels().items():
         for channel in range(number):
-            with model.silenced(layer, [channel]):
+            with model.ablated(layer, [channel]):
                 silent = probabilities(model(images))
             row = []
             for cues in (shapes, textures):

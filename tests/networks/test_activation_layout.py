@@ -1,4 +1,4 @@
-"""Layers of transformers: tokens and channels-last outputs as maps, silent in every token."""
+"""Layers of transformers: tokens and channels-last outputs as maps, ablated in every token."""
 
 from fractions import Fraction
 
@@ -28,7 +28,7 @@ CLASSES = list("abc")
 SIDE = 32
 SMALL = {"embed_dim": 24, "num_heads": 2}
 VIT = {"name": "vit_tiny_patch16_224", "settings": {**SMALL, "patch_size": 8, "depth": 2}}
-# Architecture, its number of leading tokens (None: rows and columns), channels of its layers.
+# Architecture, its number of prefix tokens (None: rows and columns), channels of its layers.
 CASES = {
     "vit": (VIT, 1, [24, 24]),
     "distilled": (
@@ -54,7 +54,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def timm():
-    # Its own import of torchvision works after ours alone, which is among those above.
+    # timm imports torchvision, which works after the project's own import above.
     return pytest.importorskip("timm", reason="needs the optional package timm")
 
 
@@ -70,42 +70,45 @@ def images(number=2, size=SIDE):
 
 
 @torch.no_grad()
-def outputs(model, pixels, silent=None):
-    """A network's scores and what its modules give, by plain hooks; one channel silent."""
-    seen, hooks = {}, []
+def outputs(model, pixels, ablated=None):
+    """Scores and modules' outputs of a network, by plain hooks; one channel may be ablated."""
+    activations, hooks = {}, []
     for layer in model.layers:
 
-        def note(module, args, output, layer=layer):
-            if silent and silent[0] == layer:
+        def record(module, args, output, layer=layer):
+            if ablated and ablated[0] == layer:
                 output = output.clone()
-                output[..., silent[1]] = 0
-            seen[layer] = output
+                output[..., ablated[1]] = 0
+            activations[layer] = output
             return output
 
-        hooks.append(model.network.get_submodule(layer).register_forward_hook(note))
+        hooks.append(model.network.get_submodule(layer).register_forward_hook(record))
     scores = model.network((pixels - model.mean) / model.std)
     for hook in hooks:
         hook.remove()
-    return scores, seen
+    return scores, activations
 
 
 @pytest.mark.usefixtures("timm")
 @pytest.mark.parametrize("case", CASES)
 @torch.no_grad()
 def test_maps_are_the_tokens_in_rows_and_columns(case):
-    model, leading, channels = built(case)
+    model, n_prefix, channels = built(case)
     assert list(model.channels().values()) == channels
     assert model.is_split
-    scores, seen = outputs(model, images())
+    scores, activations = outputs(model, images())
     assert torch.allclose(model(images()), scores, atol=1e-6)
     for layer, maps in model.walk(images()):
-        own = seen[layer]
-        if leading is None:
-            expected = torch.stack([own[..., channel] for channel in range(own.shape[-1])], dim=1)
+        output = activations[layer]
+        if n_prefix is None:
+            expected = torch.stack(
+                [output[..., channel] for channel in range(output.shape[-1])], dim=1
+            )
         else:
-            side = round((own.shape[1] - leading) ** 0.5)
+            side = round((output.shape[1] - n_prefix) ** 0.5)
             rows = [
-                own[:, leading + row * side : leading + (row + 1) * side] for row in range(side)
+                output[:, n_prefix + row * side : n_prefix + (row + 1) * side]
+                for row in range(side)
             ]
             expected = torch.stack(rows, dim=1).permute(0, 3, 1, 2)
         assert maps.shape[2] == maps.shape[3] > 1
@@ -115,7 +118,7 @@ def test_maps_are_the_tokens_in_rows_and_columns(case):
 @pytest.mark.usefixtures("timm")
 @pytest.mark.parametrize("case", CASES)
 @torch.no_grad()
-def test_a_silent_channel_is_silent_in_every_token(case):
+def test_a_channel_is_ablated_in_every_token(case):
     model, *_ = built(case)
     hooked = HookedClassifier(
         model.network,
@@ -126,36 +129,36 @@ def test_a_silent_channel_is_silent_in_every_token(case):
         std=model.std.flatten().tolist(),
         input_size=SIDE,
     ).eval()
-    intact = model(images())
+    baseline = model(images())
     for layer, activation in model.activations(images()):
         for channel in (0, model.channels()[layer] - 1):
             expected, _ = outputs(model, images(), (layer, channel))
-            assert not torch.allclose(expected, intact, atol=1e-5)
-            for one in (model, hooked):
-                with one.silenced(layer, [channel]):
-                    assert torch.allclose(one(images()), expected, atol=1e-6)
-            with model.silenced(layer, [channel]):
+            assert not torch.allclose(expected, baseline, atol=1e-5)
+            for classifier in (model, hooked):
+                with classifier.ablated(layer, [channel]):
+                    assert torch.allclose(classifier(images()), expected, atol=1e-6)
+            with model.ablated(layer, [channel]):
                 assert torch.allclose(model.resume(layer, activation), expected, atol=1e-6)
 
 
-def given(model, number=12):
-    """Images whose decisions vary, half of them decided by shape and half by texture."""
+def conflict_images(model, number=12):
+    """Images with varying decisions, half of them for shape and half for texture."""
     pixels = images(number)
     with torch.no_grad():
         scores = model(pixels)
         model.network.head.bias -= scores.mean(dim=0)
-        decided = [CLASSES[place] for place in model(pixels).argmax(dim=1)]
-    other = [CLASSES[CLASSES.index(name) - 1] for name in decided]
+        decisions = [CLASSES[index] for index in model(pixels).argmax(dim=1)]
+    others = [CLASSES[CLASSES.index(name) - 1] for name in decisions]
     half = number // 2
-    shapes, textures = decided[:half] + other[half:], other[:half] + decided[half:]
-    return pixels, [str(place) for place in range(number)], shapes, textures
+    shapes, textures = decisions[:half] + others[half:], others[:half] + decisions[half:]
+    return pixels, [str(index) for index in range(number)], shapes, textures
 
 
 @pytest.mark.usefixtures("timm")
 @torch.no_grad()
 def test_ablation_is_that_of_the_whole_network():
     model, *_ = built("vit")
-    pixels, ids, shapes, textures = given(model)
+    pixels, ids, shapes, textures = conflict_images(model)
     scores, flips = ablate(model, pixels, ids, shapes, textures, batch=5)
     expected = []
     before, _ = outputs(model, pixels)
@@ -163,7 +166,7 @@ def test_ablation_is_that_of_the_whole_network():
         for channel in range(number):
             after, _ = outputs(model, pixels, (layer, channel))
             changed = (before.argmax(dim=1) != after.argmax(dim=1)).nonzero().flatten()
-            expected += [(layer, channel, ids[place]) for place in changed]
+            expected += [(layer, channel, ids[index]) for index in changed]
     assert len(expected) > 0
     assert list(flips.iloc[:, :3].itertuples(index=False, name=None)) == expected
     assert len(scores) == 48
@@ -174,28 +177,29 @@ def test_ablation_is_that_of_the_whole_network():
     rows = [
         {
             "image_id": name,
-            "pixels": (one.permute(1, 2, 0) * 255).byte().numpy(),
+            "pixels": (image.permute(1, 2, 0) * 255).byte().numpy(),
             "shape": s,
             "texture": t,
         }
-        for name, one, s, t in zip(ids, pixels, shapes, textures, strict=True)
+        for name, image, s, t in zip(ids, pixels, shapes, textures, strict=True)
     ]
     groups = unit_groups(labels, iou_cut=0.0, each_layer=True)
-    found = ablate_groups(model, groups, rows, [(ids, pixels, shapes)], batch=4)
-    alone = found[(found["layer"] == "blocks.0") & (found["mode"] == "zero")].iloc[0]
+    scores = ablate_groups(model, groups, rows, [(ids, pixels, shapes)], batch=4)
+    single = scores[(scores["layer"] == "blocks.0") & (scores["mode"] == "zero")].iloc[0]
     after, _ = outputs(model, pixels, ("blocks.0", 1))
-    right = [CLASSES[one] == name for one, name in zip(after.argmax(dim=1), shapes, strict=True)]
-    assert alone["accuracy_after"] == sum(right) / len(right)
+    decisions = after.argmax(dim=1)
+    correct = [CLASSES[index] == name for index, name in zip(decisions, shapes, strict=True)]
+    assert single["accuracy_after"] == sum(correct) / len(correct)
 
 
 @pytest.mark.usefixtures("timm")
 @pytest.mark.parametrize("case", ["registers", "swin"])
-def test_what_is_measured_of_maps_is_of_those(case):
+def test_measurements_are_of_the_maps(case):
     model, *_ = built(case)
-    frame = activation_tv(model, [(None, images(), None)])
+    frame = activation_tv(model, [(["0", "1"], images(), [None, None])])
     for layer, maps in model.walk(images()):
-        own = frame[frame["layer"] == layer]["mean_tv"].to_numpy()
-        assert own == pytest.approx(total_variation(maps).mean(dim=0).detach().numpy(), rel=1e-4)
+        means = frame[frame["layer"] == layer]["mean_tv"].to_numpy()
+        assert means == pytest.approx(total_variation(maps).mean(dim=0).detach().numpy(), rel=1e-4)
     whole = (Field(0, SIDE, 0), Field(0, SIDE, 0))
     assert set(receptive_fields(model, (SIDE, SIDE)).values()) == {whole}
 
@@ -204,16 +208,16 @@ def test_what_is_measured_of_maps_is_of_those(case):
 def test_a_transformer_is_dissected_like_any_network():
     model, *_ = built("distilled")
     batches = concept_batches(3, [1, 1, 1], (8, 8), shape=(SIDE, SIDE))
-    found = dissect(model, lambda: iter(batches), CONCEPTS, quantile=0.1, top_images=2)
+    result = dissect(model, lambda: iter(batches), CONCEPTS, quantile=0.1, top_images=2)
     expected = overlaps_by_loops(model, batches, CONCEPTS, Fraction(1, 10), "labelled_images")
-    thresholds = found.labels.set_index(["layer", "channel"])["threshold"]
-    counts = found.overlaps.set_index(["layer", "channel", "concept"])
+    thresholds = result.labels.set_index(["layer", "channel"])["threshold"]
+    counts = result.overlaps.set_index(["layer", "channel", "concept"])
     assert len(expected) == 48
     for (layer, channel), (threshold, concepts) in expected.items():
         assert thresholds[layer, channel] == pytest.approx(threshold, rel=1e-5)
         for name, (shared, *_) in concepts.items():
             assert counts.loc[(layer, channel, name), "intersection"] == shared
-    sizes = found.top_images[["height", "width"]].to_numpy()
+    sizes = result.top_images[["height", "width"]].to_numpy()
     assert (sizes == SIDE).all()
 
 
@@ -228,7 +232,7 @@ def test_two_transformers_share_a_last_layer():
     assert model.eval().channels() == {"blocks.0": 48, "blocks.1": 48}
     features = []
     for network in (model.network.first, model.network.second):
-        # Their own mean and standard deviation are halves.
+        # Each member normalises with mean 0.5 and std 0.5.
         features.append(network.forward_head(network.forward_features(images() * 2 - 1), True))
     expected = model.network.last(torch.cat(features, dim=1))
     assert torch.allclose(model(images()), expected, atol=1e-5)
@@ -238,8 +242,10 @@ def test_two_transformers_share_a_last_layer():
 
 
 @pytest.mark.usefixtures("timm")
-def test_settings_that_a_network_does_not_take_are_told():
-    with pytest.raises(ShapebiasError, match=r"takes no such settings: .*'patches'") as error:
+def test_settings_that_a_network_does_not_accept():
+    with pytest.raises(
+        ShapebiasError, match=r"does not accept these settings: .*'patches'"
+    ) as error:
         build(
             "architectures", kind="timm", classes=CLASSES, name=VIT["name"], settings={"patches": 8}
         )
@@ -247,7 +253,7 @@ def test_settings_that_a_network_does_not_take_are_told():
 
 
 class Blocks(nn.Module):
-    """Two blocks between a patch embedding and a last layer, of whatever form they work on."""
+    """Two blocks between a patch embedding and a last layer, for inputs of the block's form."""
 
     def __init__(self, block, channels, side=4):
         super().__init__()
@@ -267,7 +273,7 @@ class Blocks(nn.Module):
 
 
 def mixing(*features, form, across=None):
-    """A block that mixes channels, and tokens where their number is given."""
+    """A block that mixes channels, and tokens if their number is given."""
 
     class Block(nn.Module):
         def __init__(self):
@@ -297,7 +303,7 @@ def test_torchvisions_transformers_by_their_classes(kind):
             [4, 4], 24, [1, 1], [2, 2], [4, 4], num_classes=3
         )
         expected = [f"features.{number}" for number in range(4)]
-    # A last layer of zeros would hide what is silent.
+    # A last layer of zeros would hide the ablation.
     for value in network.parameters():
         nn.init.normal_(value, std=0.2)
     stages = [stage for stage in stages_of(network) if stage != "conv_proj"]
@@ -308,25 +314,29 @@ def test_torchvisions_transformers_by_their_classes(kind):
         list(model.channels().values()) == [24, 24, 24] if kind == "vit" else [24, 24, 48, 48, 48]
     )
     for layer in model.layers:
-        wanted, _ = outputs(model, images(), (layer, 5))
-        assert not torch.allclose(wanted, model(images()), atol=1e-4)
-        with model.silenced(layer, [5]):
-            assert torch.allclose(model(images()), wanted, atol=1e-4)
+        expected, _ = outputs(model, images(), (layer, 5))
+        assert not torch.allclose(expected, model(images()), atol=1e-4)
+        with model.ablated(layer, [5]):
+            assert torch.allclose(model(images()), expected, atol=1e-4)
 
 
-# What blocks give for an image of 32 pixels: 64 tokens, or 8 rows and columns.
+# Outputs of blocks for an image of 32 pixels: 64 tokens, or 8 rows and columns.
 FACTORIES = {
-    "rows of as many channels": (mixing(8, 8, form="rows"), 8, Layout(axis=3)),
-    "as many tokens as channels": (mixing(64, 64, form="tokens"), 64, Layout(2, leading=0)),
-    "channels first": (mixing(64, 64, form="channels first"), 64, Layout(1, leading=0)),
-    "channels that could be tokens": (mixing(81, 81, form="tokens"), 81, Layout(2, leading=0)),
-    "mixed tokens": (mixing(66, 66, form="tokens", across=64), 66, Layout(2, leading=0)),
-    "nobody can tell": (mixing(64, 64, form="tokens", across=64), 64, None),
+    "equal rows and channels": (mixing(8, 8, form="rows"), 8, Layout(axis=3)),
+    "equal tokens and channels": (mixing(64, 64, form="tokens"), 64, Layout(2, n_prefix_tokens=0)),
+    "channels first": (mixing(64, 64, form="channels first"), 64, Layout(1, n_prefix_tokens=0)),
+    "channels that could be tokens": (
+        mixing(81, 81, form="tokens"),
+        81,
+        Layout(2, n_prefix_tokens=0),
+    ),
+    "mixed tokens": (mixing(66, 66, form="tokens", across=64), 66, Layout(2, n_prefix_tokens=0)),
+    "ambiguous": (mixing(64, 64, form="tokens", across=64), 64, None),
 }
 
 
 @pytest.mark.parametrize("case", FACTORIES)
-def test_lengths_that_coincide_are_told_apart_or_refused(case, capsys):
+def test_equal_lengths_are_distinguished_or_refused(case, capsys):
     block, channels, layout = FACTORIES[case]
     torch.manual_seed(0)
     network = Blocks(block, channels)
@@ -346,7 +356,7 @@ def test_lengths_that_coincide_are_told_apart_or_refused(case, capsys):
 
 
 class Square(nn.Module):
-    """Maps of as many rows as channels, after a ReLU that may be dead."""
+    """Maps with equal numbers of rows and channels, after a ReLU that may be dead."""
 
     def __init__(self):
         super().__init__()
@@ -371,7 +381,7 @@ def test_layers_do_not_depend_on_the_draw_of_weights(biased):
 
 
 class Wrapped(nn.Module):
-    """A network under some name, behind or before little else."""
+    """A network inside another that does little else."""
 
     def __init__(self, name, trunk):
         super().__init__()
@@ -382,7 +392,7 @@ class Wrapped(nn.Module):
         return getattr(self, self.name)(self.before(pixels))
 
 
-def test_what_wraps_one_trunk_has_its_stages():
+def test_a_wrapper_has_the_stages_of_its_trunk():
     trunk = torchvision.models.resnet18(num_classes=3)
     expected = [name for name in stages_of(trunk) if name not in ("bn1", "fc")]
     assert expected == ["conv1", "layer1", "layer2", "layer3", "layer4"]
@@ -396,45 +406,46 @@ def test_what_wraps_one_trunk_has_its_stages():
         model = wrap_network(network, layers=None, stages=stages_of(network), **settings)
         assert list(model.layers) == [prefix + name for name in expected]
         assert model.is_split
-    # A block is a stage as it is, however much of the weights it holds.
+    # A block is one stage, whatever share of the weights it holds.
     assert stages_of(Wrapped("block", torchvision.models.resnet.BasicBlock(8, 8))) == ["block"]
 
 
-def test_a_stage_of_one_place_is_told(capsys):
+def test_a_stage_of_one_position_is_reported(capsys):
     network = torchvision.models.resnet18(num_classes=3)
     settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
     model = wrap_network(network, layers=None, stages=stages_of(network), **settings)
     assert "layer4" not in model.layers
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        said == "ResNet gives a single place at layer4 for images of 32 pixels: no layer is there\n"
+        output
+        == "ResNet gives a single place at layer4 for images of 32 pixels: no layer is there\n"
     )
 
 
 @pytest.mark.parametrize(
     ("shape", "known", "expected"),
     [
-        ((1, 197, 768), {}, [Layout(2, leading=1)]),
-        ((1, 196, 768), {"leading": 1}, [Layout(2, leading=0)]),
-        ((1, 201, 384), {"leading": 5}, [Layout(2, leading=5)]),
+        ((1, 197, 768), {}, [Layout(2, n_prefix_tokens=1)]),
+        ((1, 196, 768), {"n_prefix_tokens": 1}, [Layout(2, n_prefix_tokens=0)]),
+        ((1, 201, 384), {"n_prefix_tokens": 5}, [Layout(2, n_prefix_tokens=5)]),
         ((1, 7, 7, 768), {}, [Layout(3)]),
         ((1, 512, 7, 7), {}, [Layout()]),
         ((1, 7, 7, 7), {"channels": 7}, [Layout(), Layout(3)]),
-        ((1, 64, 65), {"channels": 65}, [Layout(2, leading=0)]),
-        ((1, 64, 65), {"channels": 64}, [Layout(1, leading=1)]),
+        ((1, 64, 65), {"channels": 65}, [Layout(2, n_prefix_tokens=0)]),
+        ((1, 64, 65), {"channels": 64}, [Layout(1, n_prefix_tokens=1)]),
         ((1, 1, 192), {}, []),
         ((1, 512, 1, 1), {}, []),
         ((1, 195, 768), {}, []),
         ((1, 768), {}, []),
     ],
 )
-def test_what_a_shape_can_mean(shape, known, expected):
+def test_possible_layouts_of_a_shape(shape, known, expected):
     assert possible_layouts(shape, **known) == expected
 
 
-def test_tokens_make_maps_of_the_images_proportions():
-    layout, tokens = Layout(2, leading=1), torch.rand(1, 9, 3)
+def test_tokens_form_maps_with_the_images_proportions():
+    layout, tokens = Layout(2, n_prefix_tokens=1), torch.rand(1, 9, 3)
     assert layout.maps(tokens, (16, 32)).shape == (1, 3, 2, 4)
     assert torch.equal(layout.maps(tokens, (16, 32))[0, 1, 1], tokens[0, 5:, 1])
-    with pytest.raises(ShapebiasError, match="8 tokens form no map"):
+    with pytest.raises(ShapebiasError, match="8 tokens do not form a map"):
         layout.maps(tokens, (16, 16))

@@ -92,7 +92,7 @@ def test_cifar_stem_neither_strides_nor_pools():
     assert sizes == {"conv1": 32, "layer1": 32, "layer2": 16, "layer3": 8, "layer4": 4}
     assert model.network.state_dict().keys() == TV.resnet18().state_dict().keys()
     # The published network for CIFAR-10 of these channels and ten classes has 11,173,962.
-    ten_classes = sum(one.numel() for one in model.parameters()) + 2 * 513
+    ten_classes = sum(value.numel() for value in model.parameters()) + 2 * 513
     assert ten_classes == 11_173_962
     # He's spread for filters of 27 inputs.
     assert model.network.conv1.weight.std().item() == pytest.approx((2 / 27) ** 0.5, rel=0.05)
@@ -112,7 +112,7 @@ def test_weights_follow_the_seed(name):
 
 
 @pytest.mark.parametrize(
-    ("kind", "settings", "said"),
+    ("kind", "settings", "message"),
     [
         ("alexnet", {"width": 0.3}, "0.3 is not .* a multiple of 1/64; the nearest that is: 0.296"),
         ("alexnet", {"width": 0}, "0 is not at least 0.01.*; the nearest that is: 0.015625"),
@@ -127,14 +127,14 @@ def test_weights_follow_the_seed(name):
         ("resnet", {"input_size": 4}, "4 is not at least 8; the nearest that is: 8"),
     ],
 )
-def test_refuses(kind, settings, said):
-    with pytest.raises(ShapebiasError, match=said) as error:
+def test_wrong_settings_are_refused(kind, settings, message):
+    with pytest.raises(ShapebiasError, match=message) as error:
         plugins.build("architectures", kind=kind, classes=CLASSES, **settings)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_the_least_width_gives_whole_numbers_of_channels(name):
+def test_the_smallest_width_gives_whole_numbers_of_channels(name):
     build, settings, _ = PUBLISHED[name]
     (limits,) = inspect.signature(build).parameters["width"].annotation.__metadata__
     with torch.device("meta"):
@@ -142,16 +142,17 @@ def test_the_least_width_gives_whole_numbers_of_channels(name):
 
 
 class NormalisingInside(torch.nn.Module):
-    """A network that takes off what it calls by a name of its own."""
+    """A network that normalises its input with constants under the given name."""
 
     def __init__(self, name, scale, buffer):
         super().__init__()
         for which, values in (("mean", IMAGENET[0]), ("std", IMAGENET[1])):
-            held = torch.tensor(values).view(1, 3, 1, 1) * scale
+            constant = torch.tensor(values).view(1, 3, 1, 1) * scale
             key = f"{name}_{which}"
-            self.register_buffer(key, held) if buffer else setattr(
-                self, key, held.flatten().tolist()
-            )
+            if buffer:
+                self.register_buffer(key, constant)
+            else:
+                setattr(self, key, constant.flatten().tolist())
         self.name, self.body = name, torch.nn.Conv2d(3, 2, 8)
 
     def forward(self, pixels):
@@ -167,20 +168,19 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 @pytest.mark.parametrize("scale", [1, 255])
 @pytest.mark.parametrize("buffer", [True, False])
-def test_no_network_normalises_twice_whatever_it_calls_it(scale, buffer):
-    def made(mean, std):
+def test_no_network_normalises_twice(scale, buffer):
+    def classifier(mean, std):
         network = NormalisingInside("pixel", scale, buffer)
         parts = {"segments": {"body": [network.body]}, "tail": [torch.nn.Flatten()]}
-        rest = {"classes": ["a", "b"], "input_size": 8}
-        return Classifier(network, **parts, **rest, mean=mean, std=std)
+        return Classifier(network, **parts, classes=["a", "b"], input_size=8, mean=mean, std=std)
 
-    with pytest.raises(ShapebiasError, match="normalises by itself"):
-        made(*IMAGENET)
-    assert made([0, 0, 0], [1, 1, 1])(torch.zeros(1, 3, 8, 8)).shape == (1, 2)
+    with pytest.raises(ShapebiasError, match="normalises its input"):
+        classifier(*IMAGENET)
+    assert classifier([0, 0, 0], [1, 1, 1])(torch.zeros(1, 3, 8, 8)).shape == (1, 2)
 
 
 @pytest.mark.parametrize(
-    ("mean", "std", "said"),
+    ("mean", "std", "message"),
     [
         ([123.7, 116.3, 103.5], [0.2, 0.2, 0.2], "^mean: .* divided by 255 it may be"),
         ([0.5, 0.5, 0.5], [58.4, 57.1, 57.4], "^std: .* divided by 255 it may be"),
@@ -189,9 +189,9 @@ def test_no_network_normalises_twice_whatever_it_calls_it(scale, buffer):
         ([0.5, 0.5, float("nan")], [0.2, 0.2, 0.2], "^mean: .* at least 0 and at most 1"),
     ],
 )
-def test_constants_are_of_pixels_from_0_to_1(mean, std, said):
+def test_constants_are_of_pixels_from_0_to_1(mean, std, message):
     body = torch.nn.Conv2d(3, 2, 8)
-    with pytest.raises(ShapebiasError, match=said):
+    with pytest.raises(ShapebiasError, match=message):
         Classifier(
             body, segments={"body": [body]}, tail=[], classes=["a", "b"], input_size=8,
             mean=mean, std=std,

@@ -96,7 +96,7 @@ def test_a_network_that_cannot_be_folded_is_returned_itself():
     bare = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 5))
     assert fold(bare) is bare
     model = network("resnet18").eval()
-    with model.silenced("conv1", [0]):
+    with model.ablated("conv1", [0]):
         assert fold(model) is model
     spatially = spatial.build(steps=2)
     assert alike(spatially(fold(model), images(), LABELS), spatially(model, images(), LABELS))

@@ -184,7 +184,7 @@ def test_functions_of_the_mode_act_in_training():
     assert torch.equal(model(images), model.network(images))
     assert torch.allclose(twin, model(images), atol=1e-5)
     model.train()
-    with model.silenced("second", range(5)):
+    with model.ablated("second", range(5)):
         silent = model(images)
     assert torch.allclose(silent, model.network.last.bias.expand(4, 3))
 

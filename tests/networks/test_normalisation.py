@@ -1,4 +1,6 @@
-"""Nothing normalises twice, however a network's own normalisation is written down."""
+"""Pixels are not normalised twice: constants inside a network are recognised by name."""
+
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -6,12 +8,13 @@ from torch import nn
 from torch.nn import functional
 
 from shapebias.errors import ShapebiasError
-from shapebias.networks.checkpoints import load_network, load_weights, save_network
+from shapebias.networks.checkpoints import load_network, save_network
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.normalisation import check_normalised_once
-from shapebias.networks.normalisation_probe import own_scale_and_shift
+from shapebias.networks.import_weights import load_weights
+from shapebias.networks.normalisation import check_normalised_once, combined_normalisation
 from shapebias.plugins import build
 from shapebias.torchvision_import import torchvision
+from shapebias.weights.align import PIXEL_CONSTANTS
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 HALVES = ([0.5] * 3, [0.5] * 3)
@@ -34,42 +37,24 @@ class Network(nn.Module):
         return self.last(self.norm(self.convolution(pixels)).mean(dim=(2, 3)))
 
 
-class Attributes(nn.Module):
-    """Constants under names of nobody's choosing."""
+class Normaliser(nn.Module):
+    """Constants under two names, as values of some type."""
 
-    def __init__(self, mean, std, hold):
+    def __init__(self, mean, std, names=("mean", "std"), hold=nn.Buffer):
         super().__init__()
-        self.off, self.by = (hold(torch.tensor(one).view(3, 1, 1)) for one in (mean, std))
+        self.names = names
+        for name, values in zip(names, (mean, std), strict=True):
+            setattr(self, name, hold(torch.tensor(values).view(3, 1, 1)))
 
     def forward(self, pixels):
-        return (pixels - self.off) / self.by
+        mean, std = (
+            torch.as_tensor(getattr(self, name)).view(3, 1, 1).to(pixels) for name in self.names
+        )
+        return (pixels - mean) / std
 
 
-class InPlace(nn.Module):
-    def forward(self, pixels):
-        pixels = pixels.clone()
-        for colour, (mean, std) in enumerate(zip(*IMAGENET, strict=True)):
-            pixels[:, colour].sub_(mean).div_(std)
-        return pixels
-
-
-class Named(nn.Module):
-    """Trainable constants that are known by their names alone."""
-
-    def __init__(self):
-        super().__init__()
-        self.mean, self.std = (nn.Parameter(torch.tensor(one)) for one in IMAGENET)
-
-    def forward(self, pixels):
-        return (pixels - self.mean[:, None, None]) / self.std[:, None, None]
-
-
-def patches(pixels):
-    return pixels.reshape(-1, 3, 2, 8, 2, 8)
-
-
-def back(pixels):
-    return pixels.reshape(-1, 3, 16, 16)
+class Subtraction(Normaliser):
+    """A class whose name does not reveal what it does."""
 
 
 class OwnWay(nn.Module):
@@ -83,58 +68,21 @@ class OwnWay(nn.Module):
         return self.function(pixels)
 
 
-def fixed_norm():
-    norm = nn.BatchNorm2d(3, affine=False, eps=0.0)
-    norm.running_mean.copy_(torch.tensor(IMAGENET[0]))
-    norm.running_var.copy_(torch.tensor(IMAGENET[1]) ** 2)
-    return norm
-
-
+OTHER_NAMES = ("off", "by")
 NORMALISING = {
-    "numbers": OwnWay(lambda pixels: (pixels - 0.5) / 0.5),
-    "to both sides of zero": OwnWay(lambda pixels: 2 * pixels - 1),
-    "torchvision's function": OwnWay(
-        lambda pixels: torchvision.transforms.functional.normalize(pixels, *IMAGENET)
-    ),
+    **{" ".join(names): Normaliser(*IMAGENET, names) for names in PIXEL_CONSTANTS},
     "torchvision's module": torchvision.transforms.Normalize(*HALVES),
-    "lists": OwnWay(lambda pixels: (pixels - torch.tensor(0.4)) * torch.tensor(4.0)),
-    "frozen parameters": Attributes(*IMAGENET, lambda one: nn.Parameter(one, requires_grad=False)),
-    "tensors": Attributes(*IMAGENET, nn.Identity()),
-    "in place": InPlace(),
-    "a batch norm without weights": fixed_norm(),
-    "channels last": OwnWay(
-        lambda pixels: ((pixels.permute(0, 2, 3, 1) - 0.45) / 0.225).permute(0, 3, 1, 2)
+    "frozen parameters": Normaliser(
+        *IMAGENET, hold=lambda values: nn.Parameter(values, requires_grad=False)
     ),
-    "padded before": OwnWay(lambda pixels: 2 * functional.pad(pixels, (1, 1, 1, 1)) - 1),
-    "levels less the means of levels": OwnWay(
-        lambda pixels: 255 * pixels - torch.tensor([123.7, 116.3, 103.5]).view(3, 1, 1)
+    "trainable parameters": Normaliser(*IMAGENET, hold=nn.Parameter),
+    "tensors": Normaliser(*IMAGENET, hold=nn.Identity()),
+    "lists": Normaliser(*IMAGENET, hold=lambda values: values.flatten().tolist()),
+    "a class called Normaliser": Normaliser(*IMAGENET, OTHER_NAMES),
+    "a module called normalize": nn.Sequential(
+        OrderedDict(normalize=Subtraction(*IMAGENET, OTHER_NAMES))
     ),
-    "blue first": OwnWay(
-        lambda pixels: (
-            255 * pixels[:, [2, 1, 0]] - torch.tensor([103.5, 116.3, 123.7]).view(3, 1, 1)
-        )
-    ),
-    "kept in range before": OwnWay(
-        lambda pixels: (
-            (pixels.clamp(0, 1) - torch.tensor(IMAGENET[0]).view(3, 1, 1))
-            / torch.tensor(IMAGENET[1]).view(3, 1, 1)
-        )
-    ),
-    "in patches": OwnWay(lambda pixels: back((patches(pixels) - 0.45) / 0.225)),
-    "in patches, colours last": OwnWay(
-        lambda pixels: back(
-            ((patches(pixels).movedim(1, -1) - torch.tensor(IMAGENET[0])) / 0.225).movedim(-1, 1)
-        )
-    ),
-    "patches among the images": OwnWay(
-        lambda pixels: (2 * pixels.reshape(-1, 3, 8, 16) - 1).reshape(pixels.shape)
-    ),
-    "trainable parameters": Attributes(*IMAGENET, nn.Parameter),
-    "trainable numbers by name": Named(),
-    "the mean alone": OwnWay(lambda pixels: pixels - torch.tensor(IMAGENET[0]).view(3, 1, 1)),
-    "single colours": OwnWay(
-        lambda pixels: torch.cat([(pixels[:, n : n + 1] - 0.5) / 0.25 for n in range(3)], dim=1)
-    ),
+    "inside a container": nn.Sequential(nn.Identity(), Normaliser(*IMAGENET)),
 }
 
 
@@ -146,12 +94,12 @@ def wrapped(network, mean, std):
 
 @pytest.mark.parametrize("first", NORMALISING.values(), ids=NORMALISING)
 @pytest.mark.parametrize("entry", [IMAGENET, HALVES], ids=["ImageNet", "halves"])
-def test_twice_is_refused_in_one_line(first, entry):
+def test_a_second_normalisation_is_refused_in_one_line(first, entry):
     network = Network(first).train()
-    with pytest.raises(ShapebiasError, match="normalises by itself") as error:
+    with pytest.raises(ShapebiasError, match="normalises its input") as error:
         wrapped(network, *entry)
     assert "\n" not in str(error.value)
-    # Once is what it is for; and looking has changed nothing.
+    # Its own normalisation alone is accepted, and the check has changed nothing.
     wrapped(network, *NONE)
     assert network.training
     assert network.norm.num_batches_tracked == 0
@@ -169,116 +117,79 @@ class OwnScale(nn.Module):
 ONCE = {
     "nothing": None,
     "levels": OwnWay(lambda pixels: 255 * pixels),
-    # What torchvision does with ImageNet's pixels for weights that were trained with halves.
-    "another normalisation": OwnWay(
-        lambda pixels: (pixels * torch.tensor(IMAGENET[1]).view(3, 1, 1)
-        + torch.tensor(IMAGENET[0]).view(3, 1, 1) - 0.5) / 0.5
-    ),
-    "undone": OwnWay(
-        lambda pixels: pixels * torch.tensor(IMAGENET[1]).view(3, 1, 1)
-        + torch.tensor(IMAGENET[0]).view(3, 1, 1)
-    ),
     "resized": OwnWay(lambda pixels: functional.interpolate(pixels, size=9, mode="bilinear")),
     "learnt": nn.BatchNorm2d(3),
-    "of each image": OwnWay(
-        lambda pixels: pixels - pixels.mean(dim=(1, 2, 3), keepdim=True)
-    ),
-    "kept in range alone": OwnWay(lambda pixels: pixels.clamp(-3, 3)),
-    "blue first": OwnWay(lambda pixels: pixels[:, [2, 1, 0]]),
-    "in patches": OwnWay(lambda pixels: back(patches(pixels))),
-    "only where that was not done": OwnWay(
-        lambda pixels: 2 * pixels - 1 if pixels.min() >= 0 else pixels
-    ),
-    "undone and kept in range": OwnWay(
-        lambda pixels: ((pixels * torch.tensor(IMAGENET[1]).view(3, 1, 1)
-        + torch.tensor(IMAGENET[0]).view(3, 1, 1)).clamp(0, 1) - 0.5) / 0.5
-    ),
+    "learnt under a name": nn.Sequential(OrderedDict(normalize=nn.BatchNorm2d(3))),
+    "of each image": OwnWay(lambda pixels: pixels - pixels.mean(dim=(1, 2, 3), keepdim=True)),
     "trainable scales": OwnScale(),
     "a learnt filter": nn.Conv2d(3, 3, 1, groups=3),
-    "left unread": OwnWay(lambda pixels: (2 * pixels - 1, pixels)[1]),
-}  # fmt: skip
+    "constants 0 and 1": Normaliser(*NONE),
+}
 
 
 @pytest.mark.parametrize("first", ONCE.values(), ids=ONCE)
-def test_what_is_no_second_normalisation_is_taken(first):
+def test_a_network_that_does_not_normalise_is_accepted(first):
     wrapped(Network(first), *IMAGENET)
 
 
-def test_scale_and_shift_are_those_of_the_code():
-    network = Network(Attributes(*IMAGENET, nn.Identity()))
-    scale, shift = own_scale_and_shift(network, *HALVES, SIDE)
-    assert scale.tolist() == pytest.approx([1 / one for one in IMAGENET[1]], rel=1e-4)
-    assert shift.tolist() == pytest.approx(
-        [-mean / std for mean, std in zip(*IMAGENET, strict=True)], rel=1e-4
-    )
+def test_both_normalisations_are_combined():
+    network = Network(Normaliser(*IMAGENET))
+    mean, std = combined_normalisation(network, *HALVES)
+    pixels = torch.rand(4, 3, 5, 5)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
+    assert torch.allclose((pixels - mean) / std, network.first((pixels - 0.5) / 0.5), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
-def test_torchvisions_own_second_normalisation_stays_possible(name):
+def test_transform_input_is_accepted_after_imagenet_alone(name):
     settings = {"weights": None, "transform_input": True, "init_weights": False}
     network = torchvision.models.get_model(name, **settings)
-    check_normalised_once(network, *IMAGENET, 299)
-    # On pixels that were normalised with halves already it would be one too many.
-    with pytest.raises(ShapebiasError, match="normalises by itself"):
-        check_normalised_once(network, *HALVES, 299)
+    check_normalised_once(network, *IMAGENET)
+    inner = combined_normalisation(network, *IMAGENET)
+    assert inner[0] == pytest.approx([0.5] * 3) and inner[1] == pytest.approx([0.5] * 3)
+    # Pixels that are normalised with halves already would be normalised twice.
+    with pytest.raises(ShapebiasError, match="normalises its input"):
+        check_normalised_once(network, *HALVES)
 
 
-def test_networks_without_values_are_left_alone():
+def test_networks_on_the_meta_device_are_not_checked():
     with torch.device("meta"):
-        network = Network(OwnWay(lambda pixels: 2 * pixels - 1))
-    check_normalised_once(network, *IMAGENET, SIDE)
-
-
-def test_our_own_networks_stop_at_their_first_convolution():
-    ran = []
-    model = build(
-        "architectures", kind="resnet", depth=18, width=0.125, classes=["a"], input_size=32
-    )
-    model.network.conv1.register_forward_hook(lambda *_: ran.append(True))
-    check_normalised_once(model.network, *IMAGENET, 32)
-    assert not ran
-
-
-def filled_later(mean, std):
-    """A network whose constants are 0 and 1 until its weights are loaded."""
-    network = Network(Attributes(mean, std, nn.Identity()))
-    for name in ("off", "by"):
-        value = getattr(network.first, name)
-        delattr(network.first, name)
-        network.first.register_buffer(name, value)
-    return network
+        network = Network(Normaliser(*IMAGENET))
+    check_normalised_once(network, *IMAGENET)
 
 
 def later():
-    """What a study's factory returns."""
-    return filled_later(*NONE)
+    """Network whose constants are 0 and 1 until its weights are loaded."""
+    return Network(Normaliser(*NONE))
 
 
 FACTORY = {"kind": "factory", "function": "tests.networks.test_normalisation:later"}
 
 
-def test_constants_that_come_with_the_weights_are_judged(tmp_path):
-    torch.save(filled_later(*IMAGENET).state_dict(), tmp_path / "x.pth")
-    given = {"classes": ["a", "b"], "input_size": SIDE}
-    model = build("architectures", **FACTORY, mean=IMAGENET[0], std=IMAGENET[1], **given)
-    with pytest.raises(ShapebiasError, match="normalises by itself"):
+def test_constants_that_come_with_the_weights_are_checked(tmp_path):
+    torch.save(Network(Normaliser(*IMAGENET)).state_dict(), tmp_path / "x.pth")
+    settings = {"classes": ["a", "b"], "input_size": SIDE}
+    model = build("architectures", **FACTORY, mean=IMAGENET[0], std=IMAGENET[1], **settings)
+    with pytest.raises(ShapebiasError, match="normalises its input"):
         load_weights(model, tmp_path / "x.pth")
     load_weights(
-        build("architectures", **FACTORY, mean=NONE[0], std=NONE[1], **given), tmp_path / "x.pth"
+        build("architectures", **FACTORY, mean=NONE[0], std=NONE[1], **settings), tmp_path / "x.pth"
     )
 
 
 @pytest.mark.parametrize(
-    "provenance", [{"file": "x.pth"}, {"training": {}}], ids=lambda one: next(iter(one))
+    "provenance",
+    [{"file": "x.pth"}, {"training": {}}],
+    ids=lambda provenance: next(iter(provenance)),
 )
-def test_saved_constants_are_judged_where_no_training_found_them(tmp_path, provenance):
+def test_saved_constants_are_checked_unless_they_were_trained(tmp_path, provenance):
     architecture = FACTORY | {"mean": IMAGENET[0], "std": IMAGENET[1]}
     model = build("architectures", classes=["a", "b"], input_size=SIDE, **architecture)
-    model.network.load_state_dict(filled_later(*IMAGENET).state_dict())
+    model.network.load_state_dict(Network(Normaliser(*IMAGENET)).state_dict())
     files = tmp_path / "weights.safetensors", tmp_path / "model.json"
     save_network(model, *files, architecture=architecture, provenance=provenance)
     if "training" in provenance:
         load_network(*files)
     else:
-        with pytest.raises(ShapebiasError, match="normalises by itself"):
+        with pytest.raises(ShapebiasError, match="normalises its input"):
             load_network(*files)

@@ -12,9 +12,10 @@ from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.networks.architectures import alexnet, factory, googlenet, resnet
 from shapebias.networks.architectures import timm as timm_networks
 from shapebias.networks.architectures import torchvision as torchvision_networks
-from shapebias.networks.checkpoints import load_network, load_weights, save_network
+from shapebias.networks.checkpoints import load_network, save_network
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.fold import fold
+from shapebias.networks.import_weights import load_weights
 from shapebias.networks.wrapping.split import split_at_layers
 from shapebias.networks.wrapping.wrap import wrap_network
 from shapebias.plugins import build
@@ -209,7 +210,7 @@ def test_a_users_own_network():
 
 @torch.no_grad()
 def test_nothing_normalises_twice():
-    with pytest.raises(ShapebiasError, match="normalises by itself") as error:
+    with pytest.raises(ShapebiasError, match="normalises its input") as error:
         own("Normalising", **HALF)
     assert "\n" not in str(error.value)
     model = own("Normalising", **PLAIN).eval()
@@ -218,7 +219,7 @@ def test_nothing_normalises_twice():
     expected = once((images(16) - 0.5) / 0.25)
     assert torch.allclose(model(images(16)), expected, atol=1e-6)
     # Nor can a network that was made ready once be made ready again.
-    with pytest.raises(ShapebiasError, match="normalises by itself"):
+    with pytest.raises(ShapebiasError, match="normalises its input"):
         Classifier(
             own("Forked", **HALF),
             segments={},
@@ -246,8 +247,8 @@ def test_a_users_module_may_import_torchvision(tmp_path):
     ("function", "message"),
     [
         ("no_such_package.nets:make", "no module 'no_such_package.nets'"),
-        ("tests.networks.test_split:make", "names no function"),
-        ("tests.networks.test_split", "names no function"),
+        ("tests.networks.test_split:make", "does not name a function"),
+        ("tests.networks.test_split", "does not name a function"),
         ("tests.networks.test_split:images", "returns Tensor"),
     ],
 )

@@ -17,7 +17,7 @@ from planning.study.paths import check_files
 from planning.study.read import read_study
 from planning.study.values import check_values
 from shapebias.errors import ShapebiasError
-from shapebias.networks.skip_init import SkipWeightInit
+from shapebias.networks.skip_init import skip_weight_init
 from shapebias.plugins import build
 from shapebias.torchvision_import import torchvision
 from tests.conftest import ROOT
@@ -257,7 +257,7 @@ def test_a_library_that_is_not_here_says_nothing(monkeypatch):
 def test_layers_are_those_of_the_network(architecture):
     if architecture["kind"] == "efficientnet_lite":
         pytest.importorskip("efficientnet_lite_pytorch")
-    with SkipWeightInit():
+    with skip_weight_init():
         network = build("architectures", classes=["a", "b"], **architecture)
     assert tuple(layers_of(architecture)) == network.layers
 

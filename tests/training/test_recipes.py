@@ -15,7 +15,8 @@ from shapebias.networks.auxiliary_batch_norm import (
     auxiliary_norms,
     weights_with_norm,
 )
-from shapebias.networks.checkpoints import load_network, load_weights, save_network
+from shapebias.networks.checkpoints import load_network, save_network
+from shapebias.networks.import_weights import load_weights
 from shapebias.plugins import build
 from shapebias.training.loop import train
 from shapebias.training.recipes import advprop, underfit

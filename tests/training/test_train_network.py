@@ -133,7 +133,7 @@ def test_an_ensemble_is_ablated_like_any_network(fused):
     )
     assert isinstance(scores, pd.DataFrame)
     for channel in range(0, 128, 9):
-        with fused.silenced("layer4", [channel]), torch.no_grad():
+        with fused.ablated("layer4", [channel]), torch.no_grad():
             flips = int((fused(pixels).argmax(dim=1) != before).sum())
         found = scores[scores["channel"] == channel].iloc[0]
         assert found["shape_score"] == flips
@@ -154,7 +154,7 @@ def test_ensembles_train_whole_as_well_and_repeat(images, parents, tmp_path):
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ([RESNET], "names two networks, not 1"),
+        ([RESNET], "must name two networks, not 1"),
         ([RESNET, ALEXNET], "no named layers in common"),
     ],
 )

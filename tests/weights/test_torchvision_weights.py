@@ -1,4 +1,4 @@
-"""torchvision's weights by name: from torch's store, brought, or asked for with their address."""
+"""torchvision's weights by name: from torch's store, or downloaded."""
 
 import hashlib
 import json
@@ -10,18 +10,20 @@ from safetensors.torch import save_file
 
 from scripts.import_network import main
 from shapebias.errors import ShapebiasError, UnknownName
-from shapebias.networks.checkpoints import import_network, load_network
+from shapebias.networks.checkpoints import load_network
+from shapebias.networks.import_weights import import_network
 from shapebias.plugins import build
+from shapebias.torchvision_import import torchvision
 from shapebias.weights import torchvision_weights
 from shapebias.weights.torchvision_weights import file_of, published
 
 CLASSES = [str(number) for number in range(1000)]
 
 
-def test_what_torchvision_says_of_its_weights():
-    found = published({"kind": "torchvision", "name": "resnet50"}, "IMAGENET1K_V2")
-    assert found.file == "resnet50-11ad3fa6.pth"
-    assert found.mean == [0.485, 0.456, 0.406] and found.input_size == 224
+def test_torchvisions_description_of_its_weights():
+    weights = published({"kind": "torchvision", "name": "resnet50"}, "IMAGENET1K_V2")
+    assert weights.file == "resnet50-11ad3fa6.pth"
+    assert weights.mean == [0.485, 0.456, 0.406] and weights.input_size == 224
     assert published({"kind": "resnet", "depth": 18}, "DEFAULT").file == "resnet18-f37072fd.pth"
     assert published({"kind": "googlenet"}, "IMAGENET1K_V1").mean == [0.5] * 3
     assert published({"kind": "torchvision", "name": "inception_v3"}, "DEFAULT").input_size == 299
@@ -32,8 +34,8 @@ def test_what_torchvision_says_of_its_weights():
 
 
 @pytest.fixture
-def found(monkeypatch, tmp_path):
-    """Weights in torch's store, under the name that their own digest gives them."""
+def stored(monkeypatch, tmp_path):
+    """Weights in torch's store, with their own digest in the name of the file."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     store = tmp_path / "hub/checkpoints"
     store.mkdir(parents=True)
@@ -46,8 +48,8 @@ def found(monkeypatch, tmp_path):
     return torchvision_weights.Published(address, [0.1] * 3, [0.2] * 3, 224), store, model
 
 
-def test_the_file_comes_from_torchs_store(found, tmp_path):
-    weights, store, model = found
+def test_the_file_comes_from_torchs_store(stored, tmp_path):
+    weights, store, model = stored
     path = file_of(weights, tmp_path / "downloads")
     assert path == store / weights.file
     files = tmp_path / "weights.safetensors", tmp_path / "model.json"
@@ -64,24 +66,24 @@ def test_the_file_comes_from_torchs_store(found, tmp_path):
         assert torch.equal(load_network(*files)(images), model.eval()(images))
     assert json.loads(files[1].read_text())["provenance"]["name"] == "IMAGENET1K_V1"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ShapebiasError, match=r"is not what https://example\.org/squeezenet"):
+    with pytest.raises(ShapebiasError, match=r"differs from https://example\.org/squeezenet"):
         file_of(weights, tmp_path / "downloads")
 
 
-def test_a_file_that_cannot_be_had_is_asked_for(found, tmp_path, monkeypatch):
-    weights, store, _ = found
+def test_the_error_of_a_failed_download_names_the_address(stored, tmp_path, monkeypatch):
+    weights, store, _ = stored
     (store / weights.file).unlink()
 
-    def refused(url, path, attempts):
+    def failing(url, path, attempts):
         raise ShapebiasError(f"cannot download {url}: no route to host")
 
-    monkeypatch.setattr(torchvision_weights, "fetch", refused)
+    monkeypatch.setattr(torchvision_weights, "fetch", failing)
     with pytest.raises(ShapebiasError, match="give the file as `path` beside the `name`") as error:
         file_of(weights, tmp_path / "downloads")
     assert weights.url in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_network_of_timm_takes_a_file_in_its_own_format(tmp_path):
+def test_a_network_of_timm_reads_a_file_in_its_own_format(tmp_path):
     timm = pytest.importorskip("timm")
     theirs = timm.create_model("resnet18", pretrained=False).eval()
     save_file(theirs.state_dict(), tmp_path / "model.safetensors")
@@ -93,42 +95,47 @@ def test_a_network_of_timm_takes_a_file_in_its_own_format(tmp_path):
         assert torch.equal(ours(images), theirs((images - ours.mean) / ours.std))
 
 
-def test_a_published_file_is_known_by_its_content(found, tmp_path, monkeypatch, capsys):
-    weights, store, _ = found
+def test_a_published_file_is_recognised_by_its_content(stored, tmp_path, monkeypatch, capsys):
+    weights, store, _ = stored
     architecture = {"kind": "torchvision", "name": "squeezenet1_1"}
-    path = (store / weights.file).rename(tmp_path / "mine.pth")
+    path = (store / weights.file).rename(tmp_path / "renamed.pth")
     files = tmp_path / "weights.safetensors", tmp_path / "model.json"
-    given = {"architecture": architecture, "classes": "imagenet", "input_size": None, "source": {}}
-    main(path, *files, **given)
+    settings = {
+        "architecture": architecture,
+        "classes": "imagenet",
+        "input_size": None,
+        "source": {},
+    }
+    main(path, *files, **settings)
     assert json.loads(files[1].read_text())["mean"] == [0.485, 0.456, 0.406]
-    said = capsys.readouterr().out
-    assert "assumed: pixels less the mean [0.485, 0.456, 0.406]" in said and "stem" not in said
+    output = capsys.readouterr().out
+    assert "assumed: pixels are normalised with mean [0.485, 0.456, 0.406]" in output
+    assert "stem" not in output
 
-    class Member:
-        url = weights.url
+    transforms = Namespace(mean=[0.5] * 3, std=[0.25] * 3, crop_size=[96])
 
-        def transforms(self):
-            return Namespace(mean=[0.5] * 3, std=[0.25] * 3, crop_size=[96])
+    class Members(torchvision.models.WeightsEnum):
+        IMAGENET1K_V1 = torchvision.models.Weights(weights.url, lambda: transforms, {})
 
-    listed = "squeezenet1_1", {"IMAGENET1K_V1": Member()}
+    listed = "squeezenet1_1", Members.__members__
     monkeypatch.setattr(torchvision_weights, "_listed", lambda architecture: listed)
-    main(path, *files, **given)
+    main(path, *files, **settings)
     description = json.loads(files[1].read_text())
     assert (description["mean"], description["std"]) == ([0.5] * 3, [0.25] * 3)
     assert description["input_size"] == 96
-    given["architecture"] = architecture | {"mean": [0.4] * 3}
-    main(path, *files, **given)
+    settings["architecture"] = architecture | {"mean": [0.4] * 3}
+    main(path, *files, **settings)
     assert json.loads(files[1].read_text())["mean"] == [0.4] * 3
-    assert "less the mean [0.4, 0.4, 0.4]" in capsys.readouterr().out
+    assert "with mean [0.4, 0.4, 0.4]" in capsys.readouterr().out
 
 
-def test_an_import_says_which_stem_it_takes_for_granted(tmp_path, capsys):
+def test_an_import_prints_which_stem_it_assumes(tmp_path, capsys):
     architecture = {"kind": "resnet", "depth": 18, "width": 0.125, "stem": "small"}
     model = build("architectures", classes=["a", "b"], **architecture)
     torch.save(model.network.state_dict(), tmp_path / "x.pth")
     files = tmp_path / "weights.safetensors", tmp_path / "model.json"
-    given = {"architecture": architecture, "classes": ["a", "b"], "input_size": 32, "source": {}}
-    main(tmp_path / "x.pth", *files, **given)
+    settings = {"architecture": architecture, "classes": ["a", "b"], "input_size": 32, "source": {}}
+    main(tmp_path / "x.pth", *files, **settings)
     assert "trained with `stem: small`" in capsys.readouterr().out
     with pytest.raises(ShapebiasError, match="do not exist"):
-        main(tmp_path / "absent.pth", *files, **given)
+        main(tmp_path / "absent.pth", *files, **settings)

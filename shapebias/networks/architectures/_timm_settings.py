@@ -1,12 +1,12 @@
-"""Keywords of timm's that the workflow gives itself; read while planning, and so without timm."""
+"""Keywords of timm's that a study may not set; imported while planning, and so without timm."""
 
 from collections.abc import Mapping
 
-# What to write in their place.
-TAKEN = {
+# Keyword to what to do instead.
+RESERVED = {
     "num_classes": "the number of classes follows from `classes` or the training images",
     "in_chans": "images have three colours",
-    "img_size": "give `input_size`",
+    "img_size": "set `input_size`",
     "features_only": "the network must give scores",
     "out_indices": "the network must give scores: name `layers`",
     "cache_dir": "nothing is downloaded: give `weights` with the `path` of a file",
@@ -21,7 +21,13 @@ TAKEN = {
 
 
 def setting_error(settings: Mapping[str, object]) -> str | None:
-    """What is wrong with the first of timm's settings that a study may not give; None if none."""
+    """Error about the first setting that a study may not set; None if there is none.
+
+    Examples
+    --------
+    >>> setting_error({"depth": 6, "img_size": 64})
+    'img_size cannot be set: set `input_size`'
+    """
     return next(
-        (f"{key} is no setting here: {TAKEN[key]}" for key in settings if key in TAKEN), None
+        (f"{key} cannot be set: {RESERVED[key]}" for key in settings if key in RESERVED), None
     )

@@ -11,7 +11,6 @@ from shapebias.ranges import Range
 from shapebias.torchvision_import import torchvision
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
-# A pooling belongs to the layer after it.
 
 
 def build(
@@ -25,7 +24,7 @@ def build(
     mean: list = (0.485, 0.456, 0.406),
     std: list = (0.229, 0.224, 0.225),
 ) -> Classifier:
-    """AlexNet with fresh random weights.
+    """AlexNet with new random weights.
 
     Parameters
     ----------
@@ -39,12 +38,12 @@ def build(
         "imagenet": the first convolution has stride 4, as published; "small": stride 2, for
         images of about 64 pixels.
     dropout
-        Share of the inputs of the first two linear layers that are dropped in training.
+        Probability that an input of the first two linear layers is dropped in training.
     batch_norm
-        Whether each convolution is followed by batch norm, then its ReLU. Names of weights are
-        torchvision's (`features.<place>.weight`, `classifier.<place>.weight`) and each norm stands
-        right after its convolution: these at 0, 4, 8, 11 and 14 of `features`, instead of 0, 3, 6,
-        8 and 10.
+        Whether batch norm follows each convolution, before its ReLU. Names of weights are
+        torchvision's (`features.<index>.weight`, `classifier.<index>.weight`); the convolutions
+        have the indices 0, 4, 8, 11 and 14 instead of 0, 3, 6, 8 and 10, each followed by its
+        norm.
     mean, std
         Of the pixels, per colour channel; ImageNet's by default.
 
@@ -76,24 +75,21 @@ def build(
 def _published(*, dropout: float, batch_norm: bool) -> nn.Module:
     network = torchvision.models.alexnet(dropout=dropout)
     if batch_norm:
-        modules = [
-            part
-            for module in network.features
-            for part in (
-                (module, nn.BatchNorm2d(module.out_channels))
-                if isinstance(module, nn.Conv2d)
-                else (module,)
-            )
-        ]
+        modules: list[nn.Module] = []
+        for module in network.features:
+            modules.append(module)
+            if isinstance(module, nn.Conv2d):
+                modules.append(nn.BatchNorm2d(module.out_channels))
         network.features = nn.Sequential(*modules)
     return network
 
 
 def _segments(features: nn.Sequential) -> list[list[nn.Module]]:
-    """Modules that lead to each layer, up to its ReLU; the last pooling is left out."""
-    found: list[list[nn.Module]] = [[]]
+    """Modules that lead to each layer, from the pooling before it to its ReLU."""
+    segments: list[list[nn.Module]] = [[]]
+    # Without the last pooling.
     for module in features[:-1]:
-        found[-1].append(module)
+        segments[-1].append(module)
         if isinstance(module, nn.ReLU):
-            found.append([])
-    return found[:-1]
+            segments.append([])
+    return segments[:-1]

@@ -1,6 +1,5 @@
 """Late fusion of two networks: one last layer reads the features of both."""
 
-import operator
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -24,21 +23,22 @@ def build(
     classes
         Class names in the order of the scores.
     members
-        Names of two networks of the study; their weights are where the training begins. In the
-        saved description they are the networks' architectures.
+        Names of two networks of the study, from whose weights the training starts. In the saved
+        description they are the networks' architectures.
     input_size
         Side of the images, in pixels; the first member's own by default.
 
     Returns
     -------
     Classifier with the named layers that both members have. A layer's channels are those of the
-    first member and then those of the second.
+    first member, followed by those of the second.
 
     Raises
     ------
     ShapebiasError
-        If there are not two members, one cannot be cut at its layers or does not end in a linear
-        layer, or they have no named layer in common at which their maps are of one size and form.
+        If there are not two members, one cannot be split at its layers or does not end in a linear
+        layer, or they have no named layer in common at which their maps have the same size and
+        layout.
 
     References
     ----------
@@ -47,34 +47,34 @@ def build(
     """
     if len(members) != 2:
         raise ShapebiasError(
-            f"architectures/ensemble: `members` names two networks, not {len(members)}"
+            f"architectures/ensemble: `members` must name two networks, not {len(members)}"
         )
     size = {"input_size": input_size} if input_size else {}
     pair = [build_plugin("architectures", classes=classes, **size, **member) for member in members]
-    for member in pair:
-        if not member.is_split:
+    for model in pair:
+        if not model.is_split:
             raise ShapebiasError(
-                f"architectures/ensemble: {member} cannot be cut: give it other `layers`"
+                f"architectures/ensemble: {model} cannot be split: give it other `layers`"
             )
-    places = _places(*pair)
-    rests = [_without_last(member) for member in pair]
-    network = LateFusion(*pair, sum(count for _, count in rests), len(classes))
-    segments, begun, split = {}, [[Normalised(member)] for member in pair], None
-    layouts = {layer: pair[0].layout(layer) for layer in places}
-    axis = 1
+    shared = _shared_layers(*pair)
+    layouts = {layer: pair[0].layout(layer) for layer in shared}
+    tails = [_without_last(model) for model in pair]
+    network = LateFusion(*pair, sum(n_features for _, n_features in tails), len(classes))
+    # Modules of both members between shared layers, the first preceded by normalisation.
+    segments, start = {}, [[Normalised(model)] for model in pair]
+    n_first, axis = None, 1
     for layer, layout in layouts.items():
-        steps = [_steps(member, places, layer) for member in pair]
-        axes = (axis, layout.axis)
-        segments[layer] = [Both(*map(operator.add, begun, steps), split=split, axes=axes)]
-        begun, split, axis = [[], []], places[layer], layout.axis
-    ends = [_steps(pair[n], places, None) + rest for n, (rest, _) in enumerate(rests)]
+        steps = [start[n] + _modules_before(pair[n], shared, layer) for n in range(2)]
+        segments[layer] = [SideBySide(*steps, n_first=n_first, axes=(axis, layout.axis))]
+        start, n_first, axis = [[], []], shared[layer], layout.axis
+    ends = [_modules_before(pair[n], shared, None) + tails[n][0] for n in range(2)]
     return Classifier(
         network,
         segments=segments,
-        tail=[Both(*ends, split=split, axes=(axis, 1)), network.last],
+        tail=[SideBySide(*ends, n_first=n_first, axes=(axis, 1)), network.last],
         layouts=layouts,
         classes=classes,
-        # Each member normalises for itself.
+        # Each member's own normalisation is in the first segment.
         mean=[0.0] * 3,
         std=[1.0] * 3,
         input_size=pair[0].input_size,
@@ -82,35 +82,36 @@ def build(
 
 
 class LateFusion(nn.Module):
-    """What an ensemble owns: the members' networks, without their last layers, and its own.
+    """Parameters of an ensemble: its members' networks without their last layers, and its own.
 
     Parameters
     ----------
     first, second
-        Members, whose own last layers are gone.
-    features, n_classes
+        Members, whose last layers have been removed.
+    n_features, n_classes
         Inputs and outputs of the last layer.
     """
 
-    def __init__(self, first: Classifier, second: Classifier, features: int, n_classes: int):
+    def __init__(self, first: Classifier, second: Classifier, n_features: int, n_classes: int):
         super().__init__()
         self.first, self.second = first.network, second.network
-        self.last = nn.Linear(features, n_classes)
+        self.last = nn.Linear(n_features, n_classes)
         nn.init.normal_(self.last.weight, std=0.01)
         nn.init.zeros_(self.last.bias)
 
 
-class Both(nn.Module):
-    """Modules of two members, each on its own channels, and their outputs side by side.
+class SideBySide(nn.Module):
+    """Run modules of two members on their own channels, and concatenate the outputs.
 
     Parameters
     ----------
     first, second
-        Modules to run one after another.
-    split
-        Channels of the input that are the first member's; None where both read the whole input.
+        Modules of each member, in order.
+    n_first
+        Number of input channels that belong to the first member; None where both members read
+        the whole input.
     axes
-        Of the channels, in the input and in the output.
+        Channel axes of the input and of the output.
     """
 
     def __init__(
@@ -118,86 +119,82 @@ class Both(nn.Module):
         first: Sequence[nn.Module],
         second: Sequence[nn.Module],
         *,
-        split: int | None,
+        n_first: int | None,
         axes: tuple[int, int],
     ):
         super().__init__()
         self.first, self.second = nn.Sequential(*first), nn.Sequential(*second)
-        self.split, self.axes = split, axes
+        self.n_first, self.axes = n_first, axes
 
-    def forward(self, activation: Tensor) -> Tensor:
-        """Outputs of the first member's modules, then those of the second's."""
-        own = other = activation
-        if self.split is not None:
-            rest = activation.shape[self.axes[0]] - self.split
-            own, other = activation.split([self.split, rest], dim=self.axes[0])
-        return torch.cat([self.first(own), self.second(other)], dim=self.axes[1])
+    def forward(self, activation: Float[Tensor, "image ..."]) -> Float[Tensor, "image ..."]:
+        """Outputs of the first member's modules, followed by those of the second's."""
+        inputs = (activation, activation)
+        if self.n_first is not None:
+            inputs = activation.tensor_split([self.n_first], dim=self.axes[0])
+        return torch.cat([self.first(inputs[0]), self.second(inputs[1])], dim=self.axes[1])
 
 
 class Normalised(nn.Module):
-    """Pixels as one member expects them.
-
-    Parameters
-    ----------
-    member
-        Classifier that says how.
-    """
+    """Pixels normalised with one member's mean and standard deviation."""
 
     def __init__(self, member: Classifier):
         super().__init__()
         self.register_buffer("mean", member.mean, persistent=False)
         self.register_buffer("std", member.std, persistent=False)
 
-    def forward(self, images: Float[Tensor, "image 3 row column"]) -> Tensor:
-        """Pixels less their mean, over their standard deviation."""
+    def forward(
+        self, images: Float[Tensor, "image 3 row column"]
+    ) -> Float[Tensor, "image 3 row column"]:
+        """Normalised pixels."""
         return (images - self.mean) / self.std
 
 
 @torch.no_grad()
-def _places(first: Classifier, second: Classifier) -> dict[str, int]:
-    """Layers that both have, with maps of one size, and the first member's channels there."""
+def _shared_layers(first: Classifier, second: Classifier) -> dict[str, int]:
+    """Layers of both members with maps of one size and layout; the first's number of channels."""
     blank = torch.zeros(1, 3, first.input_size, first.input_size)
-    shapes = [
-        {layer: (maps.shape, member.layout(layer)) for layer, maps in member.eval().walk(blank)}
-        for member in (first, second)
-    ]
-    found = {
+    shapes, others = (
+        {layer: (maps.shape, model.layout(layer)) for layer, maps in model.eval().walk(blank)}
+        for model in (first, second)
+    )
+    shared = {
         layer: shape[1]
-        for layer, (shape, layout) in shapes[0].items()
-        if layer in shapes[1]
-        and (shapes[1][layer][0][2:], shapes[1][layer][1]) == (shape[2:], layout)
+        for layer, (shape, layout) in shapes.items()
+        if layer in others and (others[layer][0][2:], others[layer][1]) == (shape[2:], layout)
     }
-    if not found or list(found) != [layer for layer in second.layers if layer in found]:
+    if not shared or list(shared) != [layer for layer in second.layers if layer in shared]:
         raise ShapebiasError(
             "architectures/ensemble: the members share no named layers with maps of one size "
             f"({', '.join(first.layers)}; {', '.join(second.layers)}): give them the same `layers`"
         )
-    return found
+    return shared
 
 
-def _steps(member: Classifier, places: dict[str, int], layer: str | None) -> list[nn.Module]:
-    """A member's modules from the place before a layer to it; to its last layer for None."""
+def _modules_before(
+    model: Classifier, shared: dict[str, int], layer: str | None
+) -> list[nn.Module]:
+    """A member's modules from the shared layer before a layer to it; to the last layer for None."""
     modules: list[nn.Module] = []
-    for name in member.layers:
-        modules += member.modules_of(name)
+    for name in model.layers:
+        modules += model.modules_of(name)
         if name == layer:
             return modules
-        if name in places:
+        if name in shared:
             modules = []
     return modules
 
 
-def _without_last(member: Classifier) -> tuple[list[nn.Module], int]:
-    """Modules after a member's last named layer, without its last linear one; its inputs."""
-    linear = [module for module in member.network.modules() if isinstance(module, nn.Linear)]
+def _without_last(model: Classifier) -> tuple[list[nn.Module], int]:
+    """A member's tail without its last linear layer, and the number of that layer's inputs."""
+    linear = [module for module in model.network.modules() if isinstance(module, nn.Linear)]
     if not linear:
         raise ShapebiasError(
-            f"architectures/ensemble: {member} has no last linear layer to leave out"
+            f"architectures/ensemble: {model} does not end in a linear layer: choose another member"
         )
-    last, nothing = linear[-1], nn.Identity()
-    rest = [nothing if module is last else module for module in member.modules_of(None)]
-    for holder in (member.network, *rest):
+    last, identity = linear[-1], nn.Identity()
+    tail = [identity if module is last else module for module in model.modules_of(None)]
+    for holder in (model.network, *tail):
         for name, module in list(holder.named_modules()):
             if module is last:
-                holder.set_submodule(name, nothing)
-    return rest, last.in_features
+                holder.set_submodule(name, identity)
+    return tail, last.in_features

@@ -17,7 +17,7 @@ from shapebias.networks.wrapping.wrap import wrap_network
 from shapebias.ranges import Range
 from shapebias.runtime.system_errors import explain
 
-# Imported first, so that a user's module can import torchvision beside a CPU-only torch.
+# The user's module may import torchvision, whose import must be prepared by this module first.
 from shapebias.torchvision_import import torchvision  # noqa: F401
 
 
@@ -31,7 +31,7 @@ def build(
     input_size: Annotated[int, Range(ge=8)] = 224,
     layers: dict | None = None,
 ) -> Classifier:
-    """Network that a function returns, probed at named layers.
+    """Network that a function returns, with named layers.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def build(
         "package.module:function", which returns a `torch.nn.Module` from images to class scores.
         The package must be installed, or its folder be on PYTHONPATH.
     mean, std
-        Of the pixels, per colour channel, that the network expects to be taken off and divided
-        by. For a network that normalises by itself: 0 and 1.
+        Per colour channel, with which the network's input is normalised. For a network that
+        normalises its input itself: 0 and 1.
     settings
         Keywords of the function.
     input_size
@@ -57,19 +57,20 @@ def build(
 
     Notes
     -----
-    A network that cannot be cut at its layers, as its code asks for values or goes around them, is
-    watched by hooks: it is measured alike, but slowly where channels are silenced.
+    A network that torch.fx cannot trace is read through forward hooks: its measurements are the
+    same, but ablation is slow.
 
-    The workflow watches the module's code and that of the modules of the same package that it
-    imports: an edit makes what the network is used for stale. A trained network is trained anew.
+    The workflow watches the code of the module and of the modules of the same package that it
+    imports: an edit makes results of the network stale. A network that is trained is trained
+    again.
 
     Raises
     ------
     ShapebiasError
-        If there is no such function, it fails, it returns no network of as many classes, or the
-        network normalises by itself although `mean` and `std` say otherwise.
+        If the function does not exist or fails, it does not return a network with one score per
+        class, or the network normalises its input although `mean` and `std` are not 0 and 1.
     """
-    network = _called(function, settings or {})
+    network = _call(function, settings or {})
     check_output(network, len(classes), input_size, function)
     return wrap_network(
         network,
@@ -82,42 +83,42 @@ def build(
     )
 
 
-def _called(function: str, settings: dict[str, Any]) -> nn.Module:
+def _call(function: str, settings: dict[str, Any]) -> nn.Module:
     package, _, name = function.partition(":")
-    module = _imported(package, function)
+    module = _import(package, function)
     if not name or not hasattr(module, name):
         raise ShapebiasError(
-            f"architectures/factory: {function!r} names no function: write package.module:function"
+            f"architectures/factory: {function!r} does not name a function: write "
+            "package.module:function"
         )
     make = getattr(module, name)
+    # Functions written in C may have no signature.
     with suppress(ValueError):
-        # What is written in C has no signature at times.
         _check_settings(make, function, settings)
     try:
         return make(**settings)
     except Exception as error:
-        # What the system refuses has its own line.
+        # Errors of the operating system are explained elsewhere.
         if explain(error):
             raise
-        raise ShapebiasError(f"architectures/factory: {function} raises {_told(error)}") from error
+        raise ShapebiasError(
+            f"architectures/factory: {function} raises {_summary(error)}"
+        ) from error
 
 
-def _imported(package: str, function: str) -> ModuleType:
+def _import(package: str, function: str) -> ModuleType:
     try:
         return importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{package}.".startswith(f"{error.name}."):
-            raise _cannot_import(package, error) from error
-        raise ShapebiasError(
-            f"architectures/factory: there is no module {package!r} for {function!r}: install its "
-            "package, or put its folder on PYTHONPATH"
-        ) from error
     except Exception as error:
-        raise _cannot_import(package, error) from error
-
-
-def _cannot_import(package: str, error: Exception) -> ShapebiasError:
-    return ShapebiasError(f"architectures/factory: importing {package} raises {_told(error)}")
+        absent = error.name if isinstance(error, ModuleNotFoundError) else None
+        if absent is not None and f"{package}.".startswith(f"{absent}."):
+            raise ShapebiasError(
+                f"architectures/factory: there is no module {package!r} for {function!r}: install "
+                "its package, or put its folder on PYTHONPATH"
+            ) from error
+        raise ShapebiasError(
+            f"architectures/factory: importing {package} raises {_summary(error)}"
+        ) from error
 
 
 def _check_settings(make: Any, function: str, settings: dict[str, Any]) -> None:
@@ -129,16 +130,15 @@ def _check_settings(make: Any, function: str, settings: dict[str, Any]) -> None:
         ) from error
 
 
-def _told(error: Exception) -> str:
-    """An error in one line, with the last line of the user's own code on the way to it."""
+def _summary(error: Exception) -> str:
+    """An error in one line, with the line of the user's own code that led to it."""
     text = f"{type(error).__name__}: {first_line(error)}"
-    # Python's own machinery of imports has no files, and packages raise what others gave them.
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [
+    # Frames of installed packages, of Python's import system and of this file are not the user's.
+    frames = [
         frame
-        for frame in frames
+        for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith("<")
         and "site-packages" not in frame.filename
         and frame.filename not in (__file__, importlib.__file__)
     ]
-    return f"{text} ({own[-1].filename}, line {own[-1].lineno})" if own else text
+    return f"{text} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else text

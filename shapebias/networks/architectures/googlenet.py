@@ -13,7 +13,7 @@ LAYERS = (
     "conv1", "conv2", "conv3", "inception3a", "inception3b", "inception4a", "inception4b",
     "inception4c", "inception4d", "inception4e", "inception5a", "inception5b",
 )  # fmt: skip
-# A pooling belongs to the layer after it.
+# Pooling before a layer, which counts as part of it.
 POOLED = {
     "conv2": "maxpool1", "inception3a": "maxpool2", "inception4a": "maxpool3",
     "inception5a": "maxpool4",
@@ -30,7 +30,7 @@ def build(
     mean: list = (0.485, 0.456, 0.406),
     std: list = (0.229, 0.224, 0.225),
 ) -> Classifier:
-    """GoogLeNet with fresh random weights.
+    """GoogLeNet with new random weights.
 
     Parameters
     ----------
@@ -44,11 +44,11 @@ def build(
         "imagenet": the first convolution has stride 2, as published; "small": stride 1, for
         images of about 32 pixels.
     dropout
-        Share of the last features that are dropped in training.
+        Probability that one of the last features is dropped in training.
     mean, std
-        Of the pixels, per colour channel; ImageNet's by default. torchvision's own pretrained
-        weights were trained with 0.5 for all of them, which they get by name and by path, as their
-        file is known by its content, unless these settings say otherwise.
+        Of the pixels, per colour channel; ImageNet's by default. torchvision's pretrained weights
+        were trained with 0.5 for all of them, which is the default where a study imports these
+        weights, by name or by path (the file is recognised by its content).
 
     Returns
     -------

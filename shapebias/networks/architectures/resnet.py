@@ -22,7 +22,7 @@ def build(
     mean: list = (0.485, 0.456, 0.406),
     std: list = (0.229, 0.224, 0.225),
 ) -> Classifier:
-    """ResNet with fresh random weights.
+    """ResNet with new random weights.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def build(
         Factor on the published numbers of channels.
     stem
         "imagenet": a first convolution of 7 × 7 at stride 2 and max-pooling, as published;
-        "small": the same at stride 1, whose weights fit either; "cifar": 3 × 3 at stride 1 and no
-        pooling, as is usual for images of 32 pixels (four times the work of "small").
+        "small": the same at stride 1, with weights of the same shapes; "cifar": 3 × 3 at stride 1
+        and no pooling, as is usual for images of 32 pixels (four times the operations of "small").
     mean, std
         Of the pixels, per colour channel; ImageNet's by default.
 
@@ -59,11 +59,14 @@ def build(
         stem_channels = network.conv1.out_channels
         network.conv1 = initialised(nn.Conv2d(3, stem_channels, 3, padding=1, bias=False))
         network.maxpool = nn.Identity()
-    begun = [[network.conv1, network.bn1, network.relu], [network.maxpool, network.layer1]]
-    rest = [[network.layer2], [network.layer3], [network.layer4]]
+    segments = [
+        [network.conv1, network.bn1, network.relu],
+        [network.maxpool, network.layer1],
+        *([network.layer2], [network.layer3], [network.layer4]),
+    ]
     return Classifier(
         network,
-        segments=dict(zip(LAYERS, begun + rest, strict=True)),
+        segments=dict(zip(LAYERS, segments, strict=True)),
         tail=[network.avgpool, nn.Flatten(), network.fc],
         classes=classes,
         mean=mean,

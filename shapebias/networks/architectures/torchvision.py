@@ -13,12 +13,12 @@ from shapebias.ranges import Range
 from shapebias.torchvision_import import torchvision
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
-# Their published weights were brought from another library, with its normalisation.
+# Networks whose published weights were converted from another library, with its normalisation.
+CONVERTED = ("googlenet", "inception_v3")
 HALVES = ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
-FROM_ELSEWHERE = ("googlenet", "inception_v3")
 INCEPTIONS = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
-# The paper's layers.
-ALEXNET = {f"conv{n}": f"features.{place}" for n, place in enumerate((0, 3, 6, 8, 10), start=1)}
+# Layers of the paper that the project follows, by the modules whose outputs they are.
+ALEXNET = {f"conv{n}": f"features.{index}" for n, index in enumerate((0, 3, 6, 8, 10), start=1)}
 GOOGLENET = [*("conv1", "conv2", "conv3"), *(f"inception{block}" for block in INCEPTIONS)]
 RESNET = ["conv1", "layer1", "layer2", "layer3", "layer4"]
 
@@ -32,22 +32,22 @@ def build(
     mean: list | None = None,
     std: list | None = None,
 ) -> Classifier:
-    """Network with fresh random weights and named layers.
+    """Network with new random weights and named layers.
 
     Parameters
     ----------
     classes
         Class names in the order of the scores.
     name
-        As torchvision calls it: "vgg16_bn", "densenet121", "efficientnet_b0".
+        torchvision's name: "vgg16_bn", "densenet121", "efficientnet_b0".
     input_size
         Side of the images, in pixels; 224, or 299 for inception_v3, by default. A vision
-        transformer is built for it, and it must be a multiple of its patches' side.
+        transformer is built for it, and it must be a multiple of the side of its patches.
     layers
-        Name of each layer to the module whose output it is ("features.0"); the activation function
-        that follows the module counts to it. By default the paper's for AlexNet, GoogLeNet and
-        ResNets, and the stages that give feature maps for all others, all blocks of a vision
-        transformer.
+        Name of each layer to the module whose output it is ("features.0"), including the
+        activation function that follows the module. By default the layers of `kind: alexnet`,
+        `googlenet` and `resnet` for these networks, and the stages that give feature maps for all
+        others, all blocks of a vision transformer.
     mean, std
         Of the pixels, per colour channel; by default those of the published weights: ImageNet's,
         and 0.5 for GoogLeNet and Inception v3.
@@ -59,14 +59,14 @@ def build(
     Raises
     ------
     ShapebiasError
-        If there is no such network, or a layer's module gives no feature maps.
+        If there is no such network, or a layer's module does not give feature maps.
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise UnknownName("network of torchvision", name, known)
-    usual_mean, usual_std = HALVES if name in FROM_ELSEWHERE else IMAGENET
+    usual_mean, usual_std = HALVES if name in CONVERTED else IMAGENET
     size = input_size or (299 if name == "inception_v3" else 224)
-    network = _network(name, len(classes), size)
+    network = _create(name, len(classes), size)
     check_output(network, len(classes), size, name)
     stages, channels = stages_of(network), {}
     if isinstance(network, torchvision.models.VisionTransformer):
@@ -74,7 +74,7 @@ def build(
         channels = dict.fromkeys(stages, network.hidden_dim)
     return wrap_network(
         network,
-        layers=layers or usual_layers(network),
+        layers=layers or _usual_layers(network),
         stages=stages,
         channels=channels,
         classes=classes,
@@ -84,8 +84,8 @@ def build(
     )
 
 
-def usual_layers(network: nn.Module) -> dict[str, str] | None:
-    """The paper's layers of its three architectures, with their modules; None for others."""
+def _usual_layers(network: nn.Module) -> dict[str, str] | None:
+    """Modules of the named layers of AlexNet, GoogLeNet and ResNets; None for other networks."""
     models = torchvision.models
     if isinstance(network, models.AlexNet):
         return ALEXNET
@@ -96,17 +96,18 @@ def usual_layers(network: nn.Module) -> dict[str, str] | None:
     return None
 
 
-def _network(name: str, n_classes: int, size: int) -> nn.Module:
-    # Without the second normalisation that these two networks carry for weights of their own, and
-    # without auxiliary classifiers, which serve in training alone.
-    plain = {"transform_input": False, "aux_logits": False, "init_weights": False}
-    settings = plain if name in FROM_ELSEWHERE else {}
-    if name.startswith("vit_"):
+def _create(name: str, n_classes: int, size: int) -> nn.Module:
+    settings = {}
+    if name in CONVERTED:
+        # Without the second normalisation that these two have for their published weights, and
+        # without auxiliary classifiers, which serve in training alone.
+        settings = {"transform_input": False, "aux_logits": False, "init_weights": False}
+    elif name.startswith("vit_"):
         settings = {"image_size": size}
     try:
         return torchvision.models.get_model(name, weights=None, num_classes=n_classes, **settings)
     except (RuntimeError, ValueError, AssertionError) as error:
         raise UnsupportedInputSize(
-            f"architectures/torchvision: {name} cannot be made for {size} pixels: "
+            f"architectures/torchvision: {name} cannot be built for {size} pixels: "
             f"{first_line(error)}"
         ) from error

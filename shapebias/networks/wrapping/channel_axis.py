@@ -40,7 +40,7 @@ def channel_axis_by_gradient(
     outputs: list[Tensor] = []
 
     def note(_: str, given: Any) -> None:
-        outputs.append(layout.inside(given))
+        outputs.append(layout.select(given))
 
     def given(value: Tensor) -> Tensor:
         # What depends on the weights already must go on doing so.

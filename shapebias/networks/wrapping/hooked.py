@@ -80,8 +80,8 @@ class HookedClassifier(Classifier):
         returned: Any,
     ) -> Any:
         layout = self.layout(layer)
-        output = self._heard(layer, layout.inside(returned))
+        output = self._apply_ablation(layer, layout.select(returned))
         if outputs is not None:
             # A copy, as later modules may change the output in place.
             outputs[layer] = output.clone()
-        return layout.put_back(returned, output)
+        return layout.replace(returned, output)

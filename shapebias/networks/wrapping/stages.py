@@ -100,20 +100,21 @@ class _Finder:
         return self.decided[key]
 
     def _decided(self, path: str, given: Given, channels: int | None) -> Layout | None:
-        settings = {"channels": channels, "leading": self.leading, "least": self.least}
+        settings = {"channels": channels, "n_prefix_tokens": self.leading, "min_side": self.least}
         possible = [
-            replace(layout, item=item)
+            replace(layout, output_index=item)
             for item, shape in given.items()
             for layout in possible_layouts(shape, **settings)
         ]
         # Rows and columns are maps where a module gives something of other forms besides.
-        possible = [layout for layout in possible if layout.leading is None] or possible
-        items = {layout.item for layout in possible}
+        possible = [layout for layout in possible if layout.n_prefix_tokens is None] or possible
+        items = {layout.output_index for layout in possible}
         if len(items) != 1 or _shares_channels(given, possible[0]):
             return None
         # Channels before tokens are so rare that they need a witness.
-        if len(possible) == 1 and not (possible[0].axis == 1 and possible[0].leading is not None):
-            return possible[0]
+        first = possible[0]
+        if len(possible) == 1 and not (first.axis == 1 and first.n_prefix_tokens is not None):
+            return first
         return self._witnessed(path, possible)
 
     def _witnessed(self, path: str, possible: list[Layout]) -> Layout | None:
@@ -129,7 +130,7 @@ class _Finder:
         left = [layout for layout in possible if layout.axis in axes]
         if len(left) > 1:
             # Tokens that are mixed by weights of their own are those of a map alone.
-            left = [layout for layout in left if layout.leading == 0]
+            left = [layout for layout in left if layout.n_prefix_tokens == 0]
         if len(left) != 1 and len(possible) > 1:
             print(
                 f"{type(self.network).__name__} gives at {path} what could be laid out in several "
@@ -140,8 +141,8 @@ class _Finder:
 
 def _shares_channels(given: Given, layout: Layout) -> bool:
     """Whether a module gives tokens of the same channels besides, which would not fall silent."""
-    channels = given[layout.item][layout.axis]
-    others = [shape for item, shape in given.items() if item != layout.item]
+    channels = given[layout.output_index][layout.axis]
+    others = [shape for item, shape in given.items() if item != layout.output_index]
     return any(len(shape) in (2, 3) and shape[-1] == channels for shape in others)
 
 

@@ -86,7 +86,7 @@ def wrap_network(
 
 def _check_single(network: nn.Module, layouts: Mapping[str, Layout]) -> None:
     for name, layout in layouts.items():
-        if layout.item is not None:
+        if layout.output_index is not None:
             raise CannotSplit(
                 f"{type(network).__name__} cannot be split at layer {name!r}, whose module returns "
                 "more than its maps"
@@ -104,6 +104,6 @@ class SplitClassifier(Classifier):
 
     def forward(self, images: Float[Tensor, "image 3 row column"]) -> Float[Tensor, "image class"]:
         """Class scores before the softmax."""
-        if not self.training or self.is_changed():
+        if not self.training or self.is_ablated():
             return super().forward(images)
         return scores_only(self.network((images - self.mean) / self.std))

@@ -29,7 +29,7 @@ from torch.nn.functional import interpolate
 
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.plugins import build
-from shapebias.weights.fit import match_state_dict
+from shapebias.weights.match import match_state_dict
 from shapebias.weights.read import read_weights
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError
-from shapebias.weights.fit import match_state_dict
+from shapebias.weights.match import match_state_dict
 from shapebias.weights.read import read_weights
 
 CHANNELS = ((64, 64), (128, 128), (256,) * 4, (512,) * 4, (512,) * 4)

@@ -14,7 +14,7 @@ from shapebias.plugins import FilePath
 from shapebias.ranges import Range
 from shapebias.runtime.gpus import device
 from shapebias.stimuli.stylizers._vgg import as_pixels, as_tensor, check_sides, load_vgg19, vgg19
-from shapebias.weights.fit import match_state_dict
+from shapebias.weights.match import match_state_dict
 from shapebias.weights.read import read_weights
 
 # Added to variances, as published; flat channels would divide by zero.
