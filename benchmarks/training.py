@@ -32,7 +32,7 @@ from shapebias.attacks import pgd
 from shapebias.attacks.pgd import gradient_of
 from shapebias.io.image_sets import ResizeCrop, write_images
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.folded.fold import fold
+from shapebias.networks.fold import fold
 from shapebias.plugins import build
 from shapebias.training.fabric import PRECISIONS
 from shapebias.training.image_loaders import InMemoryImages, StreamedImages

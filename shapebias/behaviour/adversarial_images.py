@@ -8,7 +8,7 @@ from torch import Tensor
 
 from shapebias.io.image_codec import encode_png
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.folded.fold import fold
+from shapebias.networks.fold import fold
 from shapebias.runtime.batches import Batch
 from shapebias.runtime.gpus import device
 from shapebias.seeds import seed_of

@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from shapebias.errors import ShapebiasError
-from shapebias.networks.folded.fold import compiled_folded
+from shapebias.networks.fold import compiled_folded
 from shapebias.progress import ProgressCounter
 from shapebias.training.divergence import (
     check_divergence,

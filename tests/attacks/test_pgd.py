@@ -7,7 +7,7 @@ from torch import nn
 from shapebias.attacks import pgd
 from shapebias.errors import ShapebiasError
 from shapebias.networks.architectures import resnet
-from shapebias.networks.folded.fold import fold
+from shapebias.networks.fold import fold
 from shapebias.plugins import build
 
 L2 = {"norm": "l2", "eps": 0.8, "step": 0.3, "steps": 5}

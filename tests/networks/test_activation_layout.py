@@ -322,62 +322,72 @@ def test_torchvisions_transformers_by_their_classes(kind):
 
 # Outputs of blocks for an image of 32 pixels: 64 tokens, or 8 rows and columns.
 FACTORIES = {
-    "equal rows and channels": (mixing(8, 8, form="rows"), 8, Layout(axis=3)),
     "equal tokens and channels": (mixing(64, 64, form="tokens"), 64, Layout(2, n_prefix_tokens=0)),
-    "channels first": (mixing(64, 64, form="channels first"), 64, Layout(1, n_prefix_tokens=0)),
     "channels that could be tokens": (
         mixing(81, 81, form="tokens"),
         81,
         Layout(2, n_prefix_tokens=0),
     ),
     "mixed tokens": (mixing(66, 66, form="tokens", across=64), 66, Layout(2, n_prefix_tokens=0)),
-    "ambiguous": (mixing(64, 64, form="tokens", across=64), 64, None),
+    "rows and columns first": (mixing(12, 12, form="rows"), 12, Layout(axis=3)),
 }
 
 
 @pytest.mark.parametrize("case", FACTORIES)
-def test_equal_lengths_are_distinguished_or_refused(case, capsys):
+def test_the_channel_axis_of_a_users_blocks(case):
     block, channels, layout = FACTORIES[case]
     torch.manual_seed(0)
-    network = Blocks(block, channels)
-    for value in network.parameters() if case == "channels first" else ():
-        nn.init.zeros_(value)
     settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
     stages = ["blocks.0", "blocks.1"]
-    model = wrap_network(network, layers=None, stages=stages, **settings)
-    if layout is None:
-        assert model.layers == ()
-        assert "laid out in several ways" in capsys.readouterr().out
-        with pytest.raises(ShapebiasError, match=r"no feature maps at blocks\.0"):
-            wrap_network(network, layers={"first": "blocks.0"}, stages=stages, **settings)
-    else:
-        assert model.layout("blocks.1") == layout
-        assert model.channels() == dict.fromkeys(stages, channels)
+    model = wrap_network(Blocks(block, channels), layers=None, stages=stages, **settings)
+    assert model.layout("blocks.1") == layout
+    assert model.channels() == dict.fromkeys(stages, channels)
+
+
+def test_channels_before_tokens_are_found_where_their_number_is_known():
+    torch.manual_seed(0)
+    network = Blocks(mixing(48, 48, form="channels first"), 48)
+    settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
+    stages = ["blocks.0", "blocks.1"]
+    channels = dict.fromkeys(stages, 48)
+    model = wrap_network(network, layers=None, stages=stages, channels=channels, **settings)
+    assert model.layout("blocks.1") == Layout(1, n_prefix_tokens=0)
 
 
 class Square(nn.Module):
-    """Maps with equal numbers of rows and channels, after a ReLU that may be dead."""
+    """Maps with equal numbers of rows and channels, in one or the other order."""
 
-    def __init__(self):
+    def __init__(self, is_last):
         super().__init__()
-        self.stem = nn.Conv2d(3, 8, 4, 4)
-        self.norm = nn.Sequential(nn.BatchNorm2d(8), nn.ReLU())
-        self.last = nn.Linear(8, 3)
+        self.is_last = is_last
+        self.stem, self.norm = nn.Conv2d(3, 8, 4, 4), Permuted(is_last)
+        self.deep, self.last = nn.Conv2d(8, 12, 2, 2), nn.Linear(12, 3)
+        self.out = Permuted(is_last)
 
     def forward(self, pixels):
-        return self.last(self.norm(self.stem(pixels)).mean(dim=(2, 3)))
+        maps = self.norm(self.stem(pixels))
+        maps = maps.permute(0, 3, 1, 2) if self.is_last else maps
+        maps = self.out(self.deep(maps))
+        return self.last(maps.mean(dim=(1, 2) if self.is_last else (2, 3)))
 
 
-@pytest.mark.parametrize("biased", ["stem.bias", "norm.0.running_mean"])
-def test_layers_do_not_depend_on_the_draw_of_weights(biased):
+class Permuted(nn.Module):
+    def __init__(self, is_last):
+        super().__init__()
+        self.is_last, self.scale = is_last, nn.Parameter(torch.ones(()))
+
+    def forward(self, maps):
+        return self.scale * (maps.permute(0, 2, 3, 1) if self.is_last else maps)
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_where_lengths_are_equal_the_other_stages_decide(is_last, capsys):
     settings = {"classes": CLASSES, "mean": [0.0] * 3, "std": [1.0] * 3, "input_size": SIDE}
-    for seed in range(8):
-        torch.manual_seed(seed)
-        network = Square()
-        network.state_dict()[biased].copy_(90.0 * torch.randn(8).sign())
-        model = wrap_network(network, layers=None, stages=["norm"], **settings)
-        assert model.layers == ("norm",)
-        assert model.layout("norm") == Layout()
+    model = wrap_network(Square(is_last), layers=None, stages=["norm", "out"], **settings)
+    axis = 3 if is_last else 1
+    assert [model.layout(layer) for layer in model.layers] == [Layout(axis=axis)] * 2
+    expected = f"norm of Square has an output of shape (1, 8, 8, 8): taking axis {axis} as channels"
+    assert expected in capsys.readouterr().out
 
 
 class Wrapped(nn.Module):
@@ -418,7 +428,7 @@ def test_a_stage_of_one_position_is_reported(capsys):
     output = capsys.readouterr().out
     assert (
         output
-        == "ResNet gives a single place at layer4 for images of 32 pixels: no layer is there\n"
+        == "no layer at layer4 of ResNet: for images of 32 pixels the map has a single position\n"
     )
 
 

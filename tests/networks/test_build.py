@@ -111,7 +111,7 @@ def half():
         ("raising", r"raising raises KeyError: 'no such entry' \(.*test_build.py, line \d+\)"),
         ("scripted", "is a ScriptModule, which hides its layers"),
         ("parallel", "is a DataParallel, which hides its layers: give its `.module`"),
-        ("half", r"has weight in float16: make the network `.float\(\)`"),
+        ("half", r"has weight in float16: call `.float\(\)` on the network"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -1,4 +1,4 @@
-"""What an attack climbs in place of a network: the same function, up to rounding."""
+"""The folded copy that attacks run on computes the same as the network, up to rounding."""
 
 import pytest
 import torch
@@ -8,10 +8,8 @@ from shapebias.attacks import pgd, spatial
 from shapebias.attacks.pgd import gradient_of
 from shapebias.networks.architectures import factory
 from shapebias.networks.auxiliary_batch_norm import add_auxiliary_norms, auxiliary_norms
-from shapebias.networks.folded import small_maps
-from shapebias.networks.folded.first_layer_gradient import PixelGradient
-from shapebias.networks.folded.fold import compiled_folded, fold
-from shapebias.networks.folded.packed_convolution import PackedWeights
+from shapebias.networks.fold import compiled_folded, fold
+from shapebias.networks.wrapping.wrap import wrap_network
 from shapebias.plugins import build
 
 CLASSES = list("abcde")
@@ -63,19 +61,19 @@ def alike(one, other, tolerance=1e-4):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_scores_gradients_and_attacks_are_the_same(name):
     model = network(name).train()
-    twin = fold(model)
-    assert twin is not model
+    folded = fold(model)
+    assert folded is not model
     attack = pgd.build(norm="l2", eps=1.0, step=0.3, steps=3)
-    found = attack(twin, images(), LABELS)
+    found = attack(folded, images(), LABELS)
     expected = attack(model, images(), LABELS)
     assert alike(found - images(), expected - images(), 0.05)
     assert all(parameter.grad is None for parameter in model.parameters())
     assert model.training and all(module.training for module in model.network.modules())
     model.eval()
-    twin.eval()
+    folded.eval()
     for pixels in (images(), images().to(memory_format=torch.channels_last)):
-        assert near(twin(pixels), model(pixels))
-        assert alike(gradient_of(twin, pixels, LABELS)[0], gradient_of(model, pixels, LABELS)[0])
+        assert near(folded(pixels), model(pixels))
+        assert alike(gradient_of(folded, pixels, LABELS)[0], gradient_of(model, pixels, LABELS)[0])
 
 
 def test_it_follows_the_weights_and_the_chosen_norms():
@@ -94,7 +92,7 @@ def test_it_follows_the_weights_and_the_chosen_norms():
     assert near(fold(two)(images()), two(images()))
 
 
-def test_a_network_without_a_twin_stands_for_itself():
+def test_a_network_that_cannot_be_folded_is_returned_itself():
     bare = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 5))
     assert fold(bare) is bare
     model = network("resnet18").eval()
@@ -102,9 +100,6 @@ def test_a_network_without_a_twin_stands_for_itself():
         assert fold(model) is model
     spatially = spatial.build(steps=2)
     assert alike(spatially(fold(model), images(), LABELS), spatially(model, images(), LABELS))
-    watched = network("alexnet")
-    watched.network.features[0].register_forward_hook(lambda *given: None)
-    assert fold(watched) is watched
     uncut = factory.build(
         classes=CLASSES, function="tests.networks.test_folded:Asking", mean=[0.0] * 3, std=[1.0] * 3
     )
@@ -124,75 +119,39 @@ class Asking(nn.Module):
         return self.last((maps if maps.sum() > 0 else -maps).mean(dim=(2, 3)))
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"kernel_size": 1},
-        {"kernel_size": 3, "padding": 1},
-        {"kernel_size": 3},
-        {"kernel_size": 3, "stride": 2, "padding": 1},
-        {"kernel_size": 5, "padding": 4, "dilation": 2},
-        {"kernel_size": 1, "padding": 2},
-        {"kernel_size": (1, 3), "padding": (0, 1)},
-    ],
-)
-@pytest.mark.parametrize("rectified", [False, True])
-@pytest.mark.parametrize(
-    ("channels", "size"), [(8, (9, 11)), (8, (2, 2)), (8, (1, 1)), (3, (9, 9))]
-)
-def test_packed_convolutions(settings, rectified, channels, size):
-    torch.manual_seed(0)
-    convolution = nn.Conv2d(channels, 6, **settings)
-    try:
-        convolution(torch.zeros(1, channels, *size))
-    except RuntimeError:
-        pytest.skip("larger than the images")
-    if not PackedWeights.serves(convolution):
-        pytest.skip("this torch has no such convolutions")
-    packed = PackedWeights(convolution.weight.detach(), convolution.bias.detach(), convolution)
-    pixels = torch.randn(2, channels, *size)
-    found, expected = (pixels.clone().requires_grad_() for _ in range(2))
-    output, wanted = packed(found, rectified), convolution(expected)
-    wanted = wanted.relu() if rectified else wanted
-    assert near(output, wanted, 1e-5)
-    weights = torch.randn(output.shape)
-    (output * weights).sum().backward()
-    (wanted * weights).sum().backward()
-    assert near(found.grad, expected.grad, 1e-5)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 2)])
-def test_small_maps_in_products_of_either_kind(monkeypatch, size):
-    test_packed_convolutions({"kernel_size": 3, "padding": 1}, True, 8, size)
-    monkeypatch.setattr(small_maps, "FEW_PRODUCTS", 0)
-    test_packed_convolutions({"kernel_size": 3, "padding": 1}, True, 8, size)
-
-
-@pytest.mark.parametrize("size", [31, 32, 33, 34, 35, 47])
-@pytest.mark.parametrize(
-    ("kernel", "stride", "padding"),
-    [(3, 1, 1), (7, 1, 3), (7, 2, 3), (11, 4, 2), (5, 3, 0), (4, 4, 0), (3, 2, 2), (1, 1, 0)],
-)
-def test_gradients_by_squares_of_pixels(kernel, stride, padding, size):
-    torch.manual_seed(0)
-    convolution = nn.Conv2d(3, 5, kernel, stride=stride, padding=padding)
-    pixels = torch.rand(2, 3, size, size, requires_grad=True)
-    output = convolution(pixels)
-    weights = torch.randn(output.shape)
-    (expected,) = torch.autograd.grad((output * weights).sum(), pixels)
-    assert PixelGradient.serves(convolution, pixels.shape)
-    if not PackedWeights.serves(convolution):
-        pytest.skip("this torch has no such convolutions")
-    found = PixelGradient(convolution.weight.detach(), convolution)(weights, pixels.shape)
-    assert near(found, expected, 1e-5)
-
-
-def test_bfloat16_and_compiling_leave_the_packed_weights_alone():
+def test_bfloat16_and_compiling_give_the_same_up_to_rounding():
     model = network("alexnet").eval()
     with torch.autocast("cpu", torch.bfloat16):
         rough = fold(model)(images())
     assert near(rough.float(), model(images()), 0.05)
     assert near(fold(model)(images()), model(images()))
+    plain = fold(model)
     with compiled_folded(model):
-        assert fold(model)._compiled_call_impl is not None
-    assert fold(model)._compiled_call_impl is None
+        assert fold(model) is not plain
+    assert fold(model) is plain
+
+
+def test_convolutions_that_pad_otherwise_are_left_as_they_are():
+    class Reflecting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution = nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect")
+            self.same = nn.Conv2d(4, 4, 3, padding="same")
+            self.last = nn.Linear(4, len(CLASSES))
+
+        def forward(self, images):
+            return self.last(self.same(self.convolution(images).relu()).mean(dim=(2, 3)))
+
+    torch.manual_seed(0)
+    made = Reflecting()
+    model = wrap_network(
+        made,
+        layers={"first": "convolution"},
+        stages=[],
+        classes=CLASSES,
+        mean=[0.0] * 3,
+        std=[1.0] * 3,
+        input_size=64,
+    ).eval()
+    assert fold(model) is not model
+    assert near(fold(model)(images()), model(images()))

@@ -1,4 +1,4 @@
-"""Networks that cannot be cut give what they would give if they could."""
+"""Networks that cannot be split give the same results through forward hooks."""
 
 import pandas as pd
 import pytest
@@ -10,7 +10,7 @@ from shapebias.ablation.channels import ablate
 from shapebias.ablation.scores import CHANGES, FLIPS
 from shapebias.errors import ShapebiasError, UnknownLayer
 from shapebias.networks.channel_parts import channels_of_part
-from shapebias.networks.folded.fold import fold
+from shapebias.networks.fold import fold
 from shapebias.networks.wrapping.hooked import HookedClassifier
 from shapebias.networks.wrapping.wrap import wrap_network
 
@@ -115,23 +115,22 @@ def conflict(model, number=10):
 
 
 @pytest.mark.parametrize("kind", [Plain, Auxiliary])
-def test_what_can_be_cut_is_cut(kind, capsys):
+def test_a_network_that_can_be_split_is_split(kind, capsys):
     assert built(kind).is_split
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("kind", [Functional, Around, InPlace, Unregistered])
-def test_what_cannot_is_watched_and_says_so(kind, capsys):
+def test_a_network_that_cannot_be_split_is_read_through_hooks(kind, capsys):
     model = built(kind)
     assert type(model) is HookedClassifier
-    said = capsys.readouterr().out
-    assert "cannot be cut" in said
-    assert "run the whole network" in said
-    assert "before an activation function that is no module" in said
-    assert len(said.splitlines()) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "cannot be split" in line
+    assert "runs the whole network" in line
+    assert "before any activation function that is not a module" in line
 
 
-def test_a_functional_network_gives_the_same_scores_as_one_that_is_cut():
+def test_a_hooked_network_gives_the_same_scores_as_one_that_is_split():
     plain = built(Plain)
     given = conflict(plain)
     hooked = built(Functional, like=plain.network)
@@ -200,7 +199,7 @@ def test_layers_are_found_where_none_are_named():
 
 def test_a_network_without_maps_is_measured_by_what_it_decides(capsys):
     model = built(Functional, layers=None, stages=["last"]).eval()
-    assert "none of its layers" in capsys.readouterr().out
+    assert "but not its layers" in capsys.readouterr().out
     assert model.layers == () and model.channels() == {}
     images = torch.rand(2, 3, 12, 12)
     assert torch.equal(model(images), built(Functional)(images))

@@ -1,4 +1,4 @@
-"""Networks that others wrote: cut at layers, normalised once, and unchanged otherwise."""
+"""Other people's networks: split at layers, normalised once, otherwise unchanged."""
 
 import subprocess
 import sys
@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from shapebias.errors import ShapebiasError, UnknownName
 from shapebias.networks.architectures import alexnet, factory, googlenet, resnet
@@ -13,8 +14,10 @@ from shapebias.networks.architectures import timm as timm_networks
 from shapebias.networks.architectures import torchvision as torchvision_networks
 from shapebias.networks.checkpoints import load_network, save_network
 from shapebias.networks.classifier import Classifier
+from shapebias.networks.fold import fold
 from shapebias.networks.import_weights import load_weights
 from shapebias.networks.wrapping.split import split_at_layers
+from shapebias.networks.wrapping.wrap import wrap_network
 from shapebias.plugins import build
 from tests.conftest import ROOT
 
@@ -176,14 +179,14 @@ class Normalising(Forked):
         return super().forward((pixels - self.mean) / self.std)
 
 
-def test_a_cut_that_leaves_something_behind_is_refused():
+def test_a_layer_that_later_modules_bypass_is_refused():
     network = Forked()
     assert split_at_layers(network, {"a": "first"}).segments.keys() == {"a"}
-    with pytest.raises(ShapebiasError, match="cannot be cut at 'second'"):
+    with pytest.raises(ShapebiasError, match="cannot be split at 'second'"):
         split_at_layers(network, {"b": "second"})
     with pytest.raises(UnknownName, match="did you mean 'second'"):
         split_at_layers(network, {"b": "secnd"})
-    with pytest.raises(ShapebiasError, match="nor traced for it") as error:
+    with pytest.raises(ShapebiasError, match=r"torch\.fx cannot trace it") as error:
         split_at_layers(Undecided(), {"a": "first"})
     assert "\n" not in str(error.value)
 
@@ -265,3 +268,89 @@ def test_unknown_names_are_told(timm):
         torchvision_networks.build(classes=CLASSES, name="resnet19")
     with pytest.raises(UnknownName, match="resnet18"):
         timm_networks.build(classes=CLASSES, name="resnet18x")
+
+
+ACTIVATIONS = {
+    "method": lambda x: x.relu(),
+    "in-place method": lambda x: x.relu_(),
+    "torch": lambda x: torch.relu(x),
+    "torch in place": lambda x: torch.relu_(x),
+    "functional in place": lambda x: functional.relu_(x),
+    "keyword": lambda x: functional.relu(x, inplace=True),
+    "clamp": lambda x: x.clamp(min=0),
+    "clamp by position": lambda x: torch.clamp(x, 0),
+    "clamp_min": lambda x: x.clamp_min(0),
+    "silu": functional.silu,
+    "leaky_relu": functional.leaky_relu,
+    "hardtanh": lambda x: functional.hardtanh(x, 0.0, 0.1),
+    "gelu": functional.gelu,
+    "tanh": lambda x: x.tanh(),
+    **{
+        type(module).__name__: module
+        for module in (nn.ELU(), nn.PReLU(), nn.Mish(), nn.SELU(), nn.Softplus(), nn.ReLU())
+    },
+}
+
+
+class Activated(nn.Module):
+    """Two convolutions, the first followed by batch norm and an activation function."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        self.second, self.last = nn.Conv2d(4, 4, 3), nn.Linear(4, len(CLASSES))
+        self.activation = activation
+
+    def forward(self, pixels):
+        maps = self.second(self.activation(self.norm(self.first(pixels))))
+        return self.last(maps.mean((2, 3)))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@torch.no_grad()
+def test_a_layer_is_the_output_of_the_activation_function_however_it_is_called(name):
+    torch.manual_seed(0)
+    network = Activated(ACTIVATIONS[name]).eval()
+    settings = {"classes": CLASSES, "input_size": 16, "stages": [], **PLAIN}
+    model = wrap_network(network, layers={"a": "first", "b": "second"}, **settings).eval()
+    assert model.is_split
+    before = network.norm(network.first(images(16)))
+    (_, first), (_, second) = model.walk(images(16))
+    assert torch.equal(first, ACTIVATIONS[name](before.clone()))
+    assert not torch.equal(first, before)
+    assert torch.equal(second, network.second(first))
+
+
+@torch.no_grad()
+def test_a_clamp_to_another_bound_is_not_an_activation_function():
+    network = Activated(lambda x: x.clamp(min=-1)).eval()
+    settings = {"classes": CLASSES, "input_size": 16, "stages": [], **PLAIN}
+    model = wrap_network(network, layers={"a": "first"}, **settings).eval()
+    ((_, first),) = model.walk(images(16))
+    assert torch.equal(first, network.first(images(16)))
+
+
+class Viewing(Activated):
+    """Flattens by `view`, which fails on channels-last memory."""
+
+    def __init__(self):
+        super().__init__(torch.relu)
+        self.last = nn.Linear(4 * 12 * 12, len(CLASSES))
+
+    def forward(self, pixels):
+        maps = self.second(self.activation(self.norm(self.first(pixels))))
+        return self.last(maps.view(maps.size(0), -1))
+
+
+def test_a_network_that_flattens_by_view_takes_channels_last_images():
+    torch.manual_seed(0)
+    network = Viewing().eval()
+    settings = {"classes": CLASSES, "input_size": 16, "stages": [], **PLAIN}
+    model = wrap_network(network, layers={"a": "first"}, **settings).eval()
+    expected = network(images(16))
+    channels_last = images(16).to(memory_format=torch.channels_last)
+    torch.testing.assert_close(model(channels_last), expected)
+    torch.testing.assert_close(fold(model)(channels_last), expected)
+    attack = build("attacks", kind="pgd", norm="l2", eps=0.5, step=0.2, steps=2)
+    labels = torch.zeros(2, dtype=torch.long)
+    assert attack(fold(model), channels_last, labels).shape == channels_last.shape

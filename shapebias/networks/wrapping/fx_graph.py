@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import fx, nn
 
-# What `+=` and the like become.
-CHANGING = ("iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "imatmul", "setitem")
+# Names that `+=` and other in-place operators are traced to.
+IN_PLACE = ("iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "imatmul", "setitem")
 
 
 def drop_dead_code(graph: fx.Graph, root: nn.Module) -> bool:
-    """Take out of a graph what does not lead to its output, such as an auxiliary head.
+    """Remove nodes that do not lead to the output, such as an auxiliary head.
 
     Parameters
     ----------
@@ -20,56 +21,64 @@ def drop_dead_code(graph: fx.Graph, root: nn.Module) -> bool:
 
     Returns
     -------
-    Whether every step that is left has a reader. One that has none stays where it may change its
-    input in place, so that others read something else; the graph then does not tell what depends
-    on what.
+    Whether every remaining node has a reader. A node without one is kept if it may change its
+    input in place; the graph then does not show all dependencies.
     """
 
-    def stays(node: fx.Node) -> bool:
+    def is_needed(node: fx.Node) -> bool:
         return node.op in ("placeholder", "output") or _in_place(node, root)
 
-    graph.eliminate_dead_code(stays)
+    graph.eliminate_dead_code(is_needed)
     return all(node.users or node.op in ("placeholder", "output") for node in graph.nodes)
 
 
-def reads_changed(graph: fx.Graph, root: nn.Module) -> bool:
-    """Whether a value is read again after a step may have changed it in place."""
-    seen = set()
+def reshape_views(graph: fx.Graph) -> None:
+    """Make every ``view`` to another shape a ``reshape``, which also takes channels-last memory."""
     for node in graph.nodes:
-        seen.add(node)
+        is_view = node.op == "call_method" and node.target == "view"
+        if is_view and not any(isinstance(argument, torch.dtype) for argument in node.args):
+            node.target = "reshape"
+
+
+def reads_changed(graph: fx.Graph, root: nn.Module) -> bool:
+    """Whether a value is read after a node may have changed it in place."""
+    visited = set()
+    for node in graph.nodes:
+        visited.add(node)
         changed = node.all_input_nodes[:1] if _in_place(node, root) else []
-        if any(set(value.users) - seen for value in changed):
+        if any(set(value.users) - visited for value in changed):
             return True
     return False
 
 
 def _in_place(node: fx.Node, root: nn.Module) -> bool:
-    """Whether a step may change the value that it is given first."""
+    """Whether a node may change its first input in place."""
     if node.op == "call_module":
         called = root.get_submodule(node.target).modules()
         return any(getattr(module, "inplace", False) for module in called)
     name = getattr(node.target, "__name__", str(node.target))
-    changing = name in CHANGING or (name.endswith("_") and not name.endswith("__"))
-    return changing or bool(node.kwargs.get("inplace")) or "out" in node.kwargs
+    in_place = name in IN_PLACE or (name.endswith("_") and not name.endswith("__"))
+    return in_place or bool(node.kwargs.get("inplace")) or "out" in node.kwargs
 
 
 def traced(modules: Sequence[nn.Module]) -> fx.GraphModule:
-    """Modules that run after one another as a graph of their operations; they are shared with it.
+    """Trace a sequence of modules into one graph, which shares them.
 
-    A module whose code cannot be traced is one operation.
+    A module that torch.fx cannot trace is one node.
     """
     root = nn.Sequential(*modules)
     opaque = {module for module in modules if not traceable(module)}
     graph = _Tracer(opaque).trace(root)
     drop_dead_code(graph, root)
+    reshape_views(graph)
     return fx.GraphModule(root, graph)
 
 
 def traceable(module: nn.Module) -> bool:
-    """Whether a module's code is one graph of operations that says what depends on what."""
+    """Whether torch.fx traces a module into a graph that shows all dependencies."""
     try:
         graph = fx.symbolic_trace(module).graph
-    # What other people's code does when it is shown a stand-in for a tensor can be anything.
+    # Users' code can raise anything when it receives a proxy instead of a tensor.
     except Exception:
         return False
     return drop_dead_code(graph, module) and not reads_changed(graph, module)

@@ -12,13 +12,13 @@ from shapebias.errors import UnknownLayer
 from shapebias.networks.classifier import Classifier
 
 
-def scores_only(given: Any) -> Tensor:
-    """Class scores; auxiliary ones, which some networks add in training mode, stand after them."""
-    return given if isinstance(given, Tensor) else given[0]
+def scores_only(output: Any) -> Tensor:
+    """Class scores, without the auxiliary ones that some networks add in training mode."""
+    return output if isinstance(output, Tensor) else output[0]
 
 
 class HookedClassifier(Classifier):
-    """A network whose layers are the outputs of modules that it calls as it likes.
+    """A network whose layers are read and ablated through forward hooks.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class HookedClassifier(Classifier):
 
     Notes
     -----
-    A layer is the module's own output: where an activation function follows that is no module,
-    its values are those before it. A module that is called several times is silent in every call,
-    and the layer is its last output.
+    A layer is the module's own output, before any activation function that is not a module. If a
+    module is called several times, channels are ablated in every call, and the layer is its last
+    output.
     """
 
     is_split = False
@@ -60,23 +60,28 @@ class HookedClassifier(Classifier):
         self, images: Float[Tensor, "image 3 row column"]
     ) -> Iterator[tuple[str, Tensor]]:
         """Each layer's name and output in turn, after one pass through the whole network."""
-        seen: dict[str, Tensor] = {}
-        self._run(images, seen)
-        yield from ((layer, seen[layer]) for layer in self.layers)
+        outputs: dict[str, Tensor] = {}
+        self._run(images, outputs)
+        yield from ((layer, outputs[layer]) for layer in self.layers)
 
-    def _run(self, images: Tensor, seen: dict[str, Tensor] | None = None) -> Tensor:
+    def _run(self, images: Tensor, outputs: dict[str, Tensor] | None = None) -> Tensor:
         with ExitStack() as hooks:
             for layer, path in self._paths.items():
-                hook = partial(self._meet, layer, seen)
+                hook = partial(self._hook, layer, outputs)
                 hooks.enter_context(self.network.get_submodule(path).register_forward_hook(hook))
             return scores_only(self.network((images - self.mean) / self.std))
 
-    def _meet(
-        self, layer: str, seen: dict[str, Tensor] | None, module: nn.Module, args: Any, given: Any
+    def _hook(
+        self,
+        layer: str,
+        outputs: dict[str, Tensor] | None,
+        module: nn.Module,
+        args: Any,
+        returned: Any,
     ) -> Any:
         layout = self.layout(layer)
-        output = self._apply_ablation(layer, layout.select(given))
-        if seen is not None:
-            # What is changed in place later is as it was here.
-            seen[layer] = output.clone()
-        return layout.replace(given, output)
+        output = self._apply_ablation(layer, layout.select(returned))
+        if outputs is not None:
+            # A copy, as later modules may change the output in place.
+            outputs[layer] = output.clone()
+        return layout.replace(returned, output)

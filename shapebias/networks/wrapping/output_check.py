@@ -9,49 +9,49 @@ from shapebias.errors import ShapebiasError, UnsupportedInputSize, first_line
 from shapebias.networks.eval_mode import eval_mode
 from shapebias.runtime.system_errors import explain
 
-# Networks in a form that hides their modules, and what to give in their place.
-HIDDEN = {
-    torch.jit.ScriptModule: "give it before torch.jit makes it",
+# Wrappers that hide a network's modules, and what to give instead.
+UNSUPPORTED_WRAPPERS = {
+    torch.jit.ScriptModule: "give the network from before torch.jit",
     nn.DataParallel: "give its `.module`",
     nn.parallel.DistributedDataParallel: "give its `.module`",
 }
 
 
 def check_output(network: Any, n_classes: int, size: int, source: str) -> None:
-    """Raise `ShapebiasError` unless this is a network that gives a score a class.
+    """Raise `ShapebiasError` unless this is a network with one score per class.
 
     Parameters
     ----------
     network
-        Whatever was made; left in its mode.
+        Object to check; its mode is left unchanged.
     n_classes
-        Number of scores that are wanted.
+        Expected number of scores.
     size
-        Side of the image, in pixels.
+        Side of the test image, in pixels.
     source
-        What error messages call the network.
+        Name of the network in error messages.
 
     Raises
     ------
     UnsupportedInputSize
         If the network raises an error.
     ShapebiasError
-        If it is no `torch.nn.Module` of float32, its modules cannot be reached, or its scores have
-        another shape.
+        If it is not a float32 `torch.nn.Module`, its modules are hidden by a wrapper, or its scores
+        have another shape.
     """
     if not isinstance(network, nn.Module):
-        raise ShapebiasError(f"{source} returns {type(network).__name__} and no torch.nn.Module")
-    for kind, cure in HIDDEN.items():
-        if isinstance(network, kind):
-            raise ShapebiasError(f"{source} is a {kind.__name__}, which hides its layers: {cure}")
+        raise ShapebiasError(f"{source} returns {type(network).__name__}, not a torch.nn.Module")
+    for wrapper, fix in UNSUPPORTED_WRAPPERS.items():
+        if isinstance(network, wrapper):
+            raise ShapebiasError(f"{source} is a {wrapper.__name__}, which hides its layers: {fix}")
     for name, value in network.named_parameters():
         if value.dtype != torch.float32:
-            kind = str(value.dtype).removeprefix("torch.")
-            raise ShapebiasError(f"{source} has {name} in {kind}: make the network `.float()`")
+            dtype = str(value.dtype).removeprefix("torch.")
+            raise ShapebiasError(f"{source} has {name} in {dtype}: call `.float()` on the network")
     shape = _shape_of_scores(network, size, source)
     if shape != (1, n_classes):
         raise ShapebiasError(
-            f"{source} gives scores of shape {shape} for one image, and `classes` has {n_classes}"
+            f"{source} returns scores of shape {shape} for one image, but `classes` has {n_classes}"
         )
 
 
@@ -60,7 +60,7 @@ def _shape_of_scores(network: nn.Module, size: int, source: str) -> tuple[int, .
         with eval_mode(network), torch.no_grad():
             scores = network(torch.zeros(1, 3, size, size))
     except Exception as error:
-        # What the system refuses has its own line.
+        # Errors of the operating system have their own message.
         if explain(error):
             raise
         raise UnsupportedInputSize(

@@ -1,24 +1,23 @@
-"""The modules of a network that give feature maps, and how these are laid out."""
+"""Find the modules of a network whose outputs are feature maps, and their layouts."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from shapebias.networks.activation_layout import Layout, possible_layouts
 from shapebias.networks.eval_mode import eval_mode
-from shapebias.networks.wrapping.channel_axis import channel_axis_by_gradient
 
-# Levels below a stage at which maps are looked for where it gives several outputs, or is no call.
+# Levels below a stage at which feature maps are searched, if it has several outputs or is never
+# called.
 DEPTH = 4
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-# Shapes of what a module gives, by their places where it gives several; None where it is alone.
-Given = dict[int | None, torch.Size]
+# Shape of each tensor that a module returns, by its index; None for a single tensor.
+Shapes = dict[int | None, torch.Size]
 
 
 def stage_layouts(
@@ -29,206 +28,155 @@ def stage_layouts(
     channels: Mapping[str, int] | None = None,
     named: bool = False,
 ) -> dict[str, Layout]:
-    """Layouts of the outputs that are feature maps, in the order in which the network makes them.
+    """Find the layouts of the outputs that are feature maps, in the order of their computation.
 
     Parameters
     ----------
     network
-        From normalised images to class scores; it is left as it is.
+        From normalised images to class scores; it is left unchanged.
     paths
         Dotted names of modules that may be stages.
     size
         Side of the network's images, in pixels.
     channels
-        Number of channels of stages of which it is known.
+        Number of channels of each stage, where known.
     named
-        Whether these very modules are wanted. Otherwise maps of one place are none, and the modules
-        inside one that gives several tensors, or is never called, stand in for it.
+        Whether exactly these modules are requested. Otherwise maps of one position do not count,
+        and modules inside one that returns several tensors, or is never called, replace it.
 
     Notes
     -----
-    The image is square, and so are its maps: that tells rows and columns from channels. Where
-    lengths coincide, or tokens could be channels, the channels are along the axis at whose single
-    places single weights act, as biases do. Where that does not decide, and where a map has one
-    place, the module is passed over with a line.
+    The image is square, and so are its maps: that distinguishes rows and columns from channels.
+    If a shape fits several layouts, `channels` decide, then the layouts of the other stages, then
+    the order (image, channel, row, column), (image, row, column, channel), (image, token, channel);
+    a line names the axis taken. Channels before tokens are found only where `channels` are known.
     """
-    finder, paths = _Finder(network, size, channels or {}, named), list(paths)
+    finder, paths = _LayoutFinder(network, channels or {}, named), list(paths)
     for _ in range(1 if named else DEPTH):
-        calls = _calls(network, paths, size)
-        unclear = {path for path in paths if finder.is_unclear(path, calls.get(path))}
+        shapes = _output_shapes(network, paths, size)
+        unclear = {path for path in paths if finder.is_unclear(path, shapes.get(path))}
         if not unclear:
             break
-        paths = [
-            one for path in paths for one in (_below(network, path) if path in unclear else [path])
-        ]
-    found = {path: finder.layout(path, given) for path, given in calls.items()}
-    single = [path for path, given in calls.items() if any(map(_is_one_place, given.values()))]
+        inner = [_modules_inside(network, path) if path in unclear else [path] for path in paths]
+        paths = [path for replaced in inner for path in replaced]
+    layouts = finder.layouts(shapes)
+    single = [path for path, outputs in shapes.items() if any(map(_is_single, outputs.values()))]
     if single and not named:
         print(
-            f"{type(network).__name__} gives a single place at {', '.join(single)} for images of "
-            f"{size} pixels: no layer is there"
+            f"no layer at {', '.join(single)} of {type(network).__name__}: for images of {size} "
+            "pixels the map has a single position"
         )
-    return {path: layout for path, layout in found.items() if layout is not None}
+    return layouts
 
 
-def _is_one_place(shape: torch.Size) -> bool:
-    """Whether this is the shape of a map of one place, or of one token."""
+def _is_single(shape: torch.Size) -> bool:
+    """Whether this is the shape of a map of one position, or of one token."""
     maps = len(shape) == 4 and (shape[2] == shape[3] == 1 or shape[1] == shape[2] == 1)
     return maps or (len(shape) == 3 and shape[1] == 1)
 
 
-class _Finder:
-    """Decides on layouts, once for modules of one class that give the same shapes."""
+class _LayoutFinder:
+    def __init__(self, network: nn.Module, channels: Mapping[str, int], named: bool):
+        self.network, self.channels = network, channels
+        prefix = getattr(network, "num_prefix_tokens", None)
+        self.n_prefix_tokens = prefix if isinstance(prefix, int) else None
+        self.min_side = 1 if named else 2
 
-    def __init__(self, network: nn.Module, size: int, channels: Mapping[str, int], named: bool):
-        self.network, self.size, self.channels = network, size, channels
-        leading = getattr(network, "num_prefix_tokens", None)
-        self.leading = leading if isinstance(leading, int) else None
-        self.least = 1 if named else 2
-        self.decided: dict[tuple, Layout | None] = {}
+    def is_unclear(self, path: str, shapes: Shapes | None) -> bool:
+        """Whether a module is never called, or returns several tensors without one map."""
+        return not shapes or (None not in shapes and not self.candidates(path, shapes))
 
-    def is_unclear(self, path: str, given: Given | None) -> bool:
-        """Whether a module is never called, or gives several tensors and not just one with maps."""
-        return not given or (None not in given and self.layout(path, given) is None)
+    def layouts(self, shapes: Mapping[str, Shapes]) -> dict[str, Layout]:
+        """Layouts of the outputs that are feature maps."""
+        candidates = {path: self.candidates(path, outputs) for path, outputs in shapes.items()}
+        axes = {several[0].axis for several in candidates.values() if len(several) == 1}
+        layouts = {}
+        for path, several in candidates.items():
+            if several:
+                layouts[path] = next(
+                    (layout for layout in several if layout.axis in axes), several[0]
+                )
+            if len(several) > 1:
+                shape = tuple(shapes[path][several[0].output_index])
+                print(
+                    f"{path} of {type(self.network).__name__} has an output of shape {shape}: "
+                    f"taking axis {layouts[path].axis} as channels"
+                )
+        return layouts
 
-    def layout(self, path: str, given: Given) -> Layout | None:
-        """Layout of what a module gives; None where it holds no maps."""
+    def candidates(self, path: str, shapes: Shapes) -> list[Layout]:
+        """Layouts that a module's output can have; none if it is not feature maps."""
         channels = self.channels.get(path)
-        key = (type(self.network.get_submodule(path)), *given.items(), channels)
-        if key not in self.decided:
-            self.decided[key] = self._decided(path, given, channels)
-        return self.decided[key]
-
-    def _decided(self, path: str, given: Given, channels: int | None) -> Layout | None:
-        settings = {"channels": channels, "n_prefix_tokens": self.leading, "min_side": self.least}
         possible = [
-            replace(layout, output_index=item)
-            for item, shape in given.items()
-            for layout in possible_layouts(shape, **settings)
-        ]
-        # Rows and columns are maps where a module gives something of other forms besides.
-        possible = [layout for layout in possible if layout.n_prefix_tokens is None] or possible
-        items = {layout.output_index for layout in possible}
-        if len(items) != 1 or _shares_channels(given, possible[0]):
-            return None
-        # Channels before tokens are so rare that they need a witness.
-        first = possible[0]
-        if len(possible) == 1 and not (first.axis == 1 and first.n_prefix_tokens is not None):
-            return first
-        return self._witnessed(path, possible)
-
-    def _witnessed(self, path: str, possible: list[Layout]) -> Layout | None:
-        weights = dict(self.network.named_parameters())
-        own = {name: one for name, one in weights.items() if name.startswith(f"{path}.")}
-        axes = channel_axis_by_gradient(
-            partial(_run, self.network, [path]),
-            own or weights,
-            possible[0],
-            (1, 3, self.size, self.size),
-            {layout.axis for layout in possible},
-        )
-        left = [layout for layout in possible if layout.axis in axes]
-        if len(left) > 1:
-            # Tokens that are mixed by weights of their own are those of a map alone.
-            left = [layout for layout in left if layout.n_prefix_tokens == 0]
-        if len(left) != 1 and len(possible) > 1:
-            print(
-                f"{type(self.network).__name__} gives at {path} what could be laid out in several "
-                "ways: it is no layer"
+            replace(layout, output_index=index)
+            for index, shape in shapes.items()
+            for layout in possible_layouts(
+                shape,
+                channels=channels,
+                n_prefix_tokens=self.n_prefix_tokens,
+                min_side=self.min_side,
             )
-        return left[0] if len(left) == 1 else None
+        ]
+        if channels is None:
+            possible = [layout for layout in possible if not _has_channels_before_tokens(layout)]
+        # If a module returns maps with rows and columns, its tokens are something else.
+        possible = [layout for layout in possible if layout.n_prefix_tokens is None] or possible
+        indices = {layout.output_index for layout in possible}
+        if len(indices) != 1 or _shares_channels(shapes, possible[0]):
+            return []
+        return possible
 
 
-def _shares_channels(given: Given, layout: Layout) -> bool:
-    """Whether a module gives tokens of the same channels besides, which would not fall silent."""
-    channels = given[layout.output_index][layout.axis]
-    others = [shape for item, shape in given.items() if item != layout.output_index]
+def _has_channels_before_tokens(layout: Layout) -> bool:
+    return layout.axis == 1 and layout.n_prefix_tokens is not None
+
+
+def _shares_channels(shapes: Shapes, layout: Layout) -> bool:
+    """Whether a module also returns tokens of the same channels, which would not be ablated."""
+    channels = shapes[layout.output_index][layout.axis]
+    others = [shape for index, shape in shapes.items() if index != layout.output_index]
     return any(len(shape) in (2, 3) and shape[-1] == channels for shape in others)
 
 
-def _calls(network: nn.Module, paths: Sequence[str], size: int) -> dict[str, Given]:
-    """Shapes of what each module gives for one blank image, in the order of their last calls."""
-    seen: dict[str, Given] = {}
+def _output_shapes(network: nn.Module, paths: Sequence[str], size: int) -> dict[str, Shapes]:
+    """Output shapes of each module for one blank image, in the order of their last calls."""
+    shapes: dict[str, Shapes] = {}
 
-    def note(path: str, given: Any) -> None:
-        seen.pop(path, None)
-        seen[path] = _shapes(given)
+    def record(path: str, module: nn.Module, args: Any, output: Any) -> None:
+        shapes.pop(path, None)
+        shapes[path] = _shapes(output)
 
-    with torch.no_grad():
-        _run(network, paths, note, torch.zeros(1, 3, size, size))
-    return seen
-
-
-def _shapes(given: Any) -> Given:
-    if isinstance(given, Tensor):
-        return {None: given.shape}
-    several = given if type(given) in (tuple, list) else ()
-    return {place: one.shape for place, one in enumerate(several) if isinstance(one, Tensor)}
-
-
-def _run(
-    network: nn.Module,
-    paths: Sequence[str],
-    note: Callable[[str, Any], object],
-    image: Tensor,
-    **instead: Any,
-) -> None:
-    """Tell what modules give for an image.
-
-    With `weights` in place of some of the network's and the others fixed, and with what `given`
-    makes of what the modules are given, of the first of them alone.
-    """
-    alone = bool(instead)
-    standing_in = {**_fixed(network), **instead["weights"]} if alone else {}
-    modules = dict(network.named_modules())
     with ExitStack() as hooks:
         for path in paths:
-            hook = partial(_tell, note, path, alone)
-            hooks.enter_context(modules[path].register_forward_hook(hook))
-            if alone:
-                before = partial(_replace, instead["given"])
-                hooks.enter_context(modules[path].register_forward_pre_hook(before))
-        with eval_mode(network), suppress(_Reached):
-            functional_call(network, standing_in, (image,))
+            module = network.get_submodule(path)
+            hooks.enter_context(module.register_forward_hook(partial(record, path)))
+        with eval_mode(network), torch.no_grad():
+            network(torch.zeros(1, 3, size, size))
+    return shapes
 
 
-def _fixed(network: nn.Module) -> dict[str, Tensor]:
-    """A network's weights without gradients, and batch norms' statistics as they begin."""
-    found = {name: one.detach() for name, one in network.named_parameters()}
-    for name, one in network.named_buffers():
-        if name.endswith("running_mean"):
-            found[name] = torch.zeros_like(one)
-        elif name.endswith("running_var"):
-            found[name] = torch.ones_like(one)
-    return found
+def _shapes(output: Any) -> Shapes:
+    if isinstance(output, Tensor):
+        return {None: output.shape}
+    several = output if type(output) in (tuple, list) else ()
+    return {
+        index: tensor.shape for index, tensor in enumerate(several) if isinstance(tensor, Tensor)
+    }
 
 
-class _Reached(Exception):
-    """What a run was for has been told."""
-
-
-def _tell(
-    note: Callable, path: str, alone: bool, module: nn.Module, args: tuple, given: Any
-) -> None:
-    note(path, given)
-    if alone:
-        raise _Reached
-
-
-def _replace(given: Callable[[Tensor], Tensor], module: nn.Module, args: tuple) -> tuple:
-    return tuple(given(one) if isinstance(one, Tensor) else one for one in args)
-
-
-def _below(network: nn.Module, path: str) -> list[str]:
+def _modules_inside(network: nn.Module, path: str) -> list[str]:
     """Modules with weights in a container, or in the containers that a module holds."""
     module = network.get_submodule(path)
-    holders = {path: module}
+    containers = {path: module}
     if not isinstance(module, CONTAINERS):
-        own = module.named_children()
-        holders = {f"{path}.{name}": one for name, one in own if isinstance(one, CONTAINERS)}
+        containers = {
+            f"{path}.{name}": child
+            for name, child in module.named_children()
+            if isinstance(child, CONTAINERS)
+        }
     return [
         f"{holder}.{name}"
-        for holder, one in holders.items()
-        for name, child in one.named_children()
+        for holder, container in containers.items()
+        for name, child in container.named_children()
         if any(True for _ in child.parameters())
     ]

@@ -22,83 +22,84 @@ def wrap_network(
     input_size: int,
     channels: Mapping[str, int] | None = None,
     orders: Mapping[str, Tensor] | None = None,
-    **described: Any,
+    **settings: Any,
 ) -> Classifier:
-    """A network as every measurement sees it: cut where that can be, else watched by hooks.
+    """Wrap a network for measurements: split it at its layers, else read it through hooks.
 
     Parameters
     ----------
     network
         From normalised images to class scores.
     layers
-        Name of each layer to the dotted name of the module whose output it is; None for those of
-        `stages` that give feature maps.
+        Name of each layer to the dotted name of the module whose output it is; None takes the
+        `stages` whose outputs are feature maps.
     stages
         Dotted names of modules that may be stages.
     input_size
         Side of the images, in pixels.
     channels
-        Number of channels that stages are known to have.
+        Number of channels of each stage, where known.
     orders
-        Token of each place of the maps, row by row, of modules whose tokens are in another order.
-    described
+        Token of each map position, row by row, for modules whose tokens are in another order.
+    settings
         The other settings of `Classifier`: classes, mean, std.
 
     Raises
     ------
     UnknownLayer
-        If the network has no module of a name in `layers`.
+        If the network has no module with a name in `layers`.
     ShapebiasError
-        If one of them gives no feature maps.
+        If the output of one of them is not feature maps.
     """
-    wanted = list(layers.values()) if layers else list(stages)
-    check_modules(network, wanted)
-    found = stage_layouts(network, wanted, input_size, channels=channels, named=bool(layers))
+    paths = list(layers.values()) if layers else list(stages)
+    check_modules(network, paths)
+    layout_of = stage_layouts(network, paths, input_size, channels=channels, named=bool(layers))
     for path, order in (orders or {}).items():
-        if path in found:
-            found[path] = in_order(found[path], order)
-    if layers and (missing := [path for path in wanted if path not in found]):
+        if path in layout_of:
+            layout_of[path] = in_order(layout_of[path], order)
+    if layers and (missing := [path for path in paths if path not in layout_of]):
         raise ShapebiasError(
-            f"{type(network).__name__} gives no feature maps at {', '.join(missing)}: name other "
-            "modules of it"
+            f"{type(network).__name__} has no feature maps at {', '.join(missing)}: name other "
+            "modules under `layers`"
         )
-    modules = layers or {path: path for path in found}
-    layouts = {name: found[path] for name, path in modules.items()}
-    described |= {"input_size": input_size, "layouts": layouts}
-    if not found:
+    modules = layers or {path: path for path in layout_of}
+    layouts = {name: layout_of[path] for name, path in modules.items()}
+    settings |= {"input_size": input_size, "layouts": layouts}
+    if not layout_of:
         print(
-            f"{type(network).__name__} gives no feature maps at its stages: what it decides can be "
-            "measured, but none of its layers"
+            f"{type(network).__name__} has no feature maps at its stages: its decisions can be "
+            "measured, but not its layers"
         )
-        return HookedClassifier(network, layers={}, **described)
+        return HookedClassifier(network, layers={}, **settings)
     try:
         _check_single(network, layouts)
         parts = split_at_layers(network, modules, once=not layers)
     except CannotSplit as error:
         print(
-            f"{error}: silencing a channel will run the whole network, through hooks, and values "
-            "are those of the modules themselves, before an activation function that is no module"
+            f"{error}. It is read through forward hooks: ablating a channel runs the whole "
+            "network, and layers are the modules' outputs, before any activation function that is "
+            "not a module"
         )
-        return HookedClassifier(network, layers=modules, **described)
-    return SplitClassifier(network, segments=parts.segments, tail=parts.tail, **described)
+        return HookedClassifier(network, layers=modules, **settings)
+    return SplitClassifier(network, segments=parts.segments, tail=parts.tail, **settings)
 
 
 def _check_single(network: nn.Module, layouts: Mapping[str, Layout]) -> None:
     for name, layout in layouts.items():
         if layout.output_index is not None:
             raise CannotSplit(
-                f"{type(network).__name__} cannot be cut at layer {name!r}, which gives more than "
-                "its maps"
+                f"{type(network).__name__} cannot be split at layer {name!r}, whose module returns "
+                "more than its maps"
             )
 
 
 class SplitClassifier(Classifier):
-    """A network that was traced in eval mode and cut; in training mode it runs by itself.
+    """A network that was traced in eval mode and split.
 
     Notes
     -----
-    A traced step has eval mode's form for good, such as a dropout that is a function and no module.
-    What is cut serves in eval mode, and where channels are silent.
+    Functional dropout and the like stay in eval mode in a traced graph. So the split network is
+    used in eval mode and while channels are ablated; in training mode the original runs.
     """
 
     def forward(self, images: Float[Tensor, "image 3 row column"]) -> Float[Tensor, "image class"]:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from shapebias.networks.folded.fold import fold
+from shapebias.networks.fold import fold
 from shapebias.ranges import Range
 
 Images = Float[Tensor, "image 3 row column"]
