@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+# Pair to its `standard` and `robust` network.
 Pairs = Mapping[str, Mapping[str, str]]
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from shapebias.intervals import mean_margin
 from shapebias.io.table_schemas import TABLES
+from shapebias.report.table_rows import Pairs
 
 YES, NO, MIXED, UNCLEAR = "yes", "no", "mixed", "unclear"
 NO_PAIR, NOT_MEASURED, DESCRIBED = "no pair", "not measured", "described"
@@ -39,7 +40,7 @@ class Measurements:
     """
 
     tables: Mapping[str, pd.DataFrame]
-    pairs: Mapping[str, Mapping[str, str]]
+    pairs: Pairs
     clean: str | None = None
     noise: tuple[str, str] | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from shapebias.ablation.by_category import CUES
 from shapebias.dissection.detectors import DETECTOR_IOU
@@ -21,6 +22,9 @@ from shapebias.report.findings.answers import (
 )
 from shapebias.report.table_rows import paired_rows
 from shapebias.stimuli.concept_categories import category_rank
+
+# Values of the channels of one network.
+Channels = Float[np.ndarray, "_"]
 
 # Categories that the paper calls simple: a unit can detect them without the form of an object.
 SIMPLE = ("color", "texture")
@@ -84,10 +88,10 @@ def diversities(study: Measurements, yes: int) -> Iterator[Answer]:
     labels = study.table("dissection")
     measure = {"measure": "concepts per channel", "unit": "concepts"}
 
-    def controls_of(rows: pd.DataFrame) -> list[np.ndarray]:
+    def controls_of(rows: pd.DataFrame) -> list[Channels]:
         return [control["diversity"].to_numpy(float) for control in _controls(study, rows)]
 
-    def highest(controls: list[np.ndarray]) -> float:
+    def highest(controls: list[Channels]) -> float:
         return max((float(control.mean()) for control in controls), default=np.nan)
 
     for pair, *sides in paired_rows(labels, study.pairs):

@@ -8,13 +8,14 @@ from safetensors.numpy import load_file
 
 from shapebias.io.tables import read_table
 from shapebias.plugins import library_module
+from shapebias.report.table_rows import Pairs
 
 Paths = Sequence[str | Path]
 
 
 def figure_inputs(
     *,
-    pairs: Mapping[str, Mapping[str, str]],
+    pairs: Pairs,
     tables: Mapping[str, str | Path],
     kernels: Paths,
     images: Paths,

@@ -1,7 +1,7 @@
 """Panels of a figure, one for each pair of networks, with legends and titles."""
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from shapebias.report.plotting.style import COLUMN, OTHERS, PAGE, ROBUST, STANDARD
+from shapebias.report.table_rows import Pairs
 
 # Networks of the same colour have different markers.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -17,7 +18,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LEGEND, LINE = 0.35, 0.14
 # Letters per inch, at least, of a legend and of a bold title.
 LETTERS = 13
-Pairs = Mapping[str, Mapping[str, str]]
 Unpaired = Sequence[str]
 
 
