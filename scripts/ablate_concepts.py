@@ -31,23 +31,17 @@ def main(
     network = load_network(paths["weights"], paths["description"]).to(device())
     rows, levels = conflict_rows(paths["images"]), entry_level_of(entry_level)
     images, labels = ImageSet(paths["clean"]), read_table(*paths["dissection"])
-    total = len(rows) + len(images)
     groups = unit_groups(labels, iou_cut=settings["iou_cut"], each_layer=settings["each_layer"])
     control = RandomControl(settings["random_draws"], seed, model)
     ablate = partial(ablate_groups, network, groups, rows, entry_level=levels, control=control)
 
     def work(batch):
         clean = batches(images.rows(), size=batch)
-        counter = ProgressCounter(f"ablating {len(groups)} groups", total)
+        counter = ProgressCounter(f"ablating {len(groups)} groups", len(rows) + len(images))
         return ablate(clean, batch=batch, progress=counter)
 
-    table = with_fitting_batch_size(
-        work,
-        settings["batch"],
-        shape=rows[0]["pixels"].shape[:2],
-        memory=memory,
-        what="ablating groups",
-    )
+    batch, shape = settings["batch"], rows[0]["pixels"].shape[:2]
+    table = with_fitting_batch_size(work, batch, shape=shape, memory=memory, what="ablating")
     write_table(table.assign(model=model), path_to_table, schema="ablation_by_concept")
 
 

@@ -1,5 +1,7 @@
 """Differences within each pair in shape bias and accuracy, by paired bootstrap over images."""
 
+from typing import Any
+
 import pandas as pd
 
 from shapebias.behaviour.differences import accuracy_differences, shape_bias_differences
@@ -9,50 +11,51 @@ from shapebias.io.tables import read_table, write_table
 from shapebias.runtime.job import job
 from shapebias.stimuli.entry_level_classes import entry_level_of
 
+CUES = ["image_id", "shape", "texture"]
+
 
 def main(
-    predictions, images, selected, paths_to_table, *, pairs, scored_sets, seed, entry_level, levels
-):
+    *,
+    predictions: dict[tuple[str, str], str],
+    paths_to_images: list[tuple[str, str]],
+    paths_to_selections: list[str],
+    paths_to_table: list[str],
+    pairs: dict[str, dict[str, str]],
+    settings: dict[str, Any],
+) -> None:
     cues = {
-        image_set: pd.concat(read_columns(path, ["image_id", "shape", "texture"]) for path in paths)
-        for image_set, paths in images.items()
+        name: pd.concat(
+            read_columns(path, CUES) for other, path in paths_to_images if other == name
+        )
+        for name, _ in paths_to_images
     }
     selections = {pair: set() for pair in pairs}
-    for pair, rows in read_table(*selected).groupby("pair") if selected else ():
-        selections[pair] = set(rows["image_id"])
+    for path in paths_to_selections:
+        for pair, rows in read_table(path).groupby("pair"):
+            selections[pair] = set(rows["image_id"])
 
     def read(model, image_set):
         return read_predictions(predictions[model, image_set])
 
-    rows = shape_bias_differences(read, cues, pairs, seed=seed) + accuracy_differences(
-        read,
-        scored_sets,
-        pairs,
-        selections,
-        seed=seed,
-        entry_level=entry_level,
-        entry_level_sets=levels,
-    )
+    rows = shape_bias_differences(read, cues, pairs, seed=settings["seed"])
+    rows += accuracy_differences(read, pairs=pairs, selections=selections, **settings)
     for path in paths_to_table:
         write_table(pd.DataFrame(rows), path, schema="differences")
 
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
-        image_sets = zip(snakemake.params.shown, snakemake.input.images, strict=True)
-        images = {}
-        for image_set, path in image_sets:
-            images.setdefault(image_set, []).append(path)
+        params, files = snakemake.params, snakemake.input
         main(
-            predictions=dict(
-                zip(snakemake.params.predicted, snakemake.input.predictions, strict=True)
-            ),
-            images=images,
-            selected=snakemake.input.selections,
-            paths_to_table=snakemake.output,
-            pairs=snakemake.params.pairs,
-            scored_sets=snakemake.params.scored_sets,
-            seed=snakemake.params.seed,
-            entry_level=entry_level_of(snakemake.params.entry_level),
-            levels=snakemake.params.entry_level_sets,
+            predictions=dict(zip(params.predicted, files.predictions, strict=True)),
+            paths_to_images=list(zip(params.shown, files.images, strict=True)),
+            paths_to_selections=files.selections,
+            paths_to_table=[snakemake.output.table, snakemake.output.csv],
+            pairs=params.pairs,
+            settings={
+                "image_sets": params.scored_sets,
+                "seed": params.seed,
+                "entry_level": entry_level_of(params.entry_level),
+                "entry_level_sets": params.entry_level_sets,
+            },
         )

@@ -12,7 +12,7 @@ COUNTS = ["n_shape", "n_texture", "shape_score", "texture_score"]
 CHANGES = ["mean_shape_change", "mean_texture_change"]
 FLIPS = [
     "image_id", "before", "after",
-    "before_intact", "before_silenced", "after_intact", "after_silenced",
+    "before_unablated", "before_ablated", "after_unablated", "after_ablated",
 ]  # fmt: skip
 
 

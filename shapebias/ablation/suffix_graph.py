@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.mkldnn import to_mkldnn
 
-from shapebias.networks.wrapping.fx_graph import traced
+from shapebias.networks.fx_graph import traced
 
 # Number of weights from which packing a linear layer saves time.
 MANY_WEIGHTS = 2**20

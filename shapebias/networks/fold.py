@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from shapebias.networks.classifier import Classifier
-from shapebias.networks.wrapping.fx_graph import traced
+from shapebias.networks.fx_graph import traced
 
 # Copies live as long as their networks.
 _copies: WeakKeyDictionary[Classifier, "FoldedNetwork"] = WeakKeyDictionary()

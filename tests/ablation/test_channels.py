@@ -255,8 +255,8 @@ def test_only_the_channel_that_the_network_reads_has_scores():
     assert set(flips["after"]) == {"dark"}
     # The scores of bright and dark are 1 (the mean red) and 0.5, and 0 and 0.5 when ablated.
     likely, unlikely = (1 / (1 + np.exp(-gap)) for gap in (0.5, -0.5))
-    expected = {"before_intact": likely, "before_silenced": unlikely}
-    expected |= {"after_intact": unlikely, "after_silenced": likely}
+    expected = {"before_unablated": likely, "before_ablated": unlikely}
+    expected |= {"after_unablated": unlikely, "after_ablated": likely}
     for name, value in expected.items():
         assert flips[name].tolist() == pytest.approx([value] * 4, abs=5.1e-6), name
     change = unlikely - likely

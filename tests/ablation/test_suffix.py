@@ -8,7 +8,7 @@ from shapebias.ablation.suffix import Suffixes
 from shapebias.ablation.suffix_graph import PackedLinear, suffix_graph
 from shapebias.networks.decisions import EntryLevel
 from shapebias.networks.eval_mode import eval_without_gradients
-from shapebias.networks.wrapping.fx_graph import traceable
+from shapebias.networks.fx_graph import traceable
 from shapebias.plugins import build
 from tests.helpers.planted_networks import network
 

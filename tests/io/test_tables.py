@@ -82,7 +82,7 @@ def test_large_tables_have_one_row_group_per_layer(tmp_path):
         frame = pd.DataFrame({"model": "m", "layer": layers, "channel": range(len(layers))})
         return frame.assign(
             image_id="i", before="a", after="b",
-            before_intact=0.6, before_silenced=0.3, after_intact=0.4, after_silenced=0.7,
+            before_unablated=0.6, before_ablated=0.3, after_unablated=0.4, after_ablated=0.7,
         )  # fmt: skip
 
     for name, layers in {"1": ["conv1", "conv1", "conv2"], "2": ["conv2", "conv3"]}.items():

@@ -179,14 +179,14 @@ def test_functions_of_the_mode_act_in_training():
     torch.manual_seed(0)
     assert torch.equal(trained, model.network(images)[0])
     assert not torch.equal(trained, model(images))
-    twin = fold(model)(images)
+    folded = fold(model)(images)
     model.eval()
     assert torch.equal(model(images), model.network(images))
-    assert torch.allclose(twin, model(images), atol=1e-5)
+    assert torch.allclose(folded, model(images), atol=1e-5)
     model.train()
     with model.ablated("second", range(5)):
-        silent = model(images)
-    assert torch.allclose(silent, model.network.last.bias.expand(4, 3))
+        ablated = model(images)
+    assert torch.allclose(ablated, model.network.last.bias.expand(4, 3))
 
 
 def test_layers_are_found_where_none_are_named():

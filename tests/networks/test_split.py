@@ -263,7 +263,7 @@ def test_a_factory_of_other_classes():
         own("Forked", settings={"n_classes": 7}, **HALF)
 
 
-def test_unknown_names_are_told(timm):
+def test_unknown_names_are_refused(timm):
     with pytest.raises(UnknownName, match="did you mean 'resnet18'"):
         torchvision_networks.build(classes=CLASSES, name="resnet19")
     with pytest.raises(UnknownName, match="resnet18"):

@@ -15,7 +15,7 @@ import yaml
 from planning.study.errors import StudyError
 from planning.study.paths import paths_among, plugin_settings
 from planning.study.read import merge, read_study
-from shapebias.training.loop import TRAINABLE
+from shapebias.training.settings import TRAINABLE
 from tests.conftest import ROOT
 
 TINY = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())

@@ -252,7 +252,7 @@ def test_wrong_settings_of_segmented_are_refused_in_one_line(tmp_path):
         source("segmented", tmp_path)
 
 
-def test_files_of_segmented_that_go_with_no_other_are_told(tmp_path, capsys):
+def test_unused_files_of_segmented_are_reported(tmp_path, capsys):
     street(tmp_path)
     put(tmp_path, "labels/a/orphan.png")
     put(tmp_path, "images/a/photo.heic")

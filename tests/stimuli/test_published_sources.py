@@ -387,7 +387,7 @@ def test_a_damaged_pickle_is_named(tmp_path, data):
         read_plain_pickle(put(tmp_path, "batch", data))
 
 
-def test_what_is_wrong_with_a_pickle_is_said_in_one_line(tmp_path):
+def test_a_damaged_pickle_is_reported_in_one_line(tmp_path):
     data = b"Pfoo\nbar\n."
     with pytest.raises(ShapebiasError, match="is not a readable pickle") as error:
         read_plain_pickle(put(tmp_path, "batch", data))

@@ -10,8 +10,8 @@ from torch import fx, nn
 
 from shapebias.errors import ShapebiasError, UnknownLayer
 from shapebias.networks.eval_mode import eval_mode
+from shapebias.networks.fx_graph import drop_dead_code, reshape_views
 from shapebias.networks.wrapping.activation_functions import is_activation
-from shapebias.networks.wrapping.fx_graph import drop_dead_code, reshape_views
 
 # Modules that only contain a network's trunk, whose stages are one level down.
 TRUNKS = ("features", "layers", "trunk_output", "blocks", "stages", "encoder", "body")

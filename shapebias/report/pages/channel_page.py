@@ -136,7 +136,7 @@ def _flipped(
     flips: pd.DataFrame, conflict: Mapping[str, Mapping[str, Any]]
 ) -> list[tuple[str, list[Picture], int]]:
     """For each cue, the flipped images that were labelled by it, and their number."""
-    lost = flips["before_intact"] - flips["before_silenced"]
+    lost = flips["before_unablated"] - flips["before_ablated"]
     flips = flips.loc[lost.sort_values(ascending=False, kind="stable").index]
     sections = []
     for cue in ("shape", "texture"):
@@ -153,7 +153,7 @@ def _flipped_picture(flip: Mapping[str, Any], row: Mapping[str, Any]) -> Picture
     """Flipped image with the classes of its cues, and its labels before and after ablation."""
     cues = tuple(f"{cue}: {row[cue]}" for cue in ("shape", "texture"))
     labels = tuple(
-        f"{flip[side]} {flip[f'{side}_intact']:.2f}→{flip[f'{side}_silenced']:.2f}"
+        f"{flip[side]} {flip[f'{side}_unablated']:.2f}→{flip[f'{side}_ablated']:.2f}"
         for side in ("before", "after")
     )
     tip = f"{row['image_id']}: shape {row['shape']}, texture {row['texture']}"
