@@ -17,17 +17,15 @@ CUES = ["image_id", "shape", "texture"]
 def main(
     *,
     predictions: dict[tuple[str, str], str],
-    paths_to_images: list[tuple[str, str]],
+    paths_to_images: dict[str, list[str]],
     paths_to_selections: list[str],
     paths_to_table: list[str],
     pairs: dict[str, dict[str, str]],
     settings: dict[str, Any],
 ) -> None:
     cues = {
-        name: pd.concat(
-            read_columns(path, CUES) for other, path in paths_to_images if other == name
-        )
-        for name, _ in paths_to_images
+        name: pd.concat(read_columns(path, CUES) for path in paths)
+        for name, paths in paths_to_images.items()
     }
     selections = {pair: set() for pair in pairs}
     for path in paths_to_selections:
@@ -46,9 +44,10 @@ def main(
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         params, files = snakemake.params, snakemake.input
+        shown = list(zip(params.shown, files.images, strict=True))
         main(
             predictions=dict(zip(params.predicted, files.predictions, strict=True)),
-            paths_to_images=list(zip(params.shown, files.images, strict=True)),
+            paths_to_images={name: [f for s, f in shown if s == name] for name, _ in shown},
             paths_to_selections=files.selections,
             paths_to_table=[snakemake.output.table, snakemake.output.csv],
             pairs=params.pairs,

@@ -228,8 +228,8 @@ def test_equal_sets_of_channels_are_ablated_once(monkeypatch):
     rows = rows_of(exact_images(2, 4), list("abcd"), list("bcda"))
     # One concept in one layer: four groups of equal channels.
     groups = unit_groups(LABELS[LABELS["concept"] == "blue"], iou_cut=0.0, each_layer=True)
-    silenced = model.silenced
-    monkeypatch.setattr(model, "silenced", lambda *args: calls.append(args) or silenced(*args))
+    ablated = model.ablated
+    monkeypatch.setattr(model, "ablated", lambda *args: calls.append(args) or ablated(*args))
     batches = batches_of(exact_images(1, 4), list("abcd"))
     table = ablate_groups(model, groups, rows, batches, batch=4)
     assert len(groups) == 4 and len(table) == 8
