@@ -1,7 +1,5 @@
 """Differences within each pair in shape bias and accuracy, by paired bootstrap over images."""
 
-from typing import Any
-
 import pandas as pd
 
 from shapebias.behaviour.differences import accuracy_differences, shape_bias_differences
@@ -11,20 +9,21 @@ from shapebias.io.tables import read_table, write_table
 from shapebias.runtime.job import job
 from shapebias.stimuli.entry_level_classes import entry_level_of
 
-CUES = ["image_id", "shape", "texture"]
-
 
 def main(
     *,
     predictions: dict[tuple[str, str], str],
     paths_to_images: dict[str, list[str]],
     paths_to_selections: list[str],
-    paths_to_table: list[str],
+    path_to_table: str,
+    path_to_csv: str,
     pairs: dict[str, dict[str, str]],
-    settings: dict[str, Any],
+    image_sets: list[str],
+    entry_level: tuple[str, list[str]],
+    seed: int,
 ) -> None:
     cues = {
-        name: pd.concat(read_columns(path, CUES) for path in paths)
+        name: pd.concat(read_columns(path, ["image_id", "shape", "texture"]) for path in paths)
         for name, paths in paths_to_images.items()
     }
     selections = {pair: set() for pair in pairs}
@@ -35,10 +34,12 @@ def main(
     def read(model, image_set):
         return read_predictions(predictions[model, image_set])
 
-    rows = shape_bias_differences(read, cues, pairs, seed=settings["seed"])
-    rows += accuracy_differences(read, pairs=pairs, selections=selections, **settings)
-    for path in paths_to_table:
-        write_table(pd.DataFrame(rows), path, schema="differences")
+    rows = shape_bias_differences(read, cues, pairs, seed=seed)
+    table, by_entry_level = entry_level
+    levels = {"entry_level": entry_level_of(table), "entry_level_sets": by_entry_level}
+    rows += accuracy_differences(read, image_sets, pairs, selections, seed=seed, **levels)
+    write_table(pd.DataFrame(rows), path_to_table, schema="differences")
+    write_table(pd.DataFrame(rows), path_to_csv, schema="differences")
 
 
 if __name__ == "__main__":
@@ -49,12 +50,10 @@ if __name__ == "__main__":
             predictions=dict(zip(params.predicted, files.predictions, strict=True)),
             paths_to_images={name: [f for s, f in shown if s == name] for name, _ in shown},
             paths_to_selections=files.selections,
-            paths_to_table=[snakemake.output.table, snakemake.output.csv],
+            path_to_table=snakemake.output.table,
+            path_to_csv=snakemake.output.csv,
             pairs=params.pairs,
-            settings={
-                "image_sets": params.scored_sets,
-                "seed": params.seed,
-                "entry_level": entry_level_of(params.entry_level),
-                "entry_level_sets": params.entry_level_sets,
-            },
+            image_sets=params.scored_sets,
+            entry_level=(params.entry_level, params.entry_level_sets),
+            seed=params.seed,
         )
