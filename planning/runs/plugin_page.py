@@ -4,7 +4,7 @@ import ast
 import inspect
 import re
 
-from planning.study.plugin_settings import Setting, arguments_of, plugin_node, settings_of
+from planning.study.plugin_settings import Setting, arguments_of, plugin_nodes, settings_of
 from shapebias.plugins import kinds, plugin_file
 
 # What each family is, and its key in a study.
@@ -46,7 +46,8 @@ def _kind_lines(family: str, kind: str) -> list[str]:
     }
     parameters = [
         (names, text)
-        for names, text in _parameters(ast.get_docstring(plugin_node(family, kind)) or "")
+        for node in plugin_nodes(family, kind)
+        for names, text in _parameters(ast.get_docstring(node) or "")
         if set(names) & settings.keys()
     ]
     if parameters:

@@ -105,33 +105,42 @@ def injected_arguments(family: str, kind: str) -> set[str]:
 
 def arguments_of(family: str, kind: str) -> list[Argument]:
     """Fields of a plug-in's dataclass, or keywords of its function `build`."""
-    node = plugin_node(family, kind)
+    *bases, node = plugin_nodes(family, kind)
     if isinstance(node, ast.ClassDef):
-        return _fields(node, plugin_file(family, kind))
+        return _fields([*bases, node])
     pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
     return [Argument(argument.arg, argument.annotation, default) for argument, default in pairs]
 
 
-def plugin_node(family: str, kind: str) -> ast.ClassDef | ast.FunctionDef:
-    """Syntax tree of a plug-in: a class decorated with `plugin`, or a function `build`."""
-    for node in _statements(plugin_file(family, kind)):
+def plugin_nodes(family: str, kind: str) -> list[ast.ClassDef | ast.FunctionDef]:
+    """Syntax tree of a plug-in, after those of its base classes in the same folder.
+
+    A plug-in is a class decorated with `plugin`, or a function `build`.
+    """
+    file = plugin_file(family, kind)
+    for node in _statements(file):
         if isinstance(node, ast.FunctionDef) and node.name == "build":
-            return node
+            return [node]
         decorators = getattr(node, "decorator_list", [])
         if isinstance(node, ast.ClassDef) and "plugin" in map(ast.unparse, decorators):
-            return node
-    raise ShapebiasError(f"{plugin_file(family, kind)} has neither a `@plugin` class nor a `build`")
+            return _with_bases(node, file)
+    raise ShapebiasError(f"{file} has neither a `@plugin` class nor a `build`")
 
 
-def _fields(node: ast.ClassDef, file: Path) -> list[Argument]:
-    """Fields of a dataclass, those of its base classes in the same folder first."""
-    fields: dict[str, Argument] = {}
+def _with_bases(node: ast.ClassDef, file: Path) -> list[ast.ClassDef]:
+    classes = []
     for base in map(ast.unparse, node.bases):
         for place in (file, *sorted(file.parent.glob("_*.py"))):
             if parent := _find_class(place, base):
-                fields |= {argument.name: argument for argument in _fields(parent, place)}
+                classes += _with_bases(parent, place)
                 break
-    for statement in node.body:
+    return [*classes, node]
+
+
+def _fields(classes: list[ast.ClassDef]) -> list[Argument]:
+    """Fields of a dataclass, given its base classes and itself."""
+    fields: dict[str, Argument] = {}
+    for statement in (statement for node in classes for statement in node.body):
         if isinstance(statement, ast.AnnAssign):
             annotation = ast.unparse(statement.annotation)
             if not annotation.startswith("ClassVar"):

@@ -132,4 +132,5 @@ class UpsamplingGrid:
             weights = [AxisWeights.half_pixel(length, target) for length, target, *_ in axes]
         else:
             weights = [AxisWeights.aligned(*axis) for axis in axes]
-        return cls(*(axis.to(device) for axis in weights), size)
+        rows, columns = (axis.to(device) for axis in weights)
+        return cls(rows, columns, size)

@@ -110,8 +110,9 @@ def _as_colours(value: object) -> Colours | None:
     if isinstance(value, Tensor):
         is_colours = value.numel() == 3 and value.is_floating_point() and not value.is_meta
         return value.detach().flatten().float().cpu() if is_colours else None
-    is_list = isinstance(value, list | tuple) and len(value) == 3
-    numbers = is_list and all(isinstance(number, int | float) for number in value)
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        return None
+    numbers = all(isinstance(number, int | float) for number in value)
     return torch.tensor(value, device="cpu").float() if numbers else None
 
 

@@ -44,7 +44,9 @@ def strip_wrappers(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Examples
     --------
-    >>> list(strip_wrappers({"model.module.fc.weight": None, "model.module.fc.bias": None}))
+    >>> import torch
+    >>> weight, bias = torch.zeros(2, 3), torch.zeros(2)
+    >>> list(strip_wrappers({"model.module.fc.weight": weight, "model.module.fc.bias": bias}))
     ['fc.weight', 'fc.bias']
     """
     weights = {_strip_key(key): value for key, value in weights.items()}

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from planning.runs.plugin_page import page
-from planning.study.plugin_settings import LIBRARY, plugin_node, settings_of
+from planning.study.plugin_settings import LIBRARY, plugin_nodes, settings_of
 from shapebias.plugins import FAMILIES, family_folder, kinds
 from tests.conftest import ROOT
 
@@ -75,7 +75,7 @@ def test_init_files_are_empty():
 def test_every_plugin_has_a_docstring_and_readable_settings():
     for family in FAMILIES:
         for kind in kinds(family) if family != "figures" else []:
-            assert ast.get_docstring(plugin_node(family, kind)), kind
+            assert ast.get_docstring(plugin_nodes(family, kind)[-1]), kind
             settings_of(family, kind)
 
 

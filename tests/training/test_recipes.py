@@ -132,9 +132,9 @@ def test_the_attack_runs_on_the_auxiliary_norms_in_eval_mode():
 
 def test_the_saved_network_holds_both_norms_and_loading_selects_one(tmp_path):
     model, _ = trained()
-    model.eval()
+    model.eval().double()
     files = tmp_path / "weights.safetensors", tmp_path / "model.json"
-    images = data(6)[0] / 255
+    images = data(6)[0].double() / 255
     with torch.no_grad():
         main = model(images)
         with auxiliary_norms(model):
@@ -143,11 +143,11 @@ def test_the_saved_network_holds_both_norms_and_loading_selects_one(tmp_path):
         assert not torch.allclose(main, auxiliary)
         for norm, expected in (("main", main), ("auxiliary", auxiliary)):
             save_network(model, *files, architecture=SMALL, provenance={}, norm=norm)
-            assert torch.allclose(load_network(*files)(images), expected, atol=1e-6)
+            assert torch.allclose(load_network(*files).double()(images), expected)
             # Either norm can be loaded, whatever the network was saved with.
-            assert torch.allclose(load_network(*files, norm="main")(images), main, atol=1e-6)
-        plain = load_network(*files, norm="auxiliary")
-        assert torch.allclose(plain(images), auxiliary, atol=1e-6)
+            assert torch.allclose(load_network(*files, norm="main").double()(images), main)
+        plain = load_network(*files, norm="auxiliary").double()
+        assert torch.allclose(plain(images), auxiliary)
     assert plain.state_dict().keys() == network().state_dict().keys()
 
 
@@ -162,13 +162,14 @@ def test_published_files_with_two_norms(tmp_path, layout, norm):
     torch.save({"state_dict": {f"module.{key}": value for key, value in state.items()}}, path)
     plain = network().eval()
     assert load_weights(plain, path, norm=norm)["norm"] == norm
-    images = data(6)[0] / 255
-    model.eval()
+    plain.double()
+    images = data(6)[0].double() / 255
+    model.eval().double()
     if norm == "auxiliary":
         with auxiliary_norms(model):
-            assert torch.allclose(plain(images), model(images), atol=1e-6)
+            assert torch.allclose(plain(images), model(images))
     else:
-        assert torch.allclose(plain(images), model(images), atol=1e-6)
+        assert torch.allclose(plain(images), model(images))
 
 
 def test_missing_and_ambiguous_auxiliary_norms_are_rejected():

@@ -99,15 +99,18 @@ def test_a_published_file_is_recognised_by_its_content(stored, tmp_path, monkeyp
     weights, store, _ = stored
     architecture = {"kind": "torchvision", "name": "squeezenet1_1"}
     path = (store / weights.file).rename(tmp_path / "renamed.pth")
-    files = tmp_path / "weights.safetensors", tmp_path / "model.json"
+    files = {
+        "path_to_weights": tmp_path / "weights.safetensors",
+        "path_to_description": tmp_path / "model.json",
+    }
     settings = {
         "architecture": architecture,
         "classes": "imagenet",
         "input_size": None,
         "source": {},
     }
-    main(path, *files, **settings)
-    assert json.loads(files[1].read_text())["mean"] == [0.485, 0.456, 0.406]
+    main(path=path, **files, **settings)
+    assert json.loads(files["path_to_description"].read_text())["mean"] == [0.485, 0.456, 0.406]
     output = capsys.readouterr().out
     assert "assumed: pixels are normalised with mean [0.485, 0.456, 0.406]" in output
     assert "stem" not in output
@@ -119,13 +122,13 @@ def test_a_published_file_is_recognised_by_its_content(stored, tmp_path, monkeyp
 
     listed = "squeezenet1_1", Members.__members__
     monkeypatch.setattr(torchvision_weights, "_listed", lambda architecture: listed)
-    main(path, *files, **settings)
-    description = json.loads(files[1].read_text())
+    main(path=path, **files, **settings)
+    description = json.loads(files["path_to_description"].read_text())
     assert (description["mean"], description["std"]) == ([0.5] * 3, [0.25] * 3)
     assert description["input_size"] == 96
     settings["architecture"] = architecture | {"mean": [0.4] * 3}
-    main(path, *files, **settings)
-    assert json.loads(files[1].read_text())["mean"] == [0.4] * 3
+    main(path=path, **files, **settings)
+    assert json.loads(files["path_to_description"].read_text())["mean"] == [0.4] * 3
     assert "with mean [0.4, 0.4, 0.4]" in capsys.readouterr().out
 
 
@@ -133,9 +136,12 @@ def test_an_import_prints_which_stem_it_assumes(tmp_path, capsys):
     architecture = {"kind": "resnet", "depth": 18, "width": 0.125, "stem": "small"}
     model = build("architectures", classes=["a", "b"], **architecture)
     torch.save(model.network.state_dict(), tmp_path / "x.pth")
-    files = tmp_path / "weights.safetensors", tmp_path / "model.json"
+    files = {
+        "path_to_weights": tmp_path / "weights.safetensors",
+        "path_to_description": tmp_path / "model.json",
+    }
     settings = {"architecture": architecture, "classes": ["a", "b"], "input_size": 32, "source": {}}
-    main(tmp_path / "x.pth", *files, **settings)
+    main(path=tmp_path / "x.pth", **files, **settings)
     assert "trained with `stem: small`" in capsys.readouterr().out
     with pytest.raises(ShapebiasError, match="do not exist"):
-        main(tmp_path / "absent.pth", *files, **settings)
+        main(path=tmp_path / "absent.pth", **files, **settings)

@@ -7,8 +7,6 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Annotated, Any
 
-from torch import nn
-
 from shapebias.errors import ShapebiasError, first_line
 from shapebias.networks.classifier import Classifier
 from shapebias.networks.wrapping.output_check import check_output
@@ -83,7 +81,7 @@ def build(
     )
 
 
-def _call(function: str, settings: dict[str, Any]) -> nn.Module:
+def _call(function: str, settings: dict[str, Any]) -> Any:
     package, _, name = function.partition(":")
     module = _import(package, function)
     if not name or not hasattr(module, name):

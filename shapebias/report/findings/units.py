@@ -72,10 +72,10 @@ def categories(study: Measurements, yes: int) -> Iterator[Answer]:
             yield answer
     for model, rows in study.unpaired(labels):
         for category in sorted(rows["category"].unique(), key=category_rank):
-            detectors, chance = _detectors(rows, category), _chance(study, rows, category)
+            detectors, control = _detectors(rows, category), _chance(study, rows, category)
             measure = {"measure": f"{category} detectors", "unit": "points"}
             values = {"value": detectors.percent, "n": detectors.of}
-            values |= {"chance": chance.percent} if chance else {}
+            values |= {"chance": control.percent} if control else {}
             yield {"model": model, **measure, **values}
 
 

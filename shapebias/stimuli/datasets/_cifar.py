@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from shapebias.errors import ShapebiasError
 from shapebias.io.image_codec import encode_png
+from shapebias.plugins import FilePath
 from shapebias.stimuli.datasets._cifar_pickle import read_plain_pickle
 from shapebias.stimuli.image_folders import (
     bounds_of,
@@ -45,8 +46,27 @@ class Archive:
     labels: dict[str, tuple[bytes, bytes]]
 
 
+@dataclass(frozen=True, kw_only=True)
 class CifarSource:
-    """Base of the plug-ins `cifar10` and `cifar100`; members define `path`, `split`, `ARCHIVE`."""
+    """Base of the plug-ins `cifar10` and `cifar100`.
+
+    Parameters
+    ----------
+    path
+        The unpacked "python version" (cifar-10-batches-py, cifar-100-python) or the folder that
+        contains it; or a folder of images `train/<class>/` and `test/<class>/`. The pickles are
+        read without executing anything in them.
+    split
+        "train" or "test".
+
+    Raises
+    ------
+    ShapebiasError
+        If the folder does not exist or contains neither, or a batch is not as published.
+    """
+
+    path: FilePath
+    split: Literal["train", "test"]
 
     ARCHIVE: ClassVar[Archive]
 

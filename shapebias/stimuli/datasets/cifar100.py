@@ -1,8 +1,8 @@
 """CIFAR-100: 32 × 32 images of a hundred classes in twenty groups."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from shapebias.plugins import FilePath, plugin
+from shapebias.plugins import plugin
 from shapebias.stimuli.datasets._cifar import Archive, CifarSource
 
 
@@ -10,28 +10,11 @@ from shapebias.stimuli.datasets._cifar import Archive, CifarSource
 class Cifar100(CifarSource):
     """Images of CIFAR-100; the published archive also gives each image's group, `coarse`.
 
-    Parameters
-    ----------
-    path
-        The unpacked "python version" (cifar-100-python) or the folder that contains it; or a
-        folder of images `train/<class>/` and `test/<class>/`. The pickles are read without
-        executing anything in them.
-    split
-        "train" or "test".
-
-    Raises
-    ------
-    ShapebiasError
-        If the folder does not exist or contains neither, or a batch is not as published.
-
     References
     ----------
     .. [1] Krizhevsky (2009). Learning multiple layers of features from tiny images.
        https://www.cs.toronto.edu/~kriz/cifar.html
     """
-
-    path: FilePath
-    split: Literal["train", "test"]
 
     ARCHIVE: ClassVar[Archive] = Archive(
         folder="cifar-100-python",
