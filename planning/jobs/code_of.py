@@ -1,7 +1,8 @@
 """What the results of a job depend on besides settings: code, packages, and the user's files."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from planning.fingerprints.code import fingerprint, packages
@@ -37,8 +38,11 @@ class CodeOf:
 
     def __call__(
         self, script: str, *plugins: Callable[[Study, Any], Plugins]
-    ) -> Callable[[Any], Entry]:
-        """Return a function of the wildcards that gives the fingerprint of a job.
+    ) -> Callable[[Any, Iterable[str]], Entry]:
+        """Return a function of the wildcards and input that gives the fingerprint of a job.
+
+        Snakemake compares the inputs of a job as a set; the fingerprint includes their order, which
+        says for example which of two networks is the robust one.
 
         Parameters
         ----------
@@ -48,7 +52,7 @@ class CodeOf:
             Functions of the study and the wildcards that give the plug-ins that a job uses.
         """
 
-        def code(wildcards: Any) -> Entry:
+        def code(wildcards: Any, input: Iterable[str]) -> Entry:
             pairs = [pair for function in plugins for pair in function(self.study, wildcards)]
             own_code = [digest_of_module(kind) for family, kind in pairs if family == "own"]
             named = tuple(pair for pair in pairs if pair[0] != "own")
@@ -56,6 +60,7 @@ class CodeOf:
                 "study": self.study.name,
                 "seed": self.study.config["seed"],
                 "fingerprint": fingerprint(script, named),
+                "inputs": sha256("\n".join(input).encode()).hexdigest(),
                 "packages": {
                     name: self.versions.get(name, "absent") for name in packages(script, named)
                 },

@@ -7,6 +7,13 @@ from planning.networks.starts import check_starts
 from planning.study.errors import StudyError
 from shapebias.errors import UnknownName
 
+# Measurements that apply the transforms of image sets that are not stored.
+APPLIED_WHILE_READING = (
+    "measurements.accuracy.",
+    "measurements.shape_bias.",
+    "measurements.activation_tv.",
+)
+
 
 def check_references(study: dict[str, Any]) -> None:
     """Raise `StudyError` unless every entry that is referred to exists and suits its use."""
@@ -16,7 +23,9 @@ def check_references(study: dict[str, Any]) -> None:
     for name in study["images"]:
         check_chain(study["images"], name)
     check_starts(study["models"])
+    check_comparisons(study)
     check_adversarial_sets(study)
+    check_unstored_sets(study)
     check_measurements(study)
     check_auxiliary_norms(study)
 
@@ -54,7 +63,7 @@ def _named(
 
 
 def check_chain(images: dict[str, Any], name: str) -> None:
-    """Raise `StudyError` if an image set is derived from itself or from one that is not stored."""
+    """Raise `StudyError` if an image set is derived from itself."""
     chain = [name]
     while "from" in images[chain[-1]]:
         parent = images[chain[-1]]["from"]
@@ -62,11 +71,17 @@ def check_chain(images: dict[str, Any], name: str) -> None:
             raise StudyError(
                 f"images.{name}: derived from itself ({' <- '.join([*chain, parent])})"
             )
-        if images[parent].get("materialize") is False and "from" in images[parent]:
-            raise StudyError(
-                f"images.{chain[-1]}.from: {parent!r} is not stored; give it `materialize: true`"
-            )
         chain.append(parent)
+
+
+def check_comparisons(study: dict[str, Any]) -> None:
+    """Raise `StudyError` where a network or an image set is compared with itself."""
+    for name, pair in study["pairs"].items():
+        if pair["standard"] == pair["robust"]:
+            raise StudyError(f"pairs.{name} compares {pair['robust']!r} with itself")
+    images = study["measurements"].get("activation_tv", {"clean": 0, "noisy": 1})
+    if images["clean"] == images["noisy"]:
+        raise StudyError(f"measurements.activation_tv compares {images['noisy']!r} with itself")
 
 
 def check_adversarial_sets(study: dict[str, Any]) -> None:
@@ -80,8 +95,16 @@ def check_adversarial_sets(study: dict[str, Any]) -> None:
             )
 
 
+def check_unstored_sets(study: dict[str, Any]) -> None:
+    """Raise `StudyError` where an image set that is not stored has to be read from a file."""
+    for where, family, name in references(study):
+        stored = family != "images" or study["images"][name].get("materialize") is not False
+        if not stored and not where.startswith(APPLIED_WHILE_READING):
+            raise StudyError(f"{where}: {name!r} is not stored; give it `materialize: true`")
+
+
 def check_measurements(study: dict[str, Any]) -> None:
-    """Raise `StudyError` where a measurement needs what the study does not measure or store."""
+    """Raise `StudyError` where a measurement needs what the study does not measure."""
     measurements = study["measurements"]
     if "ablation_by_concept" in measurements and "dissection" not in measurements:
         raise StudyError(
@@ -89,14 +112,6 @@ def check_measurements(study: dict[str, Any]) -> None:
             "concept of each channel"
         )
     check_ablated_layers(measurements)
-    for name in ("ablation", "ablation_by_concept"):
-        for key in ("images", "clean"):
-            image_set = measurements.get(name, {}).get(key)
-            if study["images"].get(image_set, {}).get("materialize") is False:
-                raise StudyError(
-                    f"measurements.{name}.{key}: {image_set!r} is not stored; give it "
-                    "`materialize: true`"
-                )
 
 
 def check_ablated_layers(measurements: dict[str, Any]) -> None:

@@ -201,6 +201,31 @@ ERRORS = {
         {"from": "noisy", "transform": {"kind": "noise", "sd": 0.1}},
         ["noisy", "materialize"],
     ),
+    "training on a set that is not stored": (
+        "models/alexnet/training/images",
+        "noisy",
+        ["models.alexnet.training.images", "'noisy' is not stored", "`materialize: true`"],
+    ),
+    "validating on a set that is not stored": (
+        "models/alexnet/training/validation",
+        "noisy",
+        ["models.alexnet.training.validation", "'noisy' is not stored"],
+    ),
+    "styles that are not stored": (
+        "images/stylized/transform/styles",
+        "noisy",
+        ["images.stylized.transform.styles", "'noisy' is not stored"],
+    ),
+    "a network compared with itself": (
+        "pairs/alexnet/robust",
+        "alexnet",
+        ["pairs.alexnet compares 'alexnet' with itself"],
+    ),
+    "images compared with themselves": (
+        "measurements/activation_tv/noisy",
+        "validation",
+        ["activation_tv compares 'validation' with itself"],
+    ),
     "training on an adversarial set": (
         "models/alexnet/training/images",
         "adversarial",
