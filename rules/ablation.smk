@@ -24,6 +24,7 @@ rule ablate_channels:
         runtime=480,
     params:
         code=code_of("ablate_channels", plugins_of.model_plugins),
+        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
         entry_level=config["entry_level"],
         settings=without(ABLATION, "memory"),
     script:
@@ -56,6 +57,7 @@ rule ablate_concepts:
         runtime=480,
     params:
         code=code_of("ablate_concepts", plugins_of.model_plugins),
+        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
         entry_level=config["entry_level"],
         settings=without(ABLATION_BY_CONCEPT, "memory"),
     script:

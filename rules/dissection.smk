@@ -26,6 +26,7 @@ rule dissect_channels:
         runtime=480,
     params:
         code=code_of("dissect_channels", plugins_of.model_plugins),
+        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
         settings=DISSECTION,
     script:
         "../scripts/dissect_channels.py"
@@ -52,6 +53,7 @@ rule dissect_randomised_networks:
         runtime=480,
     params:
         code=code_of("dissect_randomised_networks", plugins_of.model_plugins),
+        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
         seed=config["seed"],
         # Only the labels are stored.
         settings={**DISSECTION, "sweep": [], "top_images": 1},

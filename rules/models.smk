@@ -47,6 +47,9 @@ rule train_network:
             "train_network", plugins_of.model_plugins, plugins_of.training_plugins
         ),
         architecture=lambda wildcards: networks.architecture(study, wildcards.model),
+        start_architectures=lambda wildcards: networks.start_architectures(
+            study, wildcards.model
+        ),
         input_size=study.entry("models/{model}/input_size", optional=True),
         training=lambda wildcards: networks.training_settings(study, wildcards.model),
         attack=lambda wildcards: networks.training_attack(study, wildcards.model),

@@ -35,6 +35,7 @@ rule predict_images:
             plugins_of.model_plugins,
             plugins_of.unstored_transform_plugins,
         ),
+        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
         content=lambda wildcards: file_content(
             sets.if_unstored(study, sets.transform_files, wildcards.image_set)
         ),
@@ -72,6 +73,7 @@ rule predict_adversarial_images:
             plugins_of.model_plugins,
             plugins_of.attack_plugins,
         ),
+        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
         attack=lambda wildcards: sets.attack_settings(study, wildcards.image_set),
         entry_level=config["entry_level"],
         examples=config["report"]["examples"],

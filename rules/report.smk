@@ -57,6 +57,7 @@ rule write_channel_page:
         runtime=60,
     params:
         code=code_of("write_channel_page", plugins_of.model_plugins),
+        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
         number=study.n_channel_pages,
     script:
         "../scripts/write_channel_page.py"

@@ -17,7 +17,9 @@ rule tabulate_kernel_tv:
         "../envs/shapebias.yaml"
     params:
         code=code_of("tabulate_kernel_tv", plugins_of.all_model_plugins),
-        models=list(study.models),
+        architectures={
+            model: networks.architecture(study, model) for model in study.models
+        },
     script:
         "../scripts/tabulate_kernel_tv.py"
 
@@ -46,6 +48,10 @@ rule match_filters:
         "../envs/shapebias.yaml"
     params:
         code=code_of("match_filters", plugins_of.pair_plugins),
+        architectures=lambda wildcards: {
+            side: networks.architecture(study, model)
+            for side, model in study.pairs[wildcards.pair].items()
+        },
     script:
         "../scripts/match_filters.py"
 
@@ -82,6 +88,7 @@ rule measure_activation_tv:
             plugins_of.model_plugins,
             plugins_of.unstored_transform_plugins,
         ),
+        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
         content=lambda wildcards: file_content(
             sets.if_unstored(study, sets.transform_files, wildcards.image_set)
         ),

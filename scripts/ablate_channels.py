@@ -19,6 +19,7 @@ def main(
     *,
     paths_to_images: list[str],
     paths_to_network: tuple[str, str],
+    architecture: dict[str, Any],
     path_to_scores: str,
     path_to_flips: str,
     model: str,
@@ -27,7 +28,7 @@ def main(
     settings: dict[str, Any],
     memory: int | None = None,
 ) -> None:
-    network = load_network(*paths_to_network).to(device())
+    network = load_network(*paths_to_network, architecture=architecture).to(device())
     rows, levels = conflict_rows(paths_to_images), entry_level_of(entry_level)
     channels = channels_of_part(network, part, settings)
     ablate = partial(ablate_rows, network, rows, entry_level=levels, channels=channels)
@@ -47,6 +48,7 @@ if __name__ == "__main__":
         main(
             paths_to_images=snakemake.input.images,
             paths_to_network=(snakemake.input.weights, snakemake.input.description),
+            architecture=snakemake.params.architecture,
             path_to_scores=snakemake.output.scores,
             path_to_flips=snakemake.output.flips,
             model=snakemake.wildcards.model,

@@ -22,13 +22,15 @@ def main(
     *,
     paths: dict[str, Any],
     path_to_table: str,
+    architecture: dict[str, Any],
     model: str,
     entry_level: str | None,
     settings: dict[str, Any],
     seed: int,
     memory: int | None = None,
 ) -> None:
-    network = load_network(paths["weights"], paths["description"]).to(device())
+    files = paths["weights"], paths["description"]
+    network = load_network(*files, architecture=architecture).to(device())
     rows, levels = conflict_rows(paths["images"]), entry_level_of(entry_level)
     images, labels = ImageSet(paths["clean"]), read_table(*paths["dissection"])
     groups = unit_groups(labels, iou_cut=settings["iou_cut"], each_layer=settings["each_layer"])
@@ -36,12 +38,11 @@ def main(
     ablate = partial(ablate_groups, network, groups, rows, entry_level=levels, control=control)
 
     def work(batch):
-        clean = batches(images.rows(), size=batch)
         counter = ProgressCounter(f"ablating {len(groups)} groups", len(rows) + len(images))
-        return ablate(clean, batch=batch, progress=counter)
+        return ablate(batches(images.rows(), size=batch), batch=batch, progress=counter)
 
-    batch, shape = settings["batch"], rows[0]["pixels"].shape[:2]
-    table = with_fitting_batch_size(work, batch, shape=shape, memory=memory, what="ablating")
+    limits = {"shape": rows[0]["pixels"].shape[:2], "memory": memory}
+    table = with_fitting_batch_size(work, settings["batch"], **limits, what="ablating")
     write_table(table.assign(model=model), path_to_table, schema="ablation_by_concept")
 
 
@@ -50,6 +51,7 @@ if __name__ == "__main__":
         main(
             paths=dict(snakemake.input.items()),
             path_to_table=snakemake.output.table,
+            architecture=snakemake.params.architecture,
             model=snakemake.wildcards.model,
             entry_level=snakemake.params.entry_level,
             settings=snakemake.params.settings,

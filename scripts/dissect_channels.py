@@ -13,13 +13,14 @@ def main(
     *,
     paths_to_concepts: list[str],
     paths_to_network: tuple[str, str],
+    architecture: dict[str, Any],
     paths_to_tables: dict[str, str],
     model: str,
     part: int,
     settings: dict[str, Any],
     memory: int | None = None,
 ) -> None:
-    network = load_network(*paths_to_network).to(device())
+    network = load_network(*paths_to_network, architecture=architecture).to(device())
     dissection = dissect_part(
         network, paths_to_concepts, part=part, settings=settings, memory=memory
     )
@@ -38,6 +39,7 @@ if __name__ == "__main__":
         main(
             paths_to_concepts=snakemake.input.concepts,
             paths_to_network=(snakemake.input.weights, snakemake.input.description),
+            architecture=snakemake.params.architecture,
             paths_to_tables={
                 "dissection": snakemake.output.labels,
                 "dissection_iou": snakemake.output.overlaps,

@@ -15,6 +15,7 @@ def main(
     *,
     paths_to_concepts: list[str],
     paths_to_network: tuple[str, str],
+    architecture: dict[str, Any],
     path_to_labels: str,
     model: str,
     control: str,
@@ -23,7 +24,7 @@ def main(
     settings: dict[str, Any],
     memory: int | None = None,
 ) -> None:
-    network = load_network(*paths_to_network)
+    network = load_network(*paths_to_network, architecture=architecture)
     randomise_weights(network, control, seed=seed_of(seed, "twin", control, model))
     dissection = dissect_part(
         network.to(device()), paths_to_concepts, part=part, settings=settings, memory=memory
@@ -37,6 +38,7 @@ if __name__ == "__main__":
         main(
             paths_to_concepts=snakemake.input.concepts,
             paths_to_network=(snakemake.input.weights, snakemake.input.description),
+            architecture=snakemake.params.architecture,
             path_to_labels=snakemake.output.labels,
             model=snakemake.wildcards.model,
             control=snakemake.wildcards.control,

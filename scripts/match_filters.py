@@ -1,5 +1,7 @@
 """Filters of a pair's first convolutions that correlate most."""
 
+from typing import Any
+
 from safetensors.torch import save
 
 from shapebias.io.atomic import atomic_write
@@ -14,13 +16,14 @@ def main(
     *,
     standard: tuple[str, str],
     robust: tuple[str, str],
+    architectures: dict[str, dict[str, Any]],
     path_to_table: str,
     path_to_kernels: str,
     pair: str,
 ) -> None:
     kernels = {
-        "standard": first_kernels(load_network(*standard)).contiguous(),
-        "robust": first_kernels(load_network(*robust)).contiguous(),
+        side: first_kernels(load_network(*paths, architecture=architectures[side])).contiguous()
+        for side, paths in (("standard", standard), ("robust", robust))
     }
     matches = filter_matches(kernels["standard"], kernels["robust"])
     write_table(matches.assign(pair=pair), path_to_table, schema="filter_matches")
@@ -33,6 +36,7 @@ if __name__ == "__main__":
         main(
             standard=(snakemake.input.standard, snakemake.input.standard_description),
             robust=(snakemake.input.robust, snakemake.input.robust_description),
+            architectures=snakemake.params.architectures,
             path_to_table=snakemake.output.table,
             path_to_kernels=snakemake.output.kernels,
             pair=snakemake.wildcards.pair,

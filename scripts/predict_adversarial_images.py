@@ -19,6 +19,7 @@ def main(
     *,
     paths_to_images: list[str],
     paths_to_network: tuple[str, str],
+    architecture: dict[str, Any],
     path_to_predictions: str,
     path_to_examples: str,
     attack: dict[str, Any],
@@ -26,7 +27,7 @@ def main(
     n_examples: int,
     seed: int,
 ) -> None:
-    model = load_network(*paths_to_network).to(device())
+    model = load_network(*paths_to_network, architecture=architecture).to(device())
     example_ids = spread_ids(paths_to_images[0], n_examples)
 
     def work(batches):
@@ -47,6 +48,7 @@ if __name__ == "__main__":
         main(
             paths_to_images=snakemake.input.images,
             paths_to_network=(snakemake.input.weights, snakemake.input.description),
+            architecture=snakemake.params.architecture,
             path_to_predictions=snakemake.output.predictions,
             path_to_examples=snakemake.output.examples,
             attack=snakemake.params.attack,

@@ -15,6 +15,7 @@ from shapebias.stimuli.entry_level_classes import entry_level_of
 def main(
     *,
     paths_to_network: tuple[str, str],
+    architecture: dict[str, Any],
     paths_to_images: list[str],
     paths_to_styles: list[str],
     paths_to_segmenter: list[str],
@@ -24,7 +25,7 @@ def main(
     transform: dict[str, Any] | None,
     seed: int,
 ) -> None:
-    model = load_network(*paths_to_network).to(device())
+    model = load_network(*paths_to_network, architecture=architecture).to(device())
     predictions = run_in_batches(
         lambda batches: predict(model, batches, entry_level=entry_level_of(entry_level)),
         paths_to_images,
@@ -45,6 +46,7 @@ if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
         main(
             paths_to_network=(snakemake.input.weights, snakemake.input.description),
+            architecture=snakemake.params.architecture,
             paths_to_images=snakemake.input.images,
             paths_to_styles=snakemake.input.styles,
             paths_to_segmenter=snakemake.input.segmenter,

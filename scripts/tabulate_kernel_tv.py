@@ -1,5 +1,7 @@
 """Total variation of the kernels of every convolution of every network."""
 
+from typing import Any
+
 import pandas as pd
 
 from shapebias.io.tables import write_table
@@ -14,11 +16,12 @@ def main(
     paths_to_descriptions: list[str],
     path_to_table: str,
     path_to_csv: str,
-    models: list[str],
+    architectures: dict[str, dict[str, Any]],
 ) -> None:
+    files = zip(paths_to_weights, paths_to_descriptions, strict=True)
     tables = [
-        kernel_tv(load_network(*paths)).assign(model=model)
-        for model, *paths in zip(models, paths_to_weights, paths_to_descriptions, strict=True)
+        kernel_tv(load_network(*paths, architecture=architecture)).assign(model=model)
+        for (model, architecture), paths in zip(architectures.items(), files, strict=True)
     ]
     table = pd.concat(tables, ignore_index=True)
     write_table(table, path_to_table, schema="kernel_tv")
@@ -32,5 +35,5 @@ if __name__ == "__main__":
             paths_to_descriptions=snakemake.input.descriptions,
             path_to_table=snakemake.output.table,
             path_to_csv=snakemake.output.csv,
-            models=snakemake.params.models,
+            architectures=snakemake.params.architectures,
         )

@@ -12,7 +12,7 @@ def main(
     *,
     paths_to_images: list[str],
     paths_to_validation: list[str],
-    starts: list[tuple[str, str]],
+    starts: list[tuple[str, str, dict[str, Any]]],
     paths_to_network: tuple[str, str],
     path_to_log: str,
     path_to_speed: str,
@@ -38,11 +38,11 @@ def main(
 
 if __name__ == "__main__":
     with job(snakemake.log[0], snakemake.params.code, snakemake.input, snakemake.threads):
-        starts = zip(snakemake.input.start_weights, snakemake.input.start_descriptions, strict=True)
+        starts = snakemake.input.start_weights, snakemake.input.start_descriptions
         main(
             paths_to_images=snakemake.input.images,
             paths_to_validation=snakemake.input.validation,
-            starts=list(starts),
+            starts=list(zip(*starts, snakemake.params.start_architectures, strict=True)),
             paths_to_network=(snakemake.output.weights, snakemake.output.description),
             path_to_log=snakemake.output.log,
             path_to_speed=snakemake.output.speed,

@@ -1,6 +1,7 @@
 """One network's page of its most important channels."""
 
 from functools import partial
+from typing import Any
 
 from shapebias.io.atomic import write_text
 from shapebias.io.image_sets import read_rows
@@ -18,6 +19,7 @@ def main(
     paths_to_images: list[str],
     paths_to_concepts: list[str],
     paths_to_network: tuple[str, str],
+    architecture: dict[str, Any],
     path_to_page: str,
     study: str,
     model: str,
@@ -25,7 +27,7 @@ def main(
 ) -> None:
     frames = {name: read_table(*paths) if paths else None for name, paths in tables.items()}
     page = channel_page(
-        load_network(*paths_to_network).to(device()),
+        load_network(*paths_to_network, architecture=architecture).to(device()),
         study=study,
         name=model,
         channels=important_channels(frames["scores"], frames["labels"], n_channels),
@@ -45,6 +47,7 @@ if __name__ == "__main__":
             paths_to_images=snakemake.input.images,
             paths_to_concepts=snakemake.input.concepts,
             paths_to_network=(snakemake.input.weights, snakemake.input.description),
+            architecture=snakemake.params.architecture,
             path_to_page=snakemake.output.page,
             study=snakemake.params.code["study"],
             model=snakemake.wildcards.model,

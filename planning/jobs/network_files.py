@@ -47,6 +47,11 @@ def architecture(study: Study, model: str) -> Entry:
     return whole_architecture(study.models, model)
 
 
+def start_architectures(study: Study, model: str) -> list[Entry]:
+    """Return the architectures of the networks that a training starts from."""
+    return [architecture(study, name) for name in starts_of(study.models, model)]
+
+
 def training_devices(study: Study, model: str) -> int:
     """Return the number of devices that a network is trained on."""
     return study.models[model]["training"]["devices"]

@@ -25,7 +25,7 @@ def figure_tables(study: Study) -> dict[str, list[str]]:
     """Return the public tables of each figure, for figures whose tables the study makes."""
     controls = ["dissection_controls"] if study.controls else []
     needs = {
-        "example_stimuli": [],
+        **({"example_stimuli": []} if displayed_sets(study) else {}),
         "shape_bias": ["shape_bias"],
         "accuracy": ["accuracy"],
         **({"accuracy_by_level": ["accuracy"]} if study.level_families else {}),

@@ -1,6 +1,7 @@
 """Save and load networks, imported or trained: `weights.safetensors` with `model.json`."""
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,11 @@ MAKE_AGAIN = "and train or import the network again"
 
 
 def load_network(
-    path_to_weights: str | Path, path_to_description: str | Path, *, norm: str | None = None
+    path_to_weights: str | Path,
+    path_to_description: str | Path,
+    *,
+    architecture: Mapping[str, Any] | None = None,
+    norm: str | None = None,
 ) -> Classifier:
     """Load a network that `save_network` wrote, on the CPU and in eval mode.
 
@@ -28,6 +33,9 @@ def load_network(
     ----------
     path_to_weights, path_to_description
         The two files.
+    architecture
+        Architecture that the description must have. It is required if loading calls a user's
+        function, so that a file from elsewhere cannot choose what is called.
     norm
         "main" or "auxiliary", for a network that was trained with both batch norms; None for the
         one with which it was saved.
@@ -35,9 +43,11 @@ def load_network(
     Raises
     ------
     ShapebiasError
-        If a file is missing or damaged, or the weights do not belong to the description.
+        If a file is missing or damaged, the weights do not belong to the description, or the
+        description has another architecture.
     """
     description = _read_description(Path(path_to_description))
+    _check_architecture(description["architecture"], architecture, path_to_description)
     _check_digest(Path(path_to_weights), description["sha256"])
     with skip_weight_init():
         model = build(
@@ -128,6 +138,34 @@ def _read_description(path: Path) -> dict[str, Any]:
         raise ShapebiasError(f"{path} does not exist: train or import the network first") from error
     except ValueError as error:
         raise ShapebiasError(f"{path} is damaged ({error}): delete it, {MAKE_AGAIN}") from error
+
+
+def _check_architecture(
+    described: dict[str, Any], expected: Mapping[str, Any] | None, path: str | Path
+) -> None:
+    """Raise `ShapebiasError` if a description has another architecture or may not call its own."""
+    if expected is None:
+        if functions := list(_functions(described)):
+            raise ShapebiasError(
+                f"{path}: loading this network calls {functions[0]}: if you trust it, give "
+                "`load_network` the keyword `architecture`"
+            )
+        return
+    # An import adds the mean and std of published weights.
+    added = {key: described[key] for key in ("mean", "std") if key in described}
+    if described != {**added, **expected}:
+        raise ShapebiasError(
+            f"{path}: the network was saved with the architecture {described}, and the study has "
+            f"{dict(expected)}: delete the file, {MAKE_AGAIN}"
+        )
+
+
+def _functions(architecture: dict[str, Any]) -> Iterator[str]:
+    """Users' functions that build a network and the members of an ensemble."""
+    if architecture["kind"] == "factory":
+        yield architecture["function"]
+    for member in architecture.get("members", []):
+        yield from _functions(member)
 
 
 def _check_digest(path: Path, expected: str) -> None:

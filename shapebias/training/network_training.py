@@ -29,8 +29,8 @@ from shapebias.weights.match import match_state_dict
 
 # Keys of a study's `training` that are not settings of the training loop.
 NOT_OF_THE_LOOP = ("images", "validation", "recipe", "init_from", "devices", "precision", "memory")
-# Weights and description of a trained network.
-Files = tuple[str | Path, str | Path]
+# Weights, description and architecture of a network.
+Start = tuple[str | Path, str | Path, dict[str, Any] | None]
 
 
 # Not frozen: Fabric refuses to pass frozen dataclasses to processes.
@@ -56,7 +56,9 @@ class NetworkTraining:
     seed
         Seed of the study.
     starts
-        Files of the network that the training starts from, or of an ensemble's two members.
+        Weights, description and architecture of the network that the training starts from, or of
+        each of an ensemble's two members. The architecture can be None if it is not a user's
+        function.
     state
         Where the training is saved and resumed from.
     """
@@ -69,7 +71,7 @@ class NetworkTraining:
     input_size: int | None
     attack: dict[str, Any] | None
     seed: int
-    starts: Sequence[Files] = ()
+    starts: Sequence[Start] = ()
     state: TrainingState | None = None
 
     @cached_property
@@ -98,7 +100,9 @@ class NetworkTraining:
 
     def load_starts(self, network: Classifier) -> None:
         """Replace a network's weights by those of the networks in `starts`, if there are any."""
-        networks = [load_network(*files) for files in self.starts]
+        networks = [
+            load_network(*files, architecture=architecture) for *files, architecture in self.starts
+        ]
         if start := self.training.get("init_from"):
             _load_start(network, *networks, name=self.name, start_name=start)
         elif networks:

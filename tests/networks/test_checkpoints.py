@@ -96,3 +96,26 @@ def test_modules_that_need_the_version_of_their_state_dict(tmp_path):
     paths = tmp_path / "weights.safetensors", tmp_path / "model.json"
     save_network(again, *paths, architecture=architecture, provenance={})
     assert same(load_network(*paths), model)
+
+
+def test_a_description_from_elsewhere_does_not_choose_what_is_called(saved):
+    description = json.loads(saved[1].read_text())
+    described = {"kind": "factory", "function": "os:system", "settings": {"command": "true"}}
+    saved[1].write_text(json.dumps(description | {"architecture": described}))
+    with pytest.raises(ShapebiasError, match="calls os:system: if you trust it"):
+        load_network(*saved)
+    with pytest.raises(ShapebiasError, match=r"the study has \{'kind': 'resnet'"):
+        load_network(*saved, architecture=SMALL)
+    ensemble = {"kind": "ensemble", "members": [SMALL, described]}
+    saved[1].write_text(json.dumps(description | {"architecture": ensemble}))
+    with pytest.raises(ShapebiasError, match="calls os:system"):
+        load_network(*saved)
+
+
+def test_the_architecture_of_the_study_and_imported_colours_are_accepted(saved):
+    description = json.loads(saved[1].read_text())
+    colours = {"mean": description["mean"], "std": description["std"]}
+    saved[1].write_text(json.dumps(description | {"architecture": {**SMALL, **colours}}))
+    load_network(*saved, architecture=SMALL)
+    with pytest.raises(ShapebiasError, match="saved with the architecture"):
+        load_network(*saved, architecture={**SMALL, "depth": 50})

@@ -53,7 +53,7 @@ def test_every_script_has_its_rule():
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_scripts_are_thin_and_use_snakemake_only_under_main(path):
     text = path.read_text()
-    assert len(text.splitlines()) < 60
+    assert len(text.splitlines()) <= 60
     before = text.split('if __name__ == "__main__":')[0]
     assert "snakemake" not in before
     (main,) = [node for node in ast.parse(before).body if getattr(node, "name", "") == "main"]

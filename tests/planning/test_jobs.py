@@ -85,7 +85,7 @@ def test_tables_and_figures_are_those_of_the_measurements(tiny_study):
     only = Study({**tiny_study.config, "measurements": {"kernel_tv": {}}})
     assert tables.tables(only) == ["training_log", "rejected", "kernel_tv", "findings"]
     assert tables.large_table_parts(only) == {}
-    assert set(report_files.figure_tables(only)) == {"example_stimuli", "kernel_tv", "training"}
+    assert set(report_files.figure_tables(only)) == {"kernel_tv", "training"}
     assert only.models_with_pages == []
 
 

@@ -392,6 +392,7 @@ def test_dissection_and_ablation_are_the_same_in_smaller_batches(tiny, tmp_path,
     script("dissect_channels")(
         paths_to_concepts=[results / "concepts/scenes/part-0.parquet"],
         paths_to_network=network,
+        architecture=study["models"]["alexnet"]["architecture"],
         paths_to_tables={
             "dissection": tmp_path / "labels",
             "dissection_iou": tmp_path / "overlaps",
@@ -405,6 +406,7 @@ def test_dissection_and_ablation_are_the_same_in_smaller_batches(tiny, tmp_path,
     script("ablate_channels")(
         paths_to_images=[results / "images/conflict/part-0.parquet"],
         paths_to_network=network,
+        architecture=study["models"]["alexnet"]["architecture"],
         path_to_scores=tmp_path / "scores",
         path_to_flips=tmp_path / "flips",
         model="alexnet",

@@ -53,7 +53,7 @@ def train(images, folder, name, architecture=RESNET, starts=(), attack=None, **t
         input_size=None,
         attack=attack,
         seed=0,
-        starts=list(starts),
+        starts=[(*files, None) for files in starts],
     )
     files = folder / f"{name}.safetensors", folder / f"{name}.json"
     save_network(network, *files, architecture=architecture, provenance={})
