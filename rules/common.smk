@@ -21,5 +21,9 @@ onstart:
     start(study)
 
 
+onsuccess:
+    print(f"Report: results/{study.name}/report/report.html", file=sys.stderr)
+
+
 onerror:
     print(failure_summary(log), file=sys.stderr)
