@@ -115,12 +115,13 @@ def _check_constants(model: Classifier, constants: dict[str, list[float]], path:
 
 
 def _assumptions(model: Classifier, architecture: dict[str, Any]) -> list[str]:
-    """Assumptions that the weight file cannot confirm."""
+    """Normalisation of pixels, and assumptions that the weight file cannot confirm."""
     mean, std = combined_normalisation(model.network, *mean_and_std(model).values())
-    lines = [
-        f"assumed: pixels are normalised with mean {rounded(mean)} and std {rounded(std)}; set "
-        "`mean` and `std` to change this"
-    ]
+    normalised = f"pixels are normalised with mean {rounded(mean)} and std {rounded(std)}"
+    if "mean" in architecture and "std" in architecture:
+        lines = [normalised]
+    else:
+        lines = [f"assumed: {normalised}; set `mean` and `std` to change this"]
     setting = setting_of(architecture, "stem")
     if setting is not None:
         stem = architecture.get("stem", setting.default)

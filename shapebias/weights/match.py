@@ -73,9 +73,9 @@ def _check_names(state: Mapping[str, Tensor], weights: Mapping[str, Tensor], mes
         advice = "no name is the same: another library's network, or another architecture"
     else:
         advice = "check the architecture's kind and settings, such as its depth"
-    raise ShapebiasError(
-        f"{message}: missing {first_few(missing)}; unknown {first_few(unknown)}; {advice}"
-    )
+    lists = {"missing": missing, "unknown": unknown}
+    keys = "; ".join(f"{word} {first_few(names)}" for word, names in lists.items() if names)
+    raise ShapebiasError(f"{message}: {keys}; {advice}")
 
 
 def _check_shapes(state: Mapping[str, Tensor], weights: Mapping[str, Tensor], message: str) -> None:

@@ -68,7 +68,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path} holds no weights at its top level or under {', '.join(STATE_DICT_KEYS)}; "
             f"it holds {held}: save a state_dict"
         )
-    return strip_wrappers(weights)
+    stripped = strip_wrappers(weights)
+    for key, name in zip(weights, stripped, strict=True):
+        if key != name:
+            print(f"{path.name}: keys are read without wrappers, {key} as {name}")
+            break
+    return stripped
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -134,4 +139,7 @@ def _damaged(path: Path, head: bytes, error: Exception) -> ShapebiasError:
     # Torch's message begins with the same paragraph for every cause.
     lines = str(error).rpartition("WeightsUnpickler error: ")[2].strip().splitlines()
     reason = (lines or ["it is empty"])[0][:120]
+    # Torch's message for a file of another kind is the code of its first byte.
+    if reason.isdigit():
+        return ShapebiasError(f"{path} is neither a torch nor a safetensors file: name another")
     return ShapebiasError(f"{path} is damaged or no checkpoint ({reason}); download it again")

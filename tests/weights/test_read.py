@@ -120,6 +120,21 @@ def test_web_pages_and_git_lfs_pointers_are_named(tmp_path, content, message):
             load_weights(network(), tmp_path / name)
 
 
+def test_a_text_file_is_named(tmp_path):
+    (tmp_path / "x.pth").write_text("epoch 1, loss 0.5\n")
+    with pytest.raises(ShapebiasError, match="neither a torch nor a safetensors file"):
+        load_weights(network(), tmp_path / "x.pth")
+
+
+def test_keys_without_their_wrappers_are_printed(tmp_path, capsys):
+    state = network().network.state_dict()
+    torch.save({f"module.{key}": value for key, value in state.items()}, tmp_path / "x.pth")
+    load_weights(network(), tmp_path / "x.pth")
+    first = next(iter(state))
+    expected = f"x.pth: keys are read without wrappers, module.{first} as {first}"
+    assert expected in capsys.readouterr().out
+
+
 def test_torchscript_is_refused_with_advice(tmp_path):
     path = tmp_path / "x.pt"
     torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), path)
