@@ -2,10 +2,10 @@
 
 Where a channel is set to zero:
 
-- `Classifier.ablated`, in the network itself: groups of channels, networks that cannot be split, and
-  decisions that are nearly tied;
-- `ablated_values.Ablated`, in feature maps of networks that can be split: the channel's contribution
-  is subtracted from the output of the next convolution or linear layer;
+- `Classifier.ablated`, in the network itself: groups of channels, networks that cannot be split,
+  and decisions that are nearly tied;
+- `ablated_values.Ablated`, in feature maps of networks that can be split: the channel's
+  contribution is subtracted from the output of the next convolution or linear layer;
 - `Layout.ablated_pairs`, in a copy of the layer's output: layers of other layouts, such as
   tokens.
 """

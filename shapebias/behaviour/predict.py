@@ -133,8 +133,8 @@ def _check_labels(
             examples = ", ".join(sorted(name for name in known if name)[:3])
             raise ShapebiasError(
                 f"image {image_id!r} has the label {label!r}, which is not a class of the network "
-                f"({examples}, …): correct the network's `classes` in the study, rename the image's "
-                "folder to one of the classes, or remove the image"
+                f"({examples}, …): correct the network's `classes` in the study, rename the "
+                "image's folder to one of the classes, or remove the image"
             )
 
 

@@ -35,7 +35,7 @@ ZIP, PICKLE_2 = b"PK\x03\x04", b"\x80\x02"
 LATER_PICKLES = (b"\x80\x03", b"\x80\x04", b"\x80\x05")
 # Errors that torch and zipfile raise for files that they cannot open.
 UNREADABLE = (
-    *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError),
+    *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, LookupError),
     *(zipfile.BadZipFile, zlib.error),
 )
 
@@ -139,7 +139,6 @@ def _damaged(path: Path, head: bytes, error: Exception) -> ShapebiasError:
     # Torch's message begins with the same paragraph for every cause.
     lines = str(error).rpartition("WeightsUnpickler error: ")[2].strip().splitlines()
     reason = (lines or ["it is empty"])[0][:120]
-    # Torch's message for a file of another kind is the code of its first byte.
-    if reason.isdigit():
-        return ShapebiasError(f"{path} is neither a torch nor a safetensors file: name another")
-    return ShapebiasError(f"{path} is damaged or no checkpoint ({reason}); download it again")
+    if head and not head.startswith((ZIP, b"\x80")) and head[8:9] != b"{":
+        reason = "it begins like neither a torch nor a safetensors file"
+    return ShapebiasError(f"{path} is damaged or no checkpoint ({reason}); name another file, or download it again")

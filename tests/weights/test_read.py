@@ -122,7 +122,7 @@ def test_web_pages_and_git_lfs_pointers_are_named(tmp_path, content, message):
 
 def test_a_text_file_is_named(tmp_path):
     (tmp_path / "x.pth").write_text("epoch 1, loss 0.5\n")
-    with pytest.raises(ShapebiasError, match="neither a torch nor a safetensors file"):
+    with pytest.raises(ShapebiasError, match="begins like neither a torch nor a safetensors file"):
         load_weights(network(), tmp_path / "x.pth")
 
 
