@@ -83,6 +83,30 @@ def test_the_page_on_plugins_is_up_to_date():
     assert (ROOT / "docs/plugins.md").read_text() == page(), "run `make docs`"
 
 
+def test_the_page_on_plugins_lists_each_setting_once():
+    sections = dict(
+        (section.partition("`")[0], section.partition("\n")[2])
+        for section in re.split(r"\n### `", page())[1:]
+    )
+    listed = {
+        kind: [
+            name
+            for line in section.partition("\n## ")[0].splitlines()
+            if line.startswith("- ")
+            for name in re.findall(r"`(\w+)`", line.partition(": ")[0])
+        ]
+        for kind, section in sections.items()
+    }
+    assert all(len(names) == len(set(names)) for names in listed.values())
+    assert {"stylizer", "styles"} <= set(listed["stylize"])
+    assert listed["corrupt"] == ["corruption"]
+    assert "segmenter" in listed["silhouette"]
+    assert listed["advprop"].count("label_smoothing") == 1
+    assert "attack" in listed["adversarial"] and "attack" in listed["advprop"]
+    assert not {"classes", "input_size"} & {*listed["resnet"], *listed["deeplab"]}
+    assert "]_" not in page()
+
+
 def test_planning_imports_no_large_packages():
     code = (
         "import sys; sys.path.insert(0, '.');"

@@ -58,9 +58,9 @@ def build(
     A network that torch.fx cannot trace is read through forward hooks: its measurements are the
     same, but ablation is slow.
 
-    The workflow watches the code of the module and of the modules of the same package that it
-    imports: an edit makes results of the network stale. A network that is trained is trained
-    again.
+    The workflow watches the code of the module and of the modules in the same folder of Python's
+    path that it imports, or of its own package if it is installed: an edit makes results of the
+    network stale. A network that is trained is trained again.
 
     Raises
     ------

@@ -50,7 +50,7 @@ def draw(
         Least IoU of a channel that counts; an IoU of 0 never counts.
     """
     if dissection.empty:
-        return empty_figure("Units are not dissected in this study.")
+        return empty_figure("Channels are not dissected in this study.")
     trained = _counts(dissection, iou_cut)
     controls = nonempty(dissection_controls)
     groups = controls.groupby("control", sort=False) if controls is not None else ()

@@ -35,7 +35,7 @@ def draw(
         Least IoU of a channel that counts in the upper row.
     """
     if detectors.empty:
-        return empty_figure("Units are not dissected in this study.")
+        return empty_figure("Channels are not dissected in this study.")
     controls = nonempty(dissection_controls)
     by_chance = None if controls is None else detectors_of_controls(controls)
     rows = {

@@ -32,7 +32,7 @@ def draw(
         Table of that name; each randomised control is a broken line.
     """
     if dissection.empty:
-        return empty_figure("Units are not dissected in this study.")
+        return empty_figure("Channels are not dissected in this study.")
     rows = []
     for (model, layer), channels in dissection.groupby(["model", "layer"], sort=False):
         mean, margin = mean_margin(channels["diversity"].to_numpy(float))

@@ -1,4 +1,4 @@
-"""Answers from units: what they detect, and what ablating one of them costs."""
+"""Answers from channels: what they detect, and what ablating one of them costs."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from shapebias.stimuli.concept_categories import category_rank
 # Values of the channels of one network.
 Channels = Float[np.ndarray, "_"]
 
-# Categories that the paper calls simple: a unit can detect them without the form of an object.
+# Categories that the paper calls simple: a channel can detect them without the form of an object.
 SIMPLE = ("color", "texture")
 
 
@@ -131,7 +131,7 @@ def ablations(study: Measurements, _: int) -> Iterator[Answer]:
 
     There is no verdict. Numbers of images would restate the shape bias, as a network that decides
     by shape has more such decisions to lose. Shares would restate it the other way round, as
-    decisions by the cue that seldom wins have smaller margins, whichever cue the units encode.
+    decisions by the cue that seldom wins have smaller margins, whichever cue the channels encode.
     """
     for model, rows in study.table("ablation").groupby("model", sort=False):
         for cue in CUES:

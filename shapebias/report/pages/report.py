@@ -26,8 +26,8 @@ TITLES = {
     "activation_tv": "Smoothness of activations under noise",
     "detectors": "Detectors by category",
     "concept_differences": "Detectors by concept",
-    "diversity": "Concepts per unit",
-    "ablation_by_category": "Which units the decisions depend on",
+    "diversity": "Concepts per channel",
+    "ablation_by_category": "Which channels the decisions depend on",
     "important_concepts": "Which concepts the decisions depend on",
     "training": "Training",
 }

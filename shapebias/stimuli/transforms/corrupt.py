@@ -15,8 +15,9 @@ class Corrupt:
     Parameters
     ----------
     corruption
+        Plug-in of the family `corruptions` with its settings. As a function,
         ``corruption(pixels, rng=rng)`` returns the corrupted image; its `kind` and `severity` are
-        recorded. In a study, the entry of a plug-in in `shapebias.stimuli.corruptions`.
+        recorded.
 
     References
     ----------

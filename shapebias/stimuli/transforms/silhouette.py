@@ -19,6 +19,7 @@ class Silhouette:
     Parameters
     ----------
     segmenter
+        Segmentation network. A study gives its name under `segmenters`. As a function,
         ``segmenter(pixels)`` returns the index of each pixel's class in ``segmenter.classes``, an
         integer array ``(row, column)``; the first class is "background". ``segmenter.source``
         is recorded.

@@ -17,9 +17,10 @@ class Stylize:
     Parameters
     ----------
     stylizer
+        Plug-in of the family `stylizers` with its settings. As a function,
         ``stylizer(content, style, rng)`` of uint8 images ``(row, column, 3)`` returns another.
     styles
-        Style images of any sizes.
+        Style images of any sizes. A study gives the name of their image set.
     style_ids
         Their names, in the same order.
 

@@ -91,7 +91,7 @@ class AdversarialRecipe(Recipe):
     Parameters
     ----------
     attack
-        Plug-in of the family `attacks`.
+        Attack that makes the adversarial images. A study gives its name under `attacks`.
     """
 
     attack: Callable[..., Tensor]

@@ -17,10 +17,11 @@ class Adversarial(AdversarialRecipe):
     Parameters
     ----------
     attack
-        Plug-in of the family `attacks`.
+        Attack that makes the adversarial images. A study gives its name under `attacks`.
     warmup
-        Fraction of the training over which the attack's change of the images grows from none to
-        all of it, quadratically in time. Without it small networks stay at chance for long.
+        Fraction of the training, from its start, during which the perturbation is scaled: from 0
+        to its full size, with the square of time. Without it small networks stay at chance for
+        long.
     label_smoothing
         Share of each label that is spread over all classes; the attack maximises the plain
         cross-entropy.

@@ -22,7 +22,7 @@ class AdvProp(AdversarialRecipe):
     Parameters
     ----------
     attack
-        Plug-in of the family `attacks`.
+        Attack that makes the adversarial images. A study gives its name under `attacks`.
     norm
         "main" or "auxiliary": the batch norms with which the network is evaluated, during the
         training and afterwards. The saved weights hold both.
