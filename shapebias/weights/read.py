@@ -141,4 +141,6 @@ def _damaged(path: Path, head: bytes, error: Exception) -> ShapebiasError:
     reason = (lines or ["it is empty"])[0][:120]
     if head and not head.startswith((ZIP, b"\x80")) and head[8:9] != b"{":
         reason = "it begins like neither a torch nor a safetensors file"
-    return ShapebiasError(f"{path} is damaged or no checkpoint ({reason}); name another file, or download it again")
+    return ShapebiasError(
+        f"{path} is damaged or no checkpoint ({reason}); name another file, or download it again"
+    )
