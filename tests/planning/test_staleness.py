@@ -199,7 +199,7 @@ def test_nothing_is_computed_from_a_result_replaced_with_an_older_time(tiny):
     replace(path, (path.parents[1] / "validation/part-0.parquet").read_bytes())
     result = tiny.run(target, "--force")
     assert result.returncode != 0
-    assert "error: results/tiny/images/scrambled/part-0.parquet " in result.stderr
+    assert "error: results/tiny/images/scrambled/part-0.parquet: " in result.stderr
     assert not (tiny.folder / target).exists()
     # As the message says, the file is deleted and the study run again.
     path.unlink()
@@ -219,7 +219,7 @@ def test_a_damaged_figure_stops_the_report_until_it_is_deleted(tiny, damage):
     path.write_bytes(before[0][:100] if damage == "truncated" else before[0][::-1])
     result = tiny.run()
     assert result.returncode != 0
-    assert "error: results/tiny/figures/shape_bias.png " in result.stderr
+    assert "error: results/tiny/figures/shape_bias.png: " in result.stderr
     path.unlink()
     result = tiny.run()
     assert result.returncode == 0, result.stderr
