@@ -38,6 +38,13 @@ SUBJECTS = {
 }
 NO_SUBJECT = "tables, figures and report"
 ABSENT = "nothing"
+# A job's code among its `params`, as `planning.jobs.code_of` writes it.
+CODE = r"\{[^{}]*'fingerprint'(?:[^{}]|\{[^{}]*\})*\}"
+CODE_PARTS = {
+    "fingerprint": "its code changed",
+    "own_code": "your module's code changed",
+    "inputs": "the order or names of its inputs changed",
+}
 # Characters of a setting's value, and number of changed settings, that are shown at most.
 MAX_CHARACTERS, MAX_CHANGES = 80, 3
 
@@ -130,14 +137,42 @@ def describe_change(reason: str) -> str:
     if not change:
         return "its settings changed"
     before, now = (text.strip() for text in change.groups())
-    fingerprints = [re.findall(r"'fingerprint': '(\w+)'", text)[:1] for text in (before, now)]
-    if all(fingerprints):
-        same_code = fingerprints[0] == fingerprints[1]
-        return "the packages that it uses changed" if same_code else "its code changed"
+    before_code, now_code = (_code_of(text) for text in (before, now))
+    changes = _code_changes(before_code, now_code)
+    # A job's code and other settings are separated by commas.
+    before, now = (re.sub(CODE, "", text).strip(", ") for text in (before, now))
+    if changes and not before and not now:
+        return _first(changes)
     try:
-        changes = _differences(ast.literal_eval(before), ast.literal_eval(now))
+        changes += _differences(ast.literal_eval(before), ast.literal_eval(now))
     except (ValueError, SyntaxError):
-        return f"its settings changed from {_shorten(before)} to {_shorten(now)}"
+        changes.append(f"its settings changed from {_shorten(before)} to {_shorten(now)}")
+    return _first(changes)
+
+
+def _code_of(text: str) -> dict[str, Any]:
+    """Return what `planning.jobs.code_of` gives among a job's `params`; empty if it is absent."""
+    code = re.search(CODE, text)
+    return ast.literal_eval(code[0]) if code else {}
+
+
+def _code_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return which parts of a job's code changed."""
+    changed = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+    changes = [words for key, words in CODE_PARTS.items() if key in changed]
+    for key in ("seed", "study"):
+        if key in changed:
+            changes += _differences(before.get(key, ABSENT), now.get(key, ABSENT), f"its {key}")
+    if "packages" in changed:
+        packages = before.get("packages", {}), now.get("packages", {})
+        versions = _differences(*packages, "packages")
+        names = [text.removeprefix("packages.").replace(" changed", "") for text in versions]
+        changes.append(f"the packages that it uses changed ({_first(names)})")
+    return changes
+
+
+def _first(changes: list[str]) -> str:
+    """Return the first changes, and how many there are besides."""
     n_more = len(changes) - MAX_CHANGES
     more = [f"and {n_more} more"] if n_more > 0 else []
     return ", ".join(changes[:MAX_CHANGES] + more)
