@@ -10,7 +10,7 @@ from planning.fingerprints.files import folder_digest
 from planning.fingerprints.user_code import digest_of_module
 from planning.jobs.image_files import source_settings
 from planning.jobs.study import Entry, Study
-from planning.networks.starts import plugins_of_network
+from planning.networks.members import plugins_of_network
 from planning.study.paths import downloads_among, paths_among
 from shapebias.io.checksums import checksum_path
 from shapebias.plugins import NESTED

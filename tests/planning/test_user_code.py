@@ -6,7 +6,8 @@ import pytest
 
 from planning.fingerprints.user_code import digest_of_module
 from planning.networks.factory_function import check_function
-from planning.networks.starts import check_starts, plugins_of_network, starts_of, whole_architecture
+from planning.networks.members import plugins_of_network, whole_architecture
+from planning.networks.starts import check_starts, starts_of
 from planning.study.errors import StudyError
 
 
