@@ -32,11 +32,11 @@ rule all:
     default_target: True
     input:
         report="<results>/report/report.html",
-        tables=expand("<results>/tables/{table}.parquet", table=public.tables(study)),
+        tables=expand("<results>/tables/{table}.parquet", table=tables.tables(study)),
         large=expand(
             "<results>/tables/{table}/{model}.parquet",
-            table=public.large_table_parts(study),
+            table=tables.large_table_parts(study),
             model=study.models,
         ),
-        missing=lambda wildcards: reports.missing_outputs(study),
+        missing=lambda wildcards: report_files.missing_outputs(study),
     localrule: True

@@ -7,7 +7,7 @@ ABLATION_BY_CONCEPT = study.measurement("ablation_by_concept")
 rule ablate_channels:
     """Conflict images that lose their shape or texture label when one channel is ablated."""
     input:
-        images=lambda wildcards: sets.image_files(study, ABLATION["images"]),
+        images=lambda wildcards: image_files.image_files(study, ABLATION["images"]),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     output:
@@ -20,11 +20,13 @@ rule ablate_channels:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=networks.measurement_memory(study, "ablation"),
+        mem_mb=network_files.measurement_memory(study, "ablation"),
         runtime=480,
     params:
-        code=code_of("ablate_channels", plugins_of.model_plugins),
-        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
+        code=code_of("ablate_channels", plugin_lists.model_plugins),
+        architecture=lambda wildcards: network_files.architecture(
+            study, wildcards.model
+        ),
         entry_level=config["entry_level"],
         settings=without(ABLATION, "memory"),
     script:
@@ -34,9 +36,13 @@ rule ablate_channels:
 rule ablate_concepts:
     """Decisions and accuracy without all channels that detect a concept, and with only those."""
     input:
-        images=lambda wildcards: sets.image_files(study, ABLATION_BY_CONCEPT["images"]),
-        clean=lambda wildcards: sets.image_files(study, ABLATION_BY_CONCEPT["clean"]),
-        dissection=lambda wildcards: networks.stage_files(
+        images=lambda wildcards: image_files.image_files(
+            study, ABLATION_BY_CONCEPT["images"]
+        ),
+        clean=lambda wildcards: image_files.image_files(
+            study, ABLATION_BY_CONCEPT["clean"]
+        ),
+        dissection=lambda wildcards: network_files.stage_files(
             study,
             "dissection",
             "<results>/dissection/{model}/labels-{part}.parquet",
@@ -53,11 +59,13 @@ rule ablate_concepts:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=networks.measurement_memory(study, "ablation_by_concept"),
+        mem_mb=network_files.measurement_memory(study, "ablation_by_concept"),
         runtime=480,
     params:
-        code=code_of("ablate_concepts", plugins_of.model_plugins),
-        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
+        code=code_of("ablate_concepts", plugin_lists.model_plugins),
+        architecture=lambda wildcards: network_files.architecture(
+            study, wildcards.model
+        ),
         entry_level=config["entry_level"],
         settings=without(ABLATION_BY_CONCEPT, "memory"),
     script:

@@ -5,11 +5,11 @@ rule select_correctly_labelled:
     """Images of the clean set that both networks of each pair label correctly."""
     input:
         standard=[
-            networks.prediction_file(pair["standard"], study.clean_set)
+            network_files.prediction_file(pair["standard"], study.clean_set)
             for pair in study.pairs.values()
         ],
         robust=[
-            networks.prediction_file(pair["robust"], study.clean_set)
+            network_files.prediction_file(pair["robust"], study.clean_set)
             for pair in study.pairs.values()
         ],
     output:
@@ -29,7 +29,7 @@ rule select_correctly_labelled:
 rule tabulate_accuracy:
     """Accuracy of every network on every set, over all images and over each pair's selection."""
     input:
-        predictions=networks.prediction_files(study, study.scored_sets),
+        predictions=network_files.prediction_files(study, study.scored_sets),
         selections="<results>/tables/correctly_labelled.parquet",
     output:
         table="<results>/tables/accuracy.parquet",
@@ -55,11 +55,11 @@ rule tabulate_accuracy:
 rule tabulate_shape_bias:
     """Shape bias of every network on every cue-conflict set, by class and over all."""
     input:
-        predictions=networks.prediction_files(study, study.conflict_sets),
+        predictions=network_files.prediction_files(study, study.conflict_sets),
         images=[
             path
             for image_set in study.conflict_sets
-            for path in sets.image_files(study, image_set)
+            for path in image_files.image_files(study, image_set)
         ],
     output:
         table="<results>/tables/shape_bias.parquet",
@@ -77,7 +77,9 @@ rule tabulate_shape_bias:
         ],
         # Image set of each of the files above.
         image_sets=[
-            name for name in study.conflict_sets for _ in sets.image_files(study, name)
+            name
+            for name in study.conflict_sets
+            for _ in image_files.image_files(study, name)
         ],
     script:
         "../scripts/tabulate_shape_bias.py"
@@ -87,13 +89,13 @@ rule tabulate_differences:
     """Compare the networks of each pair in shape bias and accuracy on the same images."""
     input:
         predictions=[
-            networks.prediction_file(model, image_set)
+            network_files.prediction_file(model, image_set)
             for model, image_set in study.paired_predictions
         ],
         images=[
             path
             for image_set in study.conflict_sets
-            for path in sets.image_files(study, image_set)
+            for path in image_files.image_files(study, image_set)
         ],
         selections=(
             ["<results>/tables/correctly_labelled.parquet"]
@@ -113,7 +115,9 @@ rule tabulate_differences:
         predicted=study.paired_predictions,
         # Image set of each of the images' files.
         shown=[
-            name for name in study.conflict_sets for _ in sets.image_files(study, name)
+            name
+            for name in study.conflict_sets
+            for _ in image_files.image_files(study, name)
         ],
         pairs=study.pairs,
         scored_sets=study.scored_sets,

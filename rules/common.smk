@@ -2,12 +2,9 @@
 
 import sys
 
-from planning.jobs import code_of as plugins_of
-from planning.jobs import image_files as sets
-from planning.jobs import network_files as networks
-from planning.jobs import report_files as reports
-from planning.jobs import tables as public
-from planning.jobs.code_of import CodeOf, file_content, folder_content
+from planning.jobs import image_files, network_files, plugin_lists, report_files, tables
+from planning.jobs.code_of import CodeOf
+from planning.jobs.content import file_content, folder_content
 from planning.jobs.study import one_of, without
 from planning.runs.failures import failure_summary
 from planning.runs.watch import start, study_of, versions_of

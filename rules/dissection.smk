@@ -7,7 +7,7 @@ DISSECTION = without(study.measurement("dissection"), "controls", "memory")
 rule dissect_channels:
     """Thresholds, overlaps with every concept, labels, and top images of a network's channels."""
     input:
-        concepts=sets.dissected_concept_files(study),
+        concepts=image_files.dissected_concept_files(study),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     output:
@@ -22,11 +22,13 @@ rule dissect_channels:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=networks.measurement_memory(study, "dissection"),
+        mem_mb=network_files.measurement_memory(study, "dissection"),
         runtime=480,
     params:
-        code=code_of("dissect_channels", plugins_of.model_plugins),
-        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
+        code=code_of("dissect_channels", plugin_lists.model_plugins),
+        architecture=lambda wildcards: network_files.architecture(
+            study, wildcards.model
+        ),
         settings=DISSECTION,
     script:
         "../scripts/dissect_channels.py"
@@ -35,7 +37,7 @@ rule dissect_channels:
 rule dissect_randomised_networks:
     """Labels of a network's channels after its weights were randomised: the chance level."""
     input:
-        concepts=sets.dissected_concept_files(study),
+        concepts=image_files.dissected_concept_files(study),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     output:
@@ -49,11 +51,13 @@ rule dissect_randomised_networks:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=networks.measurement_memory(study, "dissection"),
+        mem_mb=network_files.measurement_memory(study, "dissection"),
         runtime=480,
     params:
-        code=code_of("dissect_randomised_networks", plugins_of.model_plugins),
-        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
+        code=code_of("dissect_randomised_networks", plugin_lists.model_plugins),
+        architecture=lambda wildcards: network_files.architecture(
+            study, wildcards.model
+        ),
         seed=config["seed"],
         # Only the labels are stored.
         settings={**DISSECTION, "sweep": [], "top_images": 1},
@@ -68,7 +72,7 @@ rule tabulate_detectors:
         overlaps=expand(
             "<results>/tables/dissection_iou/{model}.parquet", model=study.models
         ),
-        concepts=sets.dissected_concept_files(study),
+        concepts=image_files.dissected_concept_files(study),
     output:
         table="<results>/tables/detectors.parquet",
         csv="<results>/tables/detectors.csv",

@@ -1,6 +1,6 @@
 # 1. Source images, concept sets, the segmenter that makes silhouettes, and derived images.
 
-DOWNLOADS = sets.downloads(study)
+DOWNLOADS = image_files.downloads(study)
 
 
 rule download_images:
@@ -25,7 +25,7 @@ rule download_images:
 rule ingest_images:
     """Images of a source: published ones, or rendered ones."""
     input:
-        downloads=lambda wildcards: sets.download_records(
+        downloads=lambda wildcards: image_files.download_records(
             study, study.images[wildcards.image_set]
         ),
     output:
@@ -40,8 +40,8 @@ rule ingest_images:
         mem_mb=1_000,
         runtime=240,
     params:
-        code=code_of("ingest_images", plugins_of.source_plugins),
-        source=lambda wildcards: sets.source_settings(
+        code=code_of("ingest_images", plugin_lists.source_plugins),
+        source=lambda wildcards: image_files.source_settings(
             study, study.images[wildcards.image_set]
         ),
         content=lambda wildcards: folder_content(
@@ -58,7 +58,7 @@ rule ingest_images:
 rule ingest_concepts:
     """Images of a concept set with their label maps and whole-image labels."""
     input:
-        downloads=lambda wildcards: sets.download_records(
+        downloads=lambda wildcards: image_files.download_records(
             study, study.concepts[wildcards.concept_set]
         ),
     output:
@@ -71,8 +71,8 @@ rule ingest_concepts:
         mem_mb=1_000,
         runtime=240,
     params:
-        code=code_of("ingest_concepts", plugins_of.concept_plugins),
-        source=lambda wildcards: sets.source_settings(
+        code=code_of("ingest_concepts", plugin_lists.concept_plugins),
+        source=lambda wildcards: image_files.source_settings(
             study, study.concepts[wildcards.concept_set]
         ),
         content=lambda wildcards: folder_content(
@@ -89,7 +89,7 @@ rule ingest_concepts:
 rule tabulate_rejected:
     """Images that a source rejected or a silhouette left out, and why."""
     input:
-        parts=[file for _, file in sets.rejecting_files(study)],
+        parts=[file for _, file in image_files.rejecting_files(study)],
     output:
         table="<results>/tables/rejected.parquet",
         csv="<results>/tables/rejected.csv",
@@ -100,7 +100,7 @@ rule tabulate_rejected:
     params:
         code=code_of("tabulate_rejected"),
         # Set of each of the files above.
-        sets=[name for name, _ in sets.rejecting_files(study)],
+        sets=[name for name, _ in image_files.rejecting_files(study)],
     script:
         "../scripts/tabulate_rejected.py"
 
@@ -108,7 +108,7 @@ rule tabulate_rejected:
 rule train_segmenter:
     """Segmentation network trained on a concept set's label maps."""
     input:
-        concepts=lambda wildcards: sets.concept_files(
+        concepts=lambda wildcards: image_files.concept_files(
             study, study.segmenters[wildcards.segmenter]["concepts"]
         ),
     output:
@@ -125,8 +125,8 @@ rule train_segmenter:
         mem_mb=4_000,
         runtime=240,
     params:
-        code=code_of("train_segmenter", plugins_of.segmenter_plugins),
-        architecture=lambda wildcards: sets.segmenter_settings(
+        code=code_of("train_segmenter", plugin_lists.segmenter_plugins),
+        architecture=lambda wildcards: image_files.segmenter_settings(
             study, wildcards.segmenter
         ),
         category=study.entry("segmenters/{segmenter}/category"),
@@ -138,7 +138,9 @@ rule train_segmenter:
 rule import_segmenter:
     """Segmentation network with published weights."""
     input:
-        weights=lambda wildcards: sets.segmenter_weights(study, wildcards.segmenter),
+        weights=lambda wildcards: image_files.segmenter_weights(
+            study, wildcards.segmenter
+        ),
     output:
         weights="<results>/segmenters/{segmenter}/segmenter.safetensors",
     log:
@@ -151,11 +153,11 @@ rule import_segmenter:
         mem_mb=4_000,
         runtime=30,
     params:
-        code=code_of("import_segmenter", plugins_of.segmenter_plugins),
+        code=code_of("import_segmenter", plugin_lists.segmenter_plugins),
         content=lambda wildcards: file_content(
-            sets.segmenter_weights(study, wildcards.segmenter)
+            image_files.segmenter_weights(study, wildcards.segmenter)
         ),
-        architecture=lambda wildcards: sets.segmenter_settings(
+        architecture=lambda wildcards: image_files.segmenter_settings(
             study, wildcards.segmenter
         ),
     script:
@@ -165,12 +167,14 @@ rule import_segmenter:
 rule derive_images:
     """Images of a set after a transform, with the random choices made for each."""
     input:
-        images=lambda wildcards: sets.image_files(
+        images=lambda wildcards: image_files.image_files(
             study, study.images[wildcards.image_set]["from"]
         )[int(wildcards.part)],
-        styles=lambda wildcards: sets.style_files(study, wildcards.image_set),
-        segmenter=lambda wildcards: sets.segmenter_files(study, wildcards.image_set),
-        files=lambda wildcards: sets.transform_files(study, wildcards.image_set),
+        styles=lambda wildcards: image_files.style_files(study, wildcards.image_set),
+        segmenter=lambda wildcards: image_files.segmenter_files(
+            study, wildcards.image_set
+        ),
+        files=lambda wildcards: image_files.transform_files(study, wildcards.image_set),
     output:
         images="<results>/images/{image_set}/part-{part}.parquet",
     log:
@@ -183,10 +187,12 @@ rule derive_images:
         mem_mb=2_000,
         runtime=240,
     params:
-        code=code_of("derive_images", plugins_of.transform_plugins),
+        code=code_of("derive_images", plugin_lists.transform_plugins),
         content=lambda wildcards: file_content(
-            sets.transform_files(study, wildcards.image_set)
+            image_files.transform_files(study, wildcards.image_set)
         ),
-        transform=lambda wildcards: sets.transform_settings(study, wildcards.image_set),
+        transform=lambda wildcards: image_files.transform_settings(
+            study, wildcards.image_set
+        ),
     script:
         "../scripts/derive_images.py"

@@ -4,13 +4,15 @@
 rule train_network:
     """Network trained on an image set, with its loss and accuracy by epoch."""
     input:
-        images=lambda wildcards: networks.training_files(study, wildcards.model),
-        validation=lambda wildcards: networks.validation_files(study, wildcards.model),
-        start_weights=lambda wildcards: networks.start_files(
-            study, wildcards.model, networks.weights_file
+        images=lambda wildcards: network_files.training_files(study, wildcards.model),
+        validation=lambda wildcards: network_files.validation_files(
+            study, wildcards.model
         ),
-        start_descriptions=lambda wildcards: networks.start_files(
-            study, wildcards.model, networks.description_file
+        start_weights=lambda wildcards: network_files.start_files(
+            study, wildcards.model, network_files.weights_file
+        ),
+        start_descriptions=lambda wildcards: network_files.start_files(
+            study, wildcards.model, network_files.description_file
         ),
     output:
         weights="<results>/models/{model}/weights.safetensors",
@@ -28,31 +30,35 @@ rule train_network:
         "../envs/shapebias.yaml"
     # One thread for each network: on two cores, two trainings in parallel take less time than one
     # after the other on both, and the weights do not depend on the number of cores.
-    threads: lambda wildcards: networks.training_devices(study, wildcards.model)
+    threads: lambda wildcards: network_files.training_devices(study, wildcards.model)
     resources:
-        gpu=lambda wildcards: networks.training_devices(study, wildcards.model),
-        mem_mb=lambda wildcards, attempt: networks.training_memory(
+        gpu=lambda wildcards: network_files.training_devices(study, wildcards.model),
+        mem_mb=lambda wildcards, attempt: network_files.training_memory(
             study, wildcards.model, attempt
         ),
         runtime=1440,
         # Resources and not params, as no result depends on them.
-        save_every=lambda wildcards: networks.epochs_between_saves(
+        save_every=lambda wildcards: network_files.epochs_between_saves(
             study, wildcards.model
         ),
-        save_seconds=lambda wildcards: networks.seconds_between_saves(
+        save_seconds=lambda wildcards: network_files.seconds_between_saves(
             study, wildcards.model
         ),
     params:
         code=code_of(
-            "train_network", plugins_of.model_plugins, plugins_of.training_plugins
+            "train_network", plugin_lists.model_plugins, plugin_lists.training_plugins
         ),
-        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
-        start_architectures=lambda wildcards: networks.start_architectures(
+        architecture=lambda wildcards: network_files.architecture(
+            study, wildcards.model
+        ),
+        start_architectures=lambda wildcards: network_files.start_architectures(
             study, wildcards.model
         ),
         input_size=study.entry("models/{model}/input_size", optional=True),
-        training=lambda wildcards: networks.training_settings(study, wildcards.model),
-        attack=lambda wildcards: networks.training_attack(study, wildcards.model),
+        training=lambda wildcards: network_files.training_settings(
+            study, wildcards.model
+        ),
+        attack=lambda wildcards: network_files.training_attack(study, wildcards.model),
     script:
         "../scripts/train_network.py"
 
@@ -60,7 +66,7 @@ rule train_network:
 rule import_network:
     """Network with published weights."""
     input:
-        weights=lambda wildcards: networks.weights_path(study, wildcards.model),
+        weights=lambda wildcards: network_files.weights_path(study, wildcards.model),
     output:
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
@@ -75,10 +81,10 @@ rule import_network:
         runtime=30,
     params:
         code=code_of(
-            "import_network", plugins_of.model_plugins, plugins_of.weights_plugins
+            "import_network", plugin_lists.model_plugins, plugin_lists.weights_plugins
         ),
         content=lambda wildcards: file_content(
-            networks.weights_path(study, wildcards.model)
+            network_files.weights_path(study, wildcards.model)
         ),
         architecture=study.entry("models/{model}/architecture"),
         input_size=study.entry("models/{model}/input_size", optional=True),

@@ -4,15 +4,15 @@
 rule predict_images:
     """Classes that a network assigns to the images of a set."""
     input:
-        images=lambda wildcards: sets.image_files(study, wildcards.image_set),
-        styles=lambda wildcards: sets.if_unstored(
-            study, sets.style_files, wildcards.image_set
+        images=lambda wildcards: image_files.image_files(study, wildcards.image_set),
+        styles=lambda wildcards: image_files.if_unstored(
+            study, image_files.style_files, wildcards.image_set
         ),
-        segmenter=lambda wildcards: sets.if_unstored(
-            study, sets.segmenter_files, wildcards.image_set
+        segmenter=lambda wildcards: image_files.if_unstored(
+            study, image_files.segmenter_files, wildcards.image_set
         ),
-        files=lambda wildcards: sets.if_unstored(
-            study, sets.transform_files, wildcards.image_set
+        files=lambda wildcards: image_files.if_unstored(
+            study, image_files.transform_files, wildcards.image_set
         ),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
@@ -32,15 +32,19 @@ rule predict_images:
     params:
         code=code_of(
             "predict_images",
-            plugins_of.model_plugins,
-            plugins_of.unstored_transform_plugins,
+            plugin_lists.model_plugins,
+            plugin_lists.unstored_transform_plugins,
         ),
-        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
+        architecture=lambda wildcards: network_files.architecture(
+            study, wildcards.model
+        ),
         content=lambda wildcards: file_content(
-            sets.if_unstored(study, sets.transform_files, wildcards.image_set)
+            image_files.if_unstored(
+                study, image_files.transform_files, wildcards.image_set
+            )
         ),
-        transform=lambda wildcards: sets.if_unstored(
-            study, sets.transform_settings, wildcards.image_set, otherwise=None
+        transform=lambda wildcards: image_files.if_unstored(
+            study, image_files.transform_settings, wildcards.image_set, otherwise=None
         ),
         entry_level=config["entry_level"],
     script:
@@ -50,7 +54,7 @@ rule predict_images:
 rule predict_adversarial_images:
     """Classes that a network assigns to images attacked along its own gradients; some of these."""
     input:
-        images=lambda wildcards: sets.image_files(study, wildcards.image_set),
+        images=lambda wildcards: image_files.image_files(study, wildcards.image_set),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     output:
@@ -70,11 +74,13 @@ rule predict_adversarial_images:
     params:
         code=code_of(
             "predict_adversarial_images",
-            plugins_of.model_plugins,
-            plugins_of.attack_plugins,
+            plugin_lists.model_plugins,
+            plugin_lists.attack_plugins,
         ),
-        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
-        attack=lambda wildcards: sets.attack_settings(study, wildcards.image_set),
+        architecture=lambda wildcards: network_files.architecture(
+            study, wildcards.model
+        ),
+        attack=lambda wildcards: image_files.attack_settings(study, wildcards.image_set),
         entry_level=config["entry_level"],
         examples=config["report"]["examples"],
     script:

@@ -1,13 +1,13 @@
 # 9. Figures, pages of the most important channels, and the report.
 
-FIGURES = reports.figure_tables(study)
-TABLES = public.tables(study)
+FIGURES = report_files.figure_tables(study)
+TABLES = tables.tables(study)
 
 
 rule draw_figure:
     """One figure, as PNG and as PDF."""
     input:
-        unpack(lambda wildcards: reports.figure_files(study, wildcards.figure)),
+        unpack(lambda wildcards: report_files.figure_files(study, wildcards.figure)),
     output:
         png=report(
             "<results>/figures/{figure}.png",
@@ -23,14 +23,16 @@ rule draw_figure:
     conda:
         "../envs/shapebias.yaml"
     params:
-        code=code_of("draw_figure", plugins_of.figure_plugins),
+        code=code_of("draw_figure", plugin_lists.figure_plugins),
         # Shown in Snakemake's own report.
-        caption=lambda wildcards: reports.caption(wildcards.figure),
+        caption=lambda wildcards: report_files.caption(wildcards.figure),
         tables=lambda wildcards: FIGURES[wildcards.figure],
         pairs=study.pairs,
-        settings=lambda wildcards: reports.figure_settings(study, wildcards.figure),
+        settings=lambda wildcards: report_files.figure_settings(study, wildcards.figure),
         stimuli=lambda wildcards: (
-            reports.stimuli(study) if wildcards.figure == "example_stimuli" else {}
+            report_files.stimuli(study)
+            if wildcards.figure == "example_stimuli"
+            else {}
         ),
     script:
         "../scripts/draw_figure.py"
@@ -39,9 +41,9 @@ rule draw_figure:
 rule write_channel_page:
     """One network's most important channels: top images, and images that change without them."""
     input:
-        unpack(lambda wildcards: reports.channel_files(study, wildcards.model)),
-        images=lambda wildcards: sets.image_files(study, ABLATION["images"]),
-        concepts=sets.dissected_concept_files(study),
+        unpack(lambda wildcards: report_files.channel_files(study, wildcards.model)),
+        images=lambda wildcards: image_files.image_files(study, ABLATION["images"]),
+        concepts=image_files.dissected_concept_files(study),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
     output:
@@ -56,8 +58,10 @@ rule write_channel_page:
         mem_mb=4_000,
         runtime=60,
     params:
-        code=code_of("write_channel_page", plugins_of.model_plugins),
-        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
+        code=code_of("write_channel_page", plugin_lists.model_plugins),
+        architecture=lambda wildcards: network_files.architecture(
+            study, wildcards.model
+        ),
         number=study.n_channel_pages,
     script:
         "../scripts/write_channel_page.py"
@@ -67,7 +71,7 @@ rule tabulate_findings:
     """Answer the questions of the report from the tables, with a verdict each."""
     input:
         tables=expand(
-            "<results>/tables/{table}.parquet", table=public.tables_of_findings(study)
+            "<results>/tables/{table}.parquet", table=tables.tables_of_findings(study)
         ),
     output:
         table="<results>/tables/findings.parquet",
@@ -78,8 +82,8 @@ rule tabulate_findings:
         "../envs/shapebias.yaml"
     params:
         code=code_of("tabulate_findings"),
-        tables=public.tables_of_findings(study),
-        settings=reports.findings_settings(study),
+        tables=tables.tables_of_findings(study),
+        settings=report_files.findings_settings(study),
     script:
         "../scripts/tabulate_findings.py"
 
@@ -105,14 +109,16 @@ rule write_report:
         "../envs/shapebias.yaml"
     params:
         code=code_of("write_report"),
-        study=reports.reported_study(study),
+        study=report_files.reported_study(study),
         models=list(study.models),
         tables=TABLES,
         figures=list(FIGURES),
         channel_pages=study.n_channel_pages,
         # Texts and not files, so that only their content counts, not their times.
-        introduction=reports.caption("workflow"),
-        captions={figure: reports.caption(figure) for figure in FIGURES},
-        table_captions={table: reports.caption(f"table_{table}") for table in TABLES},
+        introduction=report_files.caption("workflow"),
+        captions={figure: report_files.caption(figure) for figure in FIGURES},
+        table_captions={
+            table: report_files.caption(f"table_{table}") for table in TABLES
+        },
     script:
         "../scripts/write_report.py"

@@ -16,9 +16,9 @@ rule tabulate_kernel_tv:
     conda:
         "../envs/shapebias.yaml"
     params:
-        code=code_of("tabulate_kernel_tv", plugins_of.all_model_plugins),
+        code=code_of("tabulate_kernel_tv", plugin_lists.all_model_plugins),
         architectures={
-            model: networks.architecture(study, model) for model in study.models
+            model: network_files.architecture(study, model) for model in study.models
         },
     script:
         "../scripts/tabulate_kernel_tv.py"
@@ -27,16 +27,16 @@ rule tabulate_kernel_tv:
 rule match_filters:
     """Filters of a pair's first convolutions that correlate most, with both kernels."""
     input:
-        standard=lambda wildcards: networks.weights_file(
+        standard=lambda wildcards: network_files.weights_file(
             study.pairs[wildcards.pair]["standard"]
         ),
-        standard_description=lambda wildcards: networks.description_file(
+        standard_description=lambda wildcards: network_files.description_file(
             study.pairs[wildcards.pair]["standard"]
         ),
-        robust=lambda wildcards: networks.weights_file(
+        robust=lambda wildcards: network_files.weights_file(
             study.pairs[wildcards.pair]["robust"]
         ),
-        robust_description=lambda wildcards: networks.description_file(
+        robust_description=lambda wildcards: network_files.description_file(
             study.pairs[wildcards.pair]["robust"]
         ),
     output:
@@ -47,9 +47,9 @@ rule match_filters:
     conda:
         "../envs/shapebias.yaml"
     params:
-        code=code_of("match_filters", plugins_of.pair_plugins),
+        code=code_of("match_filters", plugin_lists.pair_plugins),
         architectures=lambda wildcards: {
-            side: networks.architecture(study, model)
+            side: network_files.architecture(study, model)
             for side, model in study.pairs[wildcards.pair].items()
         },
     script:
@@ -59,15 +59,15 @@ rule match_filters:
 rule measure_activation_tv:
     """Total variation of every channel's activation maps on an image set."""
     input:
-        images=lambda wildcards: sets.image_files(study, wildcards.image_set),
-        styles=lambda wildcards: sets.if_unstored(
-            study, sets.style_files, wildcards.image_set
+        images=lambda wildcards: image_files.image_files(study, wildcards.image_set),
+        styles=lambda wildcards: image_files.if_unstored(
+            study, image_files.style_files, wildcards.image_set
         ),
-        segmenter=lambda wildcards: sets.if_unstored(
-            study, sets.segmenter_files, wildcards.image_set
+        segmenter=lambda wildcards: image_files.if_unstored(
+            study, image_files.segmenter_files, wildcards.image_set
         ),
-        files=lambda wildcards: sets.if_unstored(
-            study, sets.transform_files, wildcards.image_set
+        files=lambda wildcards: image_files.if_unstored(
+            study, image_files.transform_files, wildcards.image_set
         ),
         weights="<results>/models/{model}/weights.safetensors",
         description="<results>/models/{model}/model.json",
@@ -85,15 +85,19 @@ rule measure_activation_tv:
     params:
         code=code_of(
             "measure_activation_tv",
-            plugins_of.model_plugins,
-            plugins_of.unstored_transform_plugins,
+            plugin_lists.model_plugins,
+            plugin_lists.unstored_transform_plugins,
         ),
-        architecture=lambda wildcards: networks.architecture(study, wildcards.model),
+        architecture=lambda wildcards: network_files.architecture(
+            study, wildcards.model
+        ),
         content=lambda wildcards: file_content(
-            sets.if_unstored(study, sets.transform_files, wildcards.image_set)
+            image_files.if_unstored(
+                study, image_files.transform_files, wildcards.image_set
+            )
         ),
-        transform=lambda wildcards: sets.if_unstored(
-            study, sets.transform_settings, wildcards.image_set, otherwise=None
+        transform=lambda wildcards: image_files.if_unstored(
+            study, image_files.transform_settings, wildcards.image_set, otherwise=None
         ),
     script:
         "../scripts/measure_activation_tv.py"

@@ -4,14 +4,14 @@
 rule concatenate_table:
     """One public table from the files of a measurement."""
     input:
-        parts=lambda wildcards: public.table_parts(study)[wildcards.table],
+        parts=lambda wildcards: tables.table_parts(study)[wildcards.table],
     output:
         table="<results>/tables/{table}.parquet",
         csv="<results>/tables/{table}.csv",
     log:
         "<results>/logs/concatenate_table/{table}.log",
     wildcard_constraints:
-        table=one_of(public.table_parts(study)),
+        table=one_of(tables.table_parts(study)),
     conda:
         "../envs/shapebias.yaml"
     resources:
@@ -25,13 +25,13 @@ rule concatenate_table:
 rule concatenate_tables_by_model:
     """A large public table: one file for each network, with one row group for each layer."""
     input:
-        parts=lambda wildcards: public.large_table_parts(study)[wildcards.table],
+        parts=lambda wildcards: tables.large_table_parts(study)[wildcards.table],
     output:
         tables=expand("<results>/tables/{{table}}/{model}.parquet", model=study.models),
     log:
         "<results>/logs/concatenate_tables_by_model/{table}.log",
     wildcard_constraints:
-        table=one_of(public.large_table_parts(study)),
+        table=one_of(tables.large_table_parts(study)),
     conda:
         "../envs/shapebias.yaml"
     resources:

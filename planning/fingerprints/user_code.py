@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import sys
+import sysconfig
 from functools import cache
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from planning.fingerprints.code import bare_digest
 
 @cache
 def digest_of_module(module: str) -> str:
-    """Return a digest of a module's code and of the modules of its own package that it imports.
+    """Return a digest of the code of a module and of all modules in its folder that it imports.
 
-    Equal before and after an edit of a comment, docstring or layout. A missing module gives
-    "absent"; the job that imports it raises the error.
+    The folder is the entry of Python's path that holds the module, with the modules and packages
+    beside it. Of an installed module only its own package is followed.
+
+    The digest is equal before and after an edit of a comment, docstring or layout. A missing
+    module gives "absent"; the job that imports it raises the error.
     """
     for folder in map(Path, sys.path):
         if files := module_files(folder, module):
@@ -28,6 +32,8 @@ def syntax_tree(path: Path) -> ast.Module:
 
 
 def _digest(folder: Path, files: list[Path]) -> str:
+    package = files[0].relative_to(folder).parts[0].removesuffix(".py")
+    only_package = _is_installed(folder)
     digests: dict[str, str] = {}
     while files:
         path = files.pop()
@@ -35,13 +41,20 @@ def _digest(folder: Path, files: list[Path]) -> str:
         if name not in digests:
             tree = syntax_tree(path)
             for module in _imports(tree, name.split("/")):
-                files += module_files(folder, module)
+                if not only_package or module.partition(".")[0] == package:
+                    files += module_files(folder, module)
             digests[name] = bare_digest(tree)
     return hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
 
 
+def _is_installed(folder: Path) -> bool:
+    """Return whether a folder of Python's path holds installed packages or the standard library."""
+    standard = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
+    return folder.resolve() in standard or folder.name in {"site-packages", "dist-packages"}
+
+
 def _imports(tree: ast.Module, path_parts: list[str]) -> set[str]:
-    """Return the modules of a module's own package that it imports, or names that may be such."""
+    """Return the names of the modules that a module imports, and names that may be modules."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -51,8 +64,8 @@ def _imports(tree: ast.Module, path_parts: list[str]) -> set[str]:
             parents = path_parts[: len(path_parts) - node.level] if node.level else []
             base = ".".join([*parents, *([node.module] if node.module else [])])
             names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-    package = path_parts[0].removesuffix(".py")
-    return {name for name in names if name.partition(".")[0] == package}
+    # A relative import outside a package is an error when the module is run.
+    return {name for name in names if name and not name.startswith(".")}
 
 
 def module_files(folder: Path, module: str) -> list[Path]:

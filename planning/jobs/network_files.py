@@ -7,7 +7,8 @@ from snakemake.io import expand
 
 from planning.jobs.image_files import image_files
 from planning.jobs.study import Entry, Study, without
-from planning.networks.starts import starts_of, whole_architecture
+from planning.networks.members import whole_architecture
+from planning.networks.starts import starts_of
 from planning.study.paths import expand_folders
 
 # Settings of how often a training is saved; no result depends on them.

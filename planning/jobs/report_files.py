@@ -28,7 +28,7 @@ def figure_tables(study: Study) -> dict[str, list[str]]:
         **({"example_stimuli": []} if displayed_sets(study) else {}),
         "shape_bias": ["shape_bias"],
         "accuracy": ["accuracy"],
-        **({"accuracy_by_level": ["accuracy"]} if study.level_families else {}),
+        **({"accuracy_by_level": ["accuracy"]} if study.parameter_sweeps else {}),
         "kernel_tv": ["kernel_tv"],
         "matched_filters": ["filter_matches"],
         "activation_tv": ["activation_tv"],
@@ -48,7 +48,7 @@ def figure_settings(study: Study, figure: str) -> Entry:
     cut = {"iou_cut": study.config["report"]["iou_cut"]}
     settings: dict[str, Entry] = {
         "accuracy": {"clean": study.clean_set},
-        "accuracy_by_level": {"clean": study.clean_set, "curves": study.level_families},
+        "accuracy_by_level": {"clean": study.clean_set, "curves": study.parameter_sweeps},
         "activation_tv": dict(study.measurement("activation_tv")),
         "detectors": cut,
         "concept_differences": cut,

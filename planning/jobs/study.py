@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from planning.jobs.level_families import parameter_sweeps
+from planning.jobs.parameter_sweeps import parameter_sweeps
 
 Entry = dict[str, Any]
 
@@ -134,7 +134,7 @@ class Study:
         return self.measurement("dissection").get("controls", [])
 
     @cached_property
-    def level_families(self) -> list[Entry]:
+    def parameter_sweeps(self) -> list[Entry]:
         """Families of scored image sets that differ in one parameter."""
         return parameter_sweeps(self.images, self.scored_sets)
 

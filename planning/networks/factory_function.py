@@ -36,7 +36,7 @@ def check_function(where: str, function: str) -> None:
     try:
         source = Path(spec.origin).read_bytes()
         table = symtable.symtable(source, spec.origin, "exec")
-        # Parses what the module imports from its own package as well.
+        # Parses the modules in the same folder that the module imports as well.
         digest_of_module(module)
     except SyntaxError as error:
         raise StudyError(

@@ -1,47 +1,21 @@
 """Networks whose training starts from the weights of other networks of the study."""
 
-from typing import Any
-
+from planning.networks.members import Networks, members_of
 from planning.study.errors import StudyError
 from shapebias.errors import UnknownName
 
-Networks = dict[str, dict[str, Any]]
 # Settings of an architecture that change the shapes of its weights.
 SHAPE_SETTINGS = ("depth", "width", "batch_norm")
 
 
 def starts_of(networks: Networks, name: str) -> list[str]:
-    """Names of the networks from whose weights a network's training starts.
+    """Return the names of the networks from whose weights a network's training starts.
 
     That is the network in `init_from`, or both members of an ensemble.
     """
     entry = networks[name]
     start = entry.get("training", {}).get("init_from")
     return [start] if start else members_of(entry)
-
-
-def members_of(entry: dict[str, Any]) -> list[str]:
-    """Names of an ensemble's members; none for other architectures."""
-    architecture = entry["architecture"]
-    return list(architecture["members"]) if architecture["kind"] == "ensemble" else []
-
-
-def whole_architecture(networks: Networks, name: str) -> dict[str, Any]:
-    """Settings of a network's architecture, with its members' settings in place of their names."""
-    entry = networks[name]
-    members = [whole_architecture(networks, member) for member in members_of(entry)]
-    return entry["architecture"] | ({"members": members} if members else {})
-
-
-def plugins_of_network(networks: Networks, name: str) -> list[tuple[str, str]]:
-    """Family and kind of every plug-in that builds a network; a user's module has family `own`."""
-    architecture = networks[name]["architecture"]
-    plugins = [("architectures", architecture["kind"])]
-    if architecture["kind"] == "factory":
-        plugins.append(("own", architecture["function"].partition(":")[0]))
-    for member in members_of(networks[name]):
-        plugins += plugins_of_network(networks, member)
-    return plugins
 
 
 def check_starts(networks: Networks) -> None:

@@ -8,19 +8,19 @@ from pathlib import Path
 N_LINES = 6
 
 
-def failure_summary(engine_logs: Iterable[str | Path]) -> str:
+def failure_summary(snakemake_logs: Iterable[str | Path]) -> str:
     """Return the jobs that failed and were not completed by a later attempt.
 
     Parameters
     ----------
-    engine_logs
-        Log files of the workflow engine.
+    snakemake_logs
+        Log files of Snakemake.
 
     Returns
     -------
     Rule, log files and the last lines of the logs of each failed job; empty without any.
     """
-    jobs = [job for path in engine_logs for job in failed_jobs(_text(path))]
+    jobs = [job for path in snakemake_logs for job in failed_jobs(_text(path))]
     if not jobs:
         return ""
     lines = [f"\n{len(jobs)} job{'s' * (len(jobs) != 1)} failed:"]
@@ -36,7 +36,7 @@ def failed_jobs(text: str) -> list[tuple[str, list[str]]]:
     Parameters
     ----------
     text
-        Log of the workflow engine.
+        Log of Snakemake.
     """
     jobs: dict[str, tuple[str, list[str]]] = {}
     rule = job = ""

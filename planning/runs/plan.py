@@ -3,7 +3,6 @@
 ``python -m planning.runs.plan ARGUMENTS``, with Snakemake's own arguments. Nothing is run.
 """
 
-import ast
 import os
 import re
 import subprocess
@@ -13,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from statistics import median
-from typing import Any
+
+from planning.runs.changes import describe_change
 
 # Beginnings of Snakemake's reasons, in plain words. If a job has several reasons, the first in
 # this order is shown; "" stands for what `describe_change` returns.
@@ -37,9 +37,6 @@ SUBJECTS = {
     "segmenter": "segmenter",
 }
 NO_SUBJECT = "tables, figures and report"
-ABSENT = "nothing"
-# Characters of a setting's value, and number of changed settings, that are shown at most.
-MAX_CHARACTERS, MAX_CHANGES = 80, 3
 
 
 @dataclass
@@ -122,47 +119,6 @@ def explain(reason: str) -> str:
             if cause.startswith(beginning):
                 return words or describe_change(cause)
     return reason
-
-
-def describe_change(reason: str) -> str:
-    """Return which of a job's `params` changed: its code, or settings with both values."""
-    change = re.search(r"before: (.*) now: (.*)", reason)
-    if not change:
-        return "its settings changed"
-    before, now = (text.strip() for text in change.groups())
-    fingerprints = [re.findall(r"'fingerprint': '(\w+)'", text)[:1] for text in (before, now)]
-    if all(fingerprints):
-        same_code = fingerprints[0] == fingerprints[1]
-        return "the packages that it uses changed" if same_code else "its code changed"
-    try:
-        changes = _differences(ast.literal_eval(before), ast.literal_eval(now))
-    except (ValueError, SyntaxError):
-        return f"its settings changed from {_shorten(before)} to {_shorten(now)}"
-    n_more = len(changes) - MAX_CHANGES
-    more = [f"and {n_more} more"] if n_more > 0 else []
-    return ", ".join(changes[:MAX_CHANGES] + more)
-
-
-def _differences(before: Any, now: Any, place: str = "its settings") -> list[str]:
-    """Return the settings that changed, each with its value before and now."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        parent = "its " if place == "its settings" else f"{place}."
-        pairs = {
-            key: (before.get(key, ABSENT), now.get(key, ABSENT))
-            for key in sorted(before.keys() | now.keys(), key=str)
-        }
-        return [
-            text
-            for key, (old, new) in pairs.items()
-            if old != new
-            for text in _differences(old, new, f"{parent}{key}")
-        ]
-    old, new = (value if value is ABSENT else repr(value) for value in (before, now))
-    return [f"{place} changed from {_shorten(old)} to {_shorten(new)}"]
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 3]}..."
 
 
 def seconds_of(job: Job) -> float | None:

@@ -1,8 +1,8 @@
 """Checks of a results folder before a run: that it can be written, and that it was not replaced.
 
-The workflow engine keeps what it knows of each result (settings, inputs) in `.snakemake`. Each run
-writes the same random key there and to the results, so that a folder of results that was copied
-or put back without its `.snakemake` is recognised.
+Snakemake keeps what it knows of each result (settings, inputs) in `.snakemake`. Each run writes the
+same random key there and to the results, so that a folder of results that was copied or put back
+without its `.snakemake` is recognised.
 """
 
 import os
@@ -27,8 +27,10 @@ def unwritable_folder(study: str) -> str:
 
 def replaced_results(study: str) -> list[str]:
     """Return a warning if the results of a study are not those of the last run in this folder."""
-    key, engine_key = _key_files(study)
-    if not key.exists() or (engine_key.exists() and engine_key.read_bytes() == key.read_bytes()):
+    key, snakemake_key = _key_files(study)
+    if not key.exists() or (
+        snakemake_key.exists() and snakemake_key.read_bytes() == key.read_bytes()
+    ):
         return []
     return [
         f"{RESULTS}/{study} was copied or put back without its `.snakemake` folder, so that "

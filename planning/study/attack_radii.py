@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from planning.study.errors import StudyError
+from planning.study.image_sizes import side_of
 from shapebias.ranges import distance_error
 
 
@@ -24,16 +25,8 @@ def _attacked_images(study: dict[str, Any]) -> Iterator[tuple[str, int | None]]:
         yield name, None
     for entry in images.values():
         if "attack" in entry:
-            yield entry["attack"], _side(images, entry["from"])
+            yield entry["attack"], side_of(images, entry["from"])
     for entry in study["models"].values():
         training = entry.get("training", {})
         if attack := training.get("recipe", {}).get("attack"):
-            yield attack, _side(images, training["images"])
-
-
-def _side(images: dict[str, Any], name: str) -> int | None:
-    """Side of an image set's square images in pixels; None if only its files can tell."""
-    while "from" in images[name]:
-        name = images[name]["from"]
-    source = images[name]
-    return source.get("crop") or (None if source.get("resize") else source.get("size"))
+            yield attack, side_of(images, training["images"])

@@ -9,6 +9,7 @@ import yaml
 from planning.study.attack_radii import check_attacks
 from planning.study.entries import check_plugins
 from planning.study.expand import expand_grids
+from planning.study.image_sizes import check_patches
 from planning.study.paths import check_folders
 from planning.study.references import check_references
 from planning.study.schema import check_numbers, check_schema, fill_defaults
@@ -55,6 +56,7 @@ def read_study(config: dict[str, Any], *, whole: bool) -> dict[str, Any]:
     fill_defaults(study, schema, schema)
     check_references(study)
     check_attacks(study)
+    check_patches(study["images"])
     check_folders(study)
     return _sort_keys(study)
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from planning.jobs import code_of, image_files, network_files, report_files, tables
+from planning.jobs import image_files, network_files, plugin_lists, report_files, tables
+from planning.jobs.code_of import CodeOf
 from planning.jobs.study import Study, flatten, one_of, without
 from planning.study.read import read_study
 from tests.conftest import ROOT
@@ -100,25 +101,27 @@ def test_the_figure_of_stimuli_shows_every_scored_set_once(tiny_study):
 
 
 def test_plugins_are_those_that_settings_name(tiny_study):
-    assert code_of.transform_plugins(tiny_study, wildcards(image_set="stylized")) == [
+    assert plugin_lists.transform_plugins(tiny_study, wildcards(image_set="stylized")) == [
         ("transforms", "stylize"),
         ("stylizers", "filter_statistics"),
     ]
-    silhouette = code_of.transform_plugins(tiny_study, wildcards(image_set="silhouette"))
+    silhouette = plugin_lists.transform_plugins(tiny_study, wildcards(image_set="silhouette"))
     assert ("segmenters", "deeplab") in silhouette
-    assert code_of.unstored_transform_plugins(tiny_study, wildcards(image_set="scrambled")) == []
-    assert code_of.training_plugins(tiny_study, wildcards(model="alexnet_r")) == [
+    assert (
+        plugin_lists.unstored_transform_plugins(tiny_study, wildcards(image_set="scrambled")) == []
+    )
+    assert plugin_lists.training_plugins(tiny_study, wildcards(model="alexnet_r")) == [
         ("recipes", "adversarial"),
         ("attacks", "pgd"),
     ]
-    assert code_of.attack_plugins(tiny_study, wildcards(image_set="adversarial")) == [
+    assert plugin_lists.attack_plugins(tiny_study, wildcards(image_set="adversarial")) == [
         ("attacks", "pgd")
     ]
 
 
 def test_the_code_of_a_job_names_study_seed_and_packages(tiny_study):
-    code = code_of.CodeOf(tiny_study, {"torch": "2.13.0"})
-    of_training = code("train_network", code_of.model_plugins, code_of.training_plugins)
+    code = CodeOf(tiny_study, {"torch": "2.13.0"})
+    of_training = code("train_network", plugin_lists.model_plugins, plugin_lists.training_plugins)
     standard = of_training(wildcards(model="alexnet"), ["images", "styles"])
     assert standard["study"] == "tiny" and standard["seed"] == 1
     assert standard["packages"]["torch"] == "2.13.0"

@@ -67,7 +67,7 @@ def test_an_empty_plan_is_one_line():
             "Params have changed since last execution: Union: "
             "before: {'fingerprint': 'a', 'packages': {'torch': '1'}} "
             "now: {'fingerprint': 'a', 'packages': {'torch': '2'}}",
-            "the packages that it uses changed",
+            "the packages that it uses changed (torch from '1' to '2')",
         ),
         (
             "Updated input files: x; Input files updated by another job: y",
@@ -95,6 +95,43 @@ def test_an_empty_plan_is_one_line():
 )
 def test_reasons_are_explained_in_plain_words(reason, words):
     assert explain(reason) == words
+
+
+CODE = {
+    "study": "tiny",
+    "seed": 3,
+    "fingerprint": "a",
+    "inputs": "c",
+    "packages": {"numpy": "2.3", "torch": "2.1"},
+    "own_code": ["d"],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"fingerprint": "b"}, "its code changed"),
+        ({"seed": 4}, "its seed changed from 3 to 4"),
+        ({"own_code": ["e"]}, "your module's code changed"),
+        ({"inputs": "e"}, "the order or names of its inputs changed"),
+        (
+            {"packages": {"numpy": "2.3", "torch": "2.2"}},
+            "the packages that it uses changed (torch from '2.1' to '2.2')",
+        ),
+        (
+            {"seed": 4, "own_code": ["e"]},
+            "your module's code changed, its seed changed from 3 to 4",
+        ),
+    ],
+)
+def test_a_change_of_the_code_of_a_job_names_the_part_that_changed(change, words):
+    before, now = CODE, CODE | change
+    reason = "Params have changed since last execution: Union of exclusive params: before: "
+    assert explain(f"{reason}{before} now: {now}") == words
+    assert (
+        explain(f"{reason}{{'epochs': 2}},{before} now: {{'epochs': 3}},{now}")
+        == f"{words}, its epochs changed from 2 to 3"
+    )
 
 
 def test_units_of_durations():

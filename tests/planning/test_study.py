@@ -51,6 +51,19 @@ def changed(path, value):
 
 
 ERRORS = {
+    "patches that do not divide the size of rendered images": (
+        "images/scrambled/transform/patches",
+        3,
+        [
+            "images.scrambled.transform.patches: 64×64 pixels (images.validation.size)",
+            "cannot be cut into 3×3 equal patches; allowed for this size: 2, 4, 8, 16, 32, 64",
+        ],
+    ),
+    "patches that do not divide the crop": (
+        "images/validation/crop",
+        50,
+        ["50×50 pixels (images.validation.crop)", "for this size: 2, 5, 10, 25, 50"],
+    ),
     "a start from an unknown network": (
         "models/alexnet_r/training/init_from",
         "alexnt",
@@ -322,6 +335,15 @@ ERRORS = {
         ["images: the name 'adversarial-examples' is reserved", "choose another name"],
     ),
 }
+
+
+def test_patches_are_checked_only_where_the_study_gives_the_size():
+    study = changed("images/scrambled/transform/patches", 3)
+    study["images"]["validation"]["crop"] = 63
+    read_study(study, whole=True)
+    # The images that a resize without a crop makes need not be square.
+    study["images"]["validation"] |= {"crop": None, "resize": 64}
+    read_study(study, whole=True)
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -6,7 +6,8 @@ import pytest
 
 from planning.fingerprints.user_code import digest_of_module
 from planning.networks.factory_function import check_function
-from planning.networks.starts import check_starts, plugins_of_network, starts_of, whole_architecture
+from planning.networks.members import plugins_of_network, whole_architecture
+from planning.networks.starts import check_starts, starts_of
 from planning.study.errors import StudyError
 
 
@@ -52,6 +53,43 @@ def test_the_digest_does_not_depend_on_other_modules(package):
     assert digest() == before
     digest_of_module.cache_clear()
     assert digest_of_module("no_such_package.nets") == "absent"
+
+
+def test_the_digest_follows_modules_in_the_folder_of_the_module(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "layers").mkdir()
+    files = {
+        "mynet": "import json, torch\nfrom blocks import Block\ndef make(): return Block()\n",
+        "blocks": "from layers.wide import Block\n",
+        "layers/wide": "from . import narrow\nclass Block: pass\n",
+        "layers/narrow": "N = 1\n",
+        "unused": "N = 1\n",
+    }
+    for name, text in files.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    digests = set()
+    for name in ("blocks", "layers/wide", "layers/narrow", "mynet"):
+        with (tmp_path / f"{name}.py").open("a") as file:
+            file.write("M = 2\n")
+        digest_of_module.cache_clear()
+        digests.add(digest_of_module("mynet"))
+    assert len(digests) == 4
+    (tmp_path / "unused.py").write_text("N = 2\n")
+    digest_of_module.cache_clear()
+    assert digest_of_module("mynet") in digests
+
+
+def test_the_digest_does_not_follow_other_installed_packages(tmp_path, monkeypatch):
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    (folder / "mynet.py").write_text("import installed\n")
+    (folder / "installed.py").write_text("N = 1\n")
+    digest_of_module.cache_clear()
+    before = digest_of_module("mynet")
+    (folder / "installed.py").write_text("N = 2\n")
+    digest_of_module.cache_clear()
+    assert digest_of_module("mynet") == before
 
 
 NETWORKS = {

@@ -1,6 +1,6 @@
 """Image sets whose transforms differ in one number form a family of levels."""
 
-from planning.jobs.level_families import parameter_sweeps
+from planning.jobs.parameter_sweeps import parameter_sweeps
 
 IMAGES = {
     "clean": {"kind": "cifar10"},
