@@ -6,6 +6,7 @@ from planning.jobs import image_files, network_files, plugin_lists, report_files
 from planning.jobs.code_of import CodeOf
 from planning.jobs.content import file_content, folder_content
 from planning.jobs.study import one_of, without
+from planning.networks.starts import starts_of
 from planning.runs.failures import failure_summary
 from planning.runs.watch import start, study_of, versions_of
 

@@ -51,6 +51,8 @@ rule train_network:
         architecture=lambda wildcards: network_files.architecture(
             study, wildcards.model
         ),
+        # Snakemake compares inputs as a set: exchanged members are noticed by their names.
+        starts=lambda wildcards: starts_of(study.models, wildcards.model),
         start_architectures=lambda wildcards: network_files.start_architectures(
             study, wildcards.model
         ),

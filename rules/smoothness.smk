@@ -48,6 +48,8 @@ rule match_filters:
         "../envs/shapebias.yaml"
     params:
         code=code_of("match_filters", plugin_lists.pair_plugins),
+        # Snakemake compares inputs as a set: exchanged networks are noticed by their names.
+        networks=lambda wildcards: study.pairs[wildcards.pair],
         architectures=lambda wildcards: {
             side: network_files.architecture(study, model)
             for side, model in study.pairs[wildcards.pair].items()

@@ -18,6 +18,8 @@ rule concatenate_table:
         mem_mb=4_000,
     params:
         code=code_of("concatenate_table"),
+        # Snakemake compares inputs as a set.
+        order=lambda wildcards: tables.table_parts(study)[wildcards.table],
     script:
         "../scripts/concatenate_table.py"
 
@@ -38,5 +40,6 @@ rule concatenate_tables_by_model:
         mem_mb=16_000,
     params:
         code=code_of("concatenate_tables_by_model"),
+        order=lambda wildcards: tables.large_table_parts(study)[wildcards.table],
     script:
         "../scripts/concatenate_tables_by_model.py"

@@ -1,8 +1,7 @@
 """The code that the results of a job depend on: its script, plug-ins and packages."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 from planning.fingerprints.code import fingerprint, packages
@@ -28,11 +27,8 @@ class CodeOf:
 
     def __call__(
         self, script: str, *plugins: Callable[[Study, Any], Plugins]
-    ) -> Callable[[Any, Iterable[str]], Entry]:
-        """Return a function of the wildcards and input that gives the fingerprint of a job.
-
-        Snakemake compares the inputs of a job as a set; the fingerprint includes their order, which
-        says for example which of two networks is the robust one.
+    ) -> Callable[[Any], Entry]:
+        """Return a function of the wildcards that gives the fingerprint of a job.
 
         Parameters
         ----------
@@ -42,7 +38,7 @@ class CodeOf:
             Functions of the study and the wildcards that give the plug-ins that a job uses.
         """
 
-        def code(wildcards: Any, input: Iterable[str]) -> Entry:
+        def code(wildcards: Any) -> Entry:
             pairs = [pair for function in plugins for pair in function(self.study, wildcards)]
             own_code = [digest_of_module(kind) for family, kind in pairs if family == "own"]
             named = tuple(pair for pair in pairs if pair[0] != "own")
@@ -50,7 +46,6 @@ class CodeOf:
                 "study": self.study.name,
                 "seed": self.study.config["seed"],
                 "fingerprint": fingerprint(script, named),
-                "inputs": sha256("\n".join(input).encode()).hexdigest(),
                 "packages": {
                     name: self.versions.get(name, "absent") for name in packages(script, named)
                 },

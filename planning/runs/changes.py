@@ -10,7 +10,6 @@ CODE = r"\{[^{}]*'fingerprint'(?:[^{}]|\{[^{}]*\})*\}"
 CODE_PARTS = {
     "fingerprint": "its code changed",
     "own_code": "your module's code changed",
-    "inputs": "the order or names of its inputs changed",
 }
 # Characters of a setting's value, and number of changed settings, that are shown at most.
 MAX_CHARACTERS, MAX_CHANGES = 80, 3

@@ -189,7 +189,7 @@ def test_saved_constants_are_checked_unless_they_were_trained(tmp_path, provenan
     files = tmp_path / "weights.safetensors", tmp_path / "model.json"
     save_network(model, *files, architecture=architecture, provenance=provenance)
     if "training" in provenance:
-        load_network(*files)
+        load_network(*files, architecture=architecture)
     else:
         with pytest.raises(ShapebiasError, match="normalises its input"):
-            load_network(*files)
+            load_network(*files, architecture=architecture)

@@ -101,7 +101,6 @@ CODE = {
     "study": "tiny",
     "seed": 3,
     "fingerprint": "a",
-    "inputs": "c",
     "packages": {"numpy": "2.3", "torch": "2.1"},
     "own_code": ["d"],
 }
@@ -113,7 +112,6 @@ CODE = {
         ({"fingerprint": "b"}, "its code changed"),
         ({"seed": 4}, "its seed changed from 3 to 4"),
         ({"own_code": ["e"]}, "your module's code changed"),
-        ({"inputs": "e"}, "the order or names of its inputs changed"),
         (
             {"packages": {"numpy": "2.3", "torch": "2.2"}},
             "the packages that it uses changed (torch from '2.1' to '2.2')",

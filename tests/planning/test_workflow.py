@@ -229,6 +229,15 @@ def test_the_order_of_keys_and_comments_re_run_nothing(tiny):
         path.write_text(text)
 
 
+def test_exchanged_networks_of_a_pair_re_run_their_comparisons(tiny):
+    pair = "standard: alexnet, robust: alexnet_r"
+    with edited(tiny.folder / tiny.study, pair, "standard: alexnet_r, robust: alexnet"):
+        planned = tiny.planned()
+    assert jobs("match_filters", pair="alexnet") <= planned
+    assert {"tabulate_accuracy", "tabulate_differences", "tabulate_findings"} <= planned
+    assert not {job for job in planned if job.startswith(("train", "predict", "dissect", "ablate"))}
+
+
 def ablation_jobs():
     """Jobs of the ablation and those that depend on them."""
     return (
