@@ -78,7 +78,7 @@ def test_memory_set_by_the_study_grows_at_each_retry():
 
 
 def test_a_training_gets_all_its_gpus_on_one_node():
-    assert "networks.training_devices(study, wildcards.model)" in RULES["train_network"]
+    assert "network_files.training_devices(study, wildcards.model)" in RULES["train_network"]
     resources = Resources(SLURM["set-resources"]["train_network"], gpu=4, runtime=60)
     job = SimpleNamespace(resources=resources, threads=4)
     names = ("run_uuid", "slurm_logfile", "comment_str", "account", "partition", "workdir")

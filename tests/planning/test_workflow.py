@@ -401,7 +401,7 @@ def test_another_copy_computes_the_same_bytes(tiny, tmp_path):
     result = other.run(cores=1)
     assert result.returncode == 0, result.stderr
     files = sorted(tiny.folder.glob("results/tiny/tables/**/*.parquet"))
-    assert len(files) == 22
+    assert len(files) == 24
     for path in files:
         copy = tmp_path / path.relative_to(tiny.folder)
         assert path.read_bytes() == copy.read_bytes(), path.name
@@ -454,14 +454,14 @@ def test_an_error_in_a_job_is_one_line_and_leaves_no_output(tiny):
     finally:
         tiny.study = study
     assert result.returncode != 0
-    assert "error: in all images of results/wrong/images/validation shape and" in result.stderr
+    assert "error: shape and texture are the same class in every image in results/wrong" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tiny.folder / target).exists()
     # The run ends with a summary of what failed, with the path and last lines of its log.
     end = result.stderr[result.stderr.index("1 job failed:") :]
     log = "results/wrong/logs/ablate_channels/alexnet-0.log"
     assert f"ablate_channels, see {log}" in end
-    assert "    error: in all images of results/wrong/images/validation" in end
+    assert "    error: shape and texture are the same class in every image in" in end
 
 
 def test_an_unknown_key_is_one_line(tiny):
